@@ -1,0 +1,14 @@
+//! The wires between peer and gateway.
+//!
+//! Every carrier is a module with the same two functions: `dial` for the peer, `accept` for the
+//! gateway. What comes out is the same for all of them: at the gateway a [`Link`] that answers
+//! requests, at the peer a [`Served`] link that hands requests to a
+//! [`Handler`](crosstalk::transaction::Handler) until it ends.
+
+mod dialled;
+mod link;
+pub mod ptth;
+pub mod tls;
+
+pub use dialled::{DialError, DialOptions, Served};
+pub use link::{Carrier, Link, LinkEnd, SendError};

@@ -1,0 +1,184 @@
+//! Addresses of gateways.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+/// Where a gateway is, as a person pastes it: an origin, `https://gateway.example` or
+/// `http://localhost:8080`. Without a scheme it is `https`, or `http` when the host is this
+/// computer.
+///
+/// Its text is the web origin (RFC 6454 §6.2), which is also the audience of a
+/// [proof](crate::proof).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GatewayAddress {
+    secure: bool,
+    host: Host,
+    port: u16,
+}
+
+/// Why a text is no address of a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// It cannot be read as an address at all.
+    #[error("this is not an address; one looks like https://gateway.example")]
+    Unreadable,
+    /// A scheme other than `http` and `https`.
+    #[error("the address of a gateway begins with https:// (or http:// on this computer)")]
+    Scheme,
+    /// A path, a query, a user name or a password.
+    #[error("the address of a gateway ends after its name: nothing after the slash, no password")]
+    TooMuch,
+    /// `http` to another computer: the proof of identity and all files would be readable on the way.
+    #[error("a gateway on another computer needs https://")]
+    Insecure,
+}
+
+impl GatewayAddress {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// When the text is not an origin that a peer may dial.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        let url = if text.contains("://") {
+            Url::parse(text).map_err(|_| AddressError::Unreadable)?
+        } else {
+            let guess = Url::parse(&format!("https://{text}"));
+            let url = guess.map_err(|_| AddressError::Unreadable)?;
+            if url.host().as_ref().is_some_and(is_this_computer) {
+                Url::parse(&format!("http://{text}")).map_err(|_| AddressError::Unreadable)?
+            } else {
+                url
+            }
+        };
+        let secure = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(AddressError::Scheme),
+        };
+        if !matches!(url.path(), "" | "/")
+            || url.query().is_some()
+            || url.fragment().is_some()
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
+            return Err(AddressError::TooMuch);
+        }
+        let host = url.host().ok_or(AddressError::Unreadable)?.to_owned();
+        if !secure && !is_this_computer(&host) {
+            return Err(AddressError::Insecure);
+        }
+        let port = url.port_or_known_default().ok_or(AddressError::Unreadable)?;
+        Ok(Self { secure, host, port })
+    }
+
+    /// Returns whether the connection is encrypted.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Returns the host, for dialling and for the certificate.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Returns the port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns host and port as a `Host` header has them: without the scheme's own port.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match (self.secure, self.port) {
+            (true, 443) | (false, 80) => self.host.to_string(),
+            (_, port) => format!("{}:{port}", self.host),
+        }
+    }
+
+    /// Returns the origin, `https://gateway.example`: the audience of proofs.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("{}://{}", if self.secure { "https" } else { "http" }, self.authority())
+    }
+}
+
+/// Returns whether a host can only be this computer: a loopback address or `localhost` and below
+/// (RFC 6761 §6.3).
+fn is_this_computer<S: AsRef<str>>(host: &Host<S>) -> bool {
+    match host {
+        Host::Domain(name) => {
+            let name = name.as_ref().trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
+    }
+}
+
+impl fmt::Display for GatewayAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.origin())
+    }
+}
+
+impl FromStr for GatewayAddress {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for GatewayAddress {
+    type Error = AddressError;
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<GatewayAddress> for String {
+    fn from(address: GatewayAddress) -> Self {
+        address.origin()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_people_paste() {
+        for (text, origin) in [
+            ("https://Gateway.Example/", "https://gateway.example"),
+            ("gateway.example", "https://gateway.example"),
+            (" gateway.example:8443 ", "https://gateway.example:8443"),
+            ("localhost:8080", "http://localhost:8080"),
+            ("http://127.0.0.1:80", "http://127.0.0.1"),
+            ("http://[::1]:9", "http://[::1]:9"),
+            ("https://192.0.2.7", "https://192.0.2.7"),
+        ] {
+            assert_eq!(GatewayAddress::parse(text).map(|a| a.origin()), Ok(origin.to_owned()));
+        }
+    }
+
+    #[test]
+    fn refuses_with_a_sentence() {
+        for (text, why) in [
+            ("", AddressError::Unreadable),
+            ("https://", AddressError::Unreadable),
+            ("ftp://gateway.example", AddressError::Scheme),
+            ("https://gateway.example/path", AddressError::TooMuch),
+            ("https://me:pw@gateway.example", AddressError::TooMuch),
+            ("http://gateway.example", AddressError::Insecure),
+            ("http://localhost.example", AddressError::Insecure),
+        ] {
+            assert_eq!(GatewayAddress::parse(text), Err(why), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What the gateway tells the peer about its transactions.
+//!
+//! Control messages are transactions themselves, so they work over every carrier. They bear the
+//! authority [`AUTHORITY`], which no visitor can reach: the gateway writes the authority of every
+//! visitor's request from the site's own name, and `.invalid` is no such name (RFC 2606 §2).
+
+use serde::{Deserialize, Serialize};
+
+/// The authority of control transactions.
+pub const AUTHORITY: &str = "veranda.invalid";
+
+/// Where receipts are posted, as JSON of [`Receipts`].
+pub const RECEIPTS_PATH: &str = "/receipts";
+
+/// Request header with the gateway's number of the transaction (decimal `u64`, unique within a
+/// link). The gateway removes it from what visitors send.
+pub const TRANSACTION_HEADER: &str = "veranda-transaction";
+
+/// Response header by which a peer asks for receipts of this transaction (any value). The gateway
+/// removes it. A peer of somebody else never sends it and is never sent receipts.
+pub const RECEIPT_HEADER: &str = "veranda-receipt";
+
+/// How far one transaction's response got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The number from [`TRANSACTION_HEADER`].
+    pub transaction: u64,
+    /// Bytes of the response body that the visitor's connection took. Never too high.
+    pub delivered: u64,
+    /// Whether more follows.
+    pub state: ReceiptState,
+}
+
+/// Whether a transaction goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReceiptState {
+    /// The visitor's connection took the whole response.
+    Complete,
+    /// The response was cut: the visitor left, or the body ended early.
+    Cut,
+    /// More is under way.
+    Running,
+}
+
+/// A batch of receipts, in the order in which they were noted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipts {
+    /// The receipts; a transaction may occur once as running and once as ended.
+    pub receipts: Vec<Receipt>,
+    /// How many final receipts the gateway had to leave out because the link was too slow for
+    /// them. Their transactions stay unconfirmed.
+    #[serde(default)]
+    pub missed: u64,
+}

@@ -1,0 +1,45 @@
+//! Who the visitor is, as the gateway tells the peer (RFC 7239).
+//!
+//! The gateway overwrites whatever the visitor sent, so the peer may believe the header.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The name of the header.
+pub const HEADER: http::HeaderName = http::header::FORWARDED;
+
+/// Writes the header's value: `for=192.0.2.7;host="a.example";proto=https`.
+#[must_use]
+pub fn format(visitor: IpAddr, host: &str, secure: bool) -> String {
+    let node = match visitor {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("\"[{ip}]\""),
+    };
+    let host: String = host.chars().filter(|c| !matches!(c, '"' | '\\')).collect();
+    format!("for={node};host=\"{host}\";proto={}", if secure { "https" } else { "http" })
+}
+
+/// Reads the visitor's address from a value that [`format`] wrote.
+#[must_use]
+pub fn visitor(value: &str) -> Option<IpAddr> {
+    let node = value.split(';').find_map(|pair| pair.trim().strip_prefix("for="))?;
+    let node = node.trim_matches('"');
+    match node.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(ip) => ip.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => node.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for ip in ["192.0.2.7", "2001:db8::1", "::1"] {
+            let ip: IpAddr = ip.parse().unwrap();
+            assert_eq!(visitor(&format(ip, "a.example:80", true)), Some(ip));
+        }
+        assert_eq!(visitor("for=unknown"), None);
+        assert_eq!(visitor(""), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! CrossTalk request and response objects.

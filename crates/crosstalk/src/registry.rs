@@ -1,0 +1,82 @@
+//! What a peer asks of a gateway, as JSON over HTTP on the gateway's own host.
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `GET /veranda/gateway` | [`GatewayInfo`] |
+//! | `PUT /veranda/names/<label>` with a proof | 200 [`Claimed`]; 409 when it is another's |
+//! | `DELETE /veranda/names/<label>` with a proof | 204; the name rests before anyone can have it |
+//!
+//! Every refusal is a [`Refused`] with a sentence for the owner.
+
+use serde::{Deserialize, Serialize};
+
+use crate::label::Label;
+
+/// Where [`GatewayInfo`] is.
+pub const INFO_PATH: &str = "/veranda/gateway";
+/// What stands before the label in a claim or release.
+pub const NAMES_PATH: &str = "/veranda/names/";
+/// Where links by PTTH are accepted. `/ptth/<label>` claims that one name and links it alone.
+pub const PTTH_PATH: &str = "/ptth";
+
+/// What a gateway says of itself to anybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayInfo {
+    /// Program and version, for people: `veranda-gateway/0.1.0`.
+    pub software: String,
+    /// The origin that proofs must name as their audience.
+    pub origin: String,
+    /// The origin of a site, with `*` in the place of its label: `https://*.gateway.example`.
+    pub sites: String,
+}
+
+impl GatewayInfo {
+    /// Returns the origin of the site with this label.
+    #[must_use]
+    pub fn site_origin(&self, label: &Label) -> String {
+        self.sites.replacen('*', label.as_str(), 1)
+    }
+}
+
+/// A name is the caller's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The name.
+    pub label: Label,
+    /// The origin of its site: `https://<label>.gateway.example`.
+    pub origin: String,
+}
+
+/// Why a gateway says no; the body of every answer with a status of 400 or above.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What a program decides on.
+    pub reason: Reason,
+    /// What a person reads.
+    pub sentence: String,
+}
+
+/// Reasons of a [`Refused`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The request cannot be read.
+    BadRequest,
+    /// The gateway has no room now; try again later.
+    Busy,
+    /// The gateway does not admit this identity.
+    NotAdmitted,
+    /// No such name, or no such page.
+    NotFound,
+    /// The proof of identity is missing.
+    ProofMissing,
+    /// The proof of identity does not hold (wrong audience, time, signature, or used twice).
+    ProofRefused,
+    /// The name belongs to another identity, or rests after its release.
+    Taken,
+    /// An upgrade is needed here, and none was asked for.
+    UpgradeRequired,
+    /// A reason that this version does not know.
+    #[serde(other)]
+    Unknown,
+}

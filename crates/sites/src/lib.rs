@@ -1,0 +1,18 @@
+//! What can be published. Today a [`folder`]; nothing outside it, ever.
+
+pub mod folder;
+
+/// What a response of a site delivers, for the owner's eyes; sites put it into the response's
+/// extensions, and the peer's meter shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// What is sent: a path below the site with `/` between its parts, percent-decoded, made
+    /// printable. Text that a visitor may have influenced.
+    pub name: String,
+    /// How many bytes the whole thing has.
+    pub size: u64,
+    /// Where this response begins in it (0 unless it is a range).
+    pub offset: u64,
+    /// How many bytes this response's body has.
+    pub length: u64,
+}
