@@ -1,0 +1,287 @@
+//! What the window shows: one value, computed, never changed in place.
+
+use serde::Serialize;
+use ts_rs::TS;
+
+/// Everything that the window and the tray show.
+#[derive(Clone, Debug, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct View {
+    /// How far the app is.
+    pub phase: Phase,
+    /// The link to the gateway.
+    pub connection: Connection,
+    /// Which gateway is used.
+    pub gateway: Gateway,
+    /// Who publishes; `null` until there is a key.
+    pub identity: Option<Identity>,
+    /// Everything is switched off for now.
+    pub paused: bool,
+    /// What is published, in the order in which it was added.
+    pub sites: Vec<Site>,
+    /// What is under way, newest first; at most 100, the rest is counted in `more_transfers`.
+    pub transfers: Vec<Transfer>,
+    /// How many transfers are under way beyond those in `transfers`.
+    pub more_transfers: u32,
+    /// What is over, newest first; the last 200.
+    pub history: Vec<Record>,
+    /// The owner's switches.
+    pub settings: Settings,
+    /// What went wrong and stays until it is dismissed or mended.
+    pub problem: Option<Problem>,
+}
+
+/// How far the app is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum Phase {
+    /// The key cannot be used before the owner does something.
+    NeedsKey {
+        /// What is the matter.
+        trouble: KeyTrouble,
+        /// The same in a sentence.
+        sentence: String,
+    },
+    /// Folders can be published.
+    Ready,
+    /// The key is being read and the gateway started.
+    Starting,
+}
+
+/// Why there is no key yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum KeyTrouble {
+    /// A key file is there and wants its passphrase.
+    FileLocked,
+    /// The keychain is there but did not let us in; trying again may help.
+    KeychainLocked,
+    /// This computer has no keychain; a key file can be made.
+    NoKeychain,
+}
+
+/// The link to the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum Connection {
+    /// Links work.
+    Connected {
+        /// How, for the curious: `reversed HTTP/2`.
+        how: String,
+        /// Since when, milliseconds since 1970.
+        since: u64,
+    },
+    /// Being set up.
+    Connecting,
+    /// Links do not work now.
+    Lost {
+        /// What is the matter and what to do about it.
+        sentence: String,
+        /// When the next try begins, milliseconds since 1970; `null` when the owner must act.
+        retry_at: Option<u64>,
+    },
+}
+
+/// Which gateway is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum Gateway {
+    /// The one inside the app: links work on this computer.
+    Embedded {
+        /// Its address, once it listens.
+        address: Option<String>,
+    },
+    /// Another one.
+    Remote {
+        /// Its address.
+        address: String,
+    },
+}
+
+/// Who publishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Identity {
+    /// The display name.
+    pub name: String,
+    /// The public key, shortened for people: `m3Xk-9aPq-…`.
+    pub fingerprint: String,
+    /// Where the private key is: in words, `the keychain of this computer`.
+    pub kept_in: String,
+}
+
+/// One published folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Site {
+    /// Names the site in requests.
+    pub id: String,
+    /// Its title.
+    pub name: String,
+    /// The folder, as the system writes it, made printable.
+    pub path: String,
+    /// Switched on by the owner (whatever `paused` says).
+    pub on: bool,
+    /// Whether files whose names begin with a dot are served.
+    pub hidden_files: bool,
+    /// The session URL; `null` until the gateway confirmed the name.
+    pub url: Option<String>,
+    /// The session URL as a QR code.
+    pub qr: Option<QrCode>,
+    /// Why it cannot be visited although it is on: the folder is gone, the name is taken.
+    pub trouble: Option<String>,
+    /// How many people (addresses) fetched something since it was added.
+    pub visitors: u32,
+    /// How many transfers are under way.
+    pub active: u32,
+}
+
+/// A QR code to draw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct QrCode {
+    /// Modules on each side, with the quiet zone.
+    pub size: u32,
+    /// The dark modules as an SVG path in a box of `size` by `size`.
+    pub path: String,
+}
+
+/// A file on its way to a visitor.
+#[derive(Clone, Debug, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Transfer {
+    /// Names the transfer in requests.
+    pub id: String,
+    /// Which site.
+    pub site: String,
+    /// The file, printable. Text that a visitor may have influenced.
+    pub file: String,
+    /// The visitor: address and, as far as it can be told, the browser.
+    pub who: String,
+    /// How many bytes the response has.
+    pub size: u64,
+    /// How many bytes the visitor's connection took.
+    pub delivered: u64,
+    /// Bytes a second, over the last seconds.
+    pub rate: u64,
+    /// Seconds that are left at that rate; `null` when nobody can say.
+    pub seconds_left: Option<u64>,
+    /// When it began, milliseconds since 1970.
+    pub since: u64,
+}
+
+/// A transfer that is over.
+#[derive(Clone, Debug, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Record {
+    /// Names the record.
+    pub id: String,
+    /// The title of the site at that time.
+    pub site_name: String,
+    /// The file, printable.
+    pub file: String,
+    /// The visitor.
+    pub who: String,
+    /// How many bytes the response had.
+    pub size: u64,
+    /// How many bytes the visitor's connection took.
+    pub delivered: u64,
+    /// When it began, milliseconds since 1970.
+    pub since: u64,
+    /// When it ended, milliseconds since 1970.
+    pub until: u64,
+    /// How it ended.
+    pub end: RecordEnd,
+}
+
+/// How a transfer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum RecordEnd {
+    /// All of it was delivered.
+    Complete,
+    /// It was cut.
+    Cut {
+        /// By whom or what.
+        by: Cut,
+    },
+}
+
+/// What cut a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum Cut {
+    /// The link to the gateway was lost.
+    Connection,
+    /// The file became shorter or unreadable while it was sent.
+    File,
+    /// The owner pressed stop, switched the site off, or quit.
+    Owner,
+    /// The gateway never said how it ended; `delivered` is what is known.
+    Unconfirmed,
+    /// The visitor left.
+    Visitor,
+}
+
+/// The owner's switches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Settings {
+    /// Starts with the computer, hidden.
+    pub start_at_login: bool,
+    /// Tells when the connection is lost or back.
+    pub notify_connection: bool,
+    /// Tells of the first visitor to a site.
+    pub notify_first_visitor: bool,
+    /// Tells when a transfer is finished.
+    pub notify_transfer_finished: bool,
+}
+
+/// Something that went wrong, for a person and for a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Problem {
+    /// What a program decides on.
+    pub code: ProblemCode,
+    /// What happened and what can be done about it.
+    pub sentence: String,
+}
+
+/// What kind of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum ProblemCode {
+    /// The folder is published already.
+    AlreadyPublished,
+    /// The pasted text is no address of a gateway, or no gateway answers there.
+    BadGateway,
+    /// A name of a site or identity is empty or too long.
+    BadName,
+    /// A damaged file was kept aside, and a new one begun.
+    DamagedFile,
+    /// The folder is not there, is no folder, or cannot be read.
+    FolderUnusable,
+    /// Something that the app did not foresee; the sentence has the details.
+    Internal,
+    /// The passphrase is too short, or does not open the key file.
+    Passphrase,
+    /// The port of the embedded gateway was taken, so links have changed.
+    PortChanged,
+    /// The thing was removed meanwhile.
+    Unknown,
+}
