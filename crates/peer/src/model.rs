@@ -1,0 +1,203 @@
+//! What the engine tells about itself.
+
+use std::{net::IpAddr, path::PathBuf, time::SystemTime};
+
+/// Names a site, over restarts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SiteId(pub String);
+
+/// Names a transfer, within one run and in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransferId(pub i64);
+
+/// Everything at one moment; a new one is published at each change, at most four times a second
+/// while only figures of transfers change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The link to the gateway.
+    pub link: LinkState,
+    /// The sites, in the order in which they were added.
+    pub sites: Vec<SiteState>,
+    /// The transfers under way, newest first.
+    pub transfers: Vec<TransferState>,
+    /// What is over, newest first; the last 200.
+    pub history: Vec<TransferRecord>,
+}
+
+/// The link to the gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinkState {
+    /// Requests come in.
+    Up {
+        /// Over which wire.
+        carrier: carriers::Carrier,
+        /// Since when.
+        since: SystemTime,
+    },
+    /// A dial is under way.
+    Dialling,
+    /// No link.
+    Down {
+        /// Why.
+        trouble: LinkTrouble,
+        /// When the next dial begins; `None` when trying again is useless.
+        retry_at: Option<SystemTime>,
+    },
+}
+
+/// Why there is no link, as the owner reads it, and as a program decides on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkTrouble {
+    /// A sentence with what to do.
+    pub sentence: String,
+    /// Whether it heals by itself.
+    pub heals: bool,
+}
+
+/// One site.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SiteState {
+    /// Its id.
+    pub id: SiteId,
+    /// Its title.
+    pub name: String,
+    /// The folder.
+    pub path: PathBuf,
+    /// Switched on.
+    pub on: bool,
+    /// Whether hidden files are served.
+    pub hidden_files: bool,
+    /// The session URL, once the gateway confirmed the name.
+    pub url: Option<String>,
+    /// Why it cannot be visited although it is on.
+    pub trouble: Option<SiteTrouble>,
+    /// How many visitors (addresses) fetched something since it was added.
+    pub visitors: u32,
+}
+
+/// Why a site cannot be visited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SiteTrouble {
+    /// The folder is not there or cannot be read.
+    FolderGone,
+    /// The gateway gives its name to somebody else.
+    NameTaken,
+    /// The gateway refused for another reason, in its words.
+    Refused(String),
+}
+
+/// A file on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransferState {
+    /// Its id.
+    pub id: TransferId,
+    /// Which site.
+    pub site: SiteId,
+    /// The file, printable.
+    pub file: String,
+    /// The visitor's address, as the gateway tells it.
+    pub visitor: Option<IpAddr>,
+    /// The visitor's program, shortened and printable: `Firefox on Windows`, `curl`.
+    pub agent: String,
+    /// Bytes of the response.
+    pub size: u64,
+    /// Bytes handed to the link.
+    pub sent: u64,
+    /// Bytes the visitor's connection took, by receipt.
+    pub delivered: u64,
+    /// Delivered bytes a second, over the last seconds.
+    pub rate: u64,
+    /// When it began.
+    pub since: SystemTime,
+}
+
+/// A transfer that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransferRecord {
+    /// Its id.
+    pub id: TransferId,
+    /// Which site; it may be gone by now.
+    pub site: SiteId,
+    /// The site's title at that time.
+    pub site_name: String,
+    /// The file, printable.
+    pub file: String,
+    /// The visitor's address.
+    pub visitor: Option<IpAddr>,
+    /// The visitor's program.
+    pub agent: String,
+    /// Bytes of the response.
+    pub size: u64,
+    /// Bytes the visitor's connection took.
+    pub delivered: u64,
+    /// When it began.
+    pub since: SystemTime,
+    /// When it ended.
+    pub until: SystemTime,
+    /// How it ended.
+    pub end: TransferEnd,
+}
+
+/// How a transfer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferEnd {
+    /// All of it was delivered.
+    Complete,
+    /// It was cut.
+    Cut(Ended),
+}
+
+/// What cut a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The link was lost.
+    Connection,
+    /// The file became shorter or unreadable while it was sent.
+    File,
+    /// The owner stopped it, switched the site off, or quit.
+    Owner,
+    /// The gateway never said how it ended.
+    Unconfirmed,
+    /// The visitor left.
+    Visitor,
+}
+
+/// Something that happened, for notifications and for `--json`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Somebody fetched something from this site for the first time since it was added.
+    FirstVisitor(SiteId),
+    /// The link came up (again) or went down.
+    Link(LinkState),
+    /// A site has (or changed) its session URL.
+    Published {
+        /// Which site.
+        site: SiteId,
+        /// Its session URL.
+        url: String,
+    },
+    /// A transfer is over.
+    TransferEnded(TransferRecord),
+    /// A transfer began.
+    TransferStarted(TransferState),
+}
+
+/// Why a folder is not published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// It is published already.
+    #[error("this folder is published already")]
+    Already(SiteId),
+    /// It is not there, is no folder, or cannot be read.
+    #[error("{0} cannot be published: {1}")]
+    Folder(PathBuf, String),
+    /// It is a whole drive, the home folder, or a system folder: surely a mistake.
+    #[error("{0} holds far more than you want to publish; choose a folder inside it")]
+    TooMuch(PathBuf),
+    /// The store cannot be written.
+    #[error("cannot keep the site: {0}")]
+    Store(String),
+    /// No such site.
+    #[error("there is no such site any more")]
+    Unknown,
+}
