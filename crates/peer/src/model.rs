@@ -16,6 +16,8 @@ pub struct TransferId(pub i64);
 pub struct Snapshot {
     /// The link to the gateway.
     pub link: LinkState,
+    /// Everything is switched off for now, whatever each site says.
+    pub paused: bool,
     /// The sites, in the order in which they were added.
     pub sites: Vec<SiteState>,
     /// The transfers under way, newest first.
