@@ -7,6 +7,6 @@ mod view;
 
 pub use request::{NotificationKind, Request};
 pub use view::{
-    Cut, Connection, Gateway, Identity, KeyTrouble, Phase, Problem, ProblemCode, QrCode, Record, RecordEnd, Settings,
-    Site, Transfer, View,
+    Connection, Cut, Gateway, Identity, KeyTrouble, Phase, Problem, ProblemCode, QrCode, Record,
+    RecordEnd, Settings, Site, Transfer, View,
 };

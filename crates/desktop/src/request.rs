@@ -7,7 +7,6 @@ use ts_rs::TS;
 /// changed arrives as a new [`View`](crate::View).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[ts(export)]
 pub enum Request {
     /// Publish the folder at this path; the same folder twice is a problem with a sentence.
     AddFolder {
@@ -107,7 +106,6 @@ pub enum Request {
 /// The kinds of notifications, each with a switch of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub enum NotificationKind {
     /// The connection to the gateway was lost, or is back.
     Connection,

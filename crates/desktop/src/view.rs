@@ -6,7 +6,6 @@ use ts_rs::TS;
 /// Everything that the window and the tray show.
 #[derive(Clone, Debug, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct View {
     /// How far the app is.
     pub phase: Phase,
@@ -30,12 +29,13 @@ pub struct View {
     pub settings: Settings,
     /// What went wrong and stays until it is dismissed or mended.
     pub problem: Option<Problem>,
+    /// Something from the file manager is held over the window: let go, and it is published.
+    pub drop_target: bool,
 }
 
 /// How far the app is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[ts(export)]
 pub enum Phase {
     /// The key cannot be used before the owner does something.
     NeedsKey {
@@ -53,7 +53,6 @@ pub enum Phase {
 /// Why there is no key yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub enum KeyTrouble {
     /// A key file is there and wants its passphrase.
     FileLocked,
@@ -66,7 +65,6 @@ pub enum KeyTrouble {
 /// The link to the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[ts(export)]
 pub enum Connection {
     /// Links work.
     Connected {
@@ -89,7 +87,6 @@ pub enum Connection {
 /// Which gateway is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[ts(export)]
 pub enum Gateway {
     /// The one inside the app: links work on this computer.
     Embedded {
@@ -106,7 +103,6 @@ pub enum Gateway {
 /// Who publishes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct Identity {
     /// The display name.
     pub name: String,
@@ -119,7 +115,6 @@ pub struct Identity {
 /// One published folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct Site {
     /// Names the site in requests.
     pub id: String,
@@ -146,7 +141,6 @@ pub struct Site {
 /// A QR code to draw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct QrCode {
     /// Modules on each side, with the quiet zone.
     pub size: u32,
@@ -157,7 +151,6 @@ pub struct QrCode {
 /// A file on its way to a visitor.
 #[derive(Clone, Debug, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct Transfer {
     /// Names the transfer in requests.
     pub id: String,
@@ -182,7 +175,6 @@ pub struct Transfer {
 /// A transfer that is over.
 #[derive(Clone, Debug, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct Record {
     /// Names the record.
     pub id: String,
@@ -207,7 +199,6 @@ pub struct Record {
 /// How a transfer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[ts(export)]
 pub enum RecordEnd {
     /// All of it was delivered.
     Complete,
@@ -221,7 +212,6 @@ pub enum RecordEnd {
 /// What cut a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub enum Cut {
     /// The link to the gateway was lost.
     Connection,
@@ -238,7 +228,6 @@ pub enum Cut {
 /// The owner's switches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct Settings {
     /// Starts with the computer, hidden.
     pub start_at_login: bool,
@@ -253,7 +242,6 @@ pub struct Settings {
 /// Something that went wrong, for a person and for a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct Problem {
     /// What a program decides on.
     pub code: ProblemCode,
@@ -264,7 +252,6 @@ pub struct Problem {
 /// What kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub enum ProblemCode {
     /// The folder is published already.
     AlreadyPublished,
@@ -278,6 +265,8 @@ pub enum ProblemCode {
     FolderUnusable,
     /// Something that the app did not foresee; the sentence has the details.
     Internal,
+    /// Not possible yet: the key is missing, or the gateway did not confirm the link.
+    NotReady,
     /// The passphrase is too short, or does not open the key file.
     Passphrase,
     /// The port of the embedded gateway was taken, so links have changed.

@@ -1,0 +1,403 @@
+// Made from crates/desktop by `cargo test -p desktop export_bindings`. Do not edit.
+
+/**
+ * The link to the gateway.
+ */
+export type Connection = { "type": "connected",
+/**
+ * How, for the curious: `reversed HTTP/2`.
+ */
+how: string,
+/**
+ * Since when, milliseconds since 1970.
+ */
+since: number, } | { "type": "connecting" } | { "type": "lost",
+/**
+ * What is the matter and what to do about it.
+ */
+sentence: string,
+/**
+ * When the next try begins, milliseconds since 1970; `null` when the owner must act.
+ */
+retryAt: number | null, };
+
+/**
+ * What cut a transfer.
+ */
+export type Cut = "connection" | "file" | "owner" | "unconfirmed" | "visitor";
+
+/**
+ * Which gateway is used.
+ */
+export type Gateway = { "type": "embedded",
+/**
+ * Its address, once it listens.
+ */
+address: string | null, } | { "type": "remote",
+/**
+ * Its address.
+ */
+address: string, };
+
+/**
+ * Who publishes.
+ */
+export type Identity = {
+/**
+ * The display name.
+ */
+name: string,
+/**
+ * The public key, shortened for people: `m3Xk-9aPq-…`.
+ */
+fingerprint: string,
+/**
+ * Where the private key is: in words, `the keychain of this computer`.
+ */
+keptIn: string, };
+
+/**
+ * Why there is no key yet.
+ */
+export type KeyTrouble = "fileLocked" | "keychainLocked" | "noKeychain";
+
+/**
+ * The kinds of notifications, each with a switch of its own.
+ */
+export type NotificationKind = "connection" | "firstVisitor" | "transferFinished";
+
+/**
+ * How far the app is.
+ */
+export type Phase = { "type": "needsKey",
+/**
+ * What is the matter.
+ */
+trouble: KeyTrouble,
+/**
+ * The same in a sentence.
+ */
+sentence: string, } | { "type": "ready" } | { "type": "starting" };
+
+/**
+ * Something that went wrong, for a person and for a program.
+ */
+export type Problem = {
+/**
+ * What a program decides on.
+ */
+code: ProblemCode,
+/**
+ * What happened and what can be done about it.
+ */
+sentence: string, };
+
+/**
+ * What kind of problem.
+ */
+export type ProblemCode = "alreadyPublished" | "badGateway" | "badName" | "damagedFile" | "folderUnusable" | "internal" | "notReady" | "passphrase" | "portChanged" | "unknown";
+
+/**
+ * A QR code to draw.
+ */
+export type QrCode = {
+/**
+ * Modules on each side, with the quiet zone.
+ */
+size: number,
+/**
+ * The dark modules as an SVG path in a box of `size` by `size`.
+ */
+path: string, };
+
+/**
+ * A transfer that is over.
+ */
+export type Record = {
+/**
+ * Names the record.
+ */
+id: string,
+/**
+ * The title of the site at that time.
+ */
+siteName: string,
+/**
+ * The file, printable.
+ */
+file: string,
+/**
+ * The visitor.
+ */
+who: string,
+/**
+ * How many bytes the response had.
+ */
+size: number,
+/**
+ * How many bytes the visitor's connection took.
+ */
+delivered: number,
+/**
+ * When it began, milliseconds since 1970.
+ */
+since: number,
+/**
+ * When it ended, milliseconds since 1970.
+ */
+until: number,
+/**
+ * How it ended.
+ */
+end: RecordEnd, };
+
+/**
+ * How a transfer ended.
+ */
+export type RecordEnd = { "type": "complete" } | { "type": "cut",
+/**
+ * By whom or what.
+ */
+by: Cut, };
+
+/**
+ * One wish of the owner. Each is answered by nothing or by a [`Problem`](crate::Problem); what
+ * changed arrives as a new [`View`](crate::View).
+ */
+export type Request = { "type": "addFolder",
+/**
+ * An absolute path, as the system writes it.
+ */
+path: string, } | { "type": "clearHistory" } | { "type": "copyLink",
+/**
+ * Which site.
+ */
+site: string, } | { "type": "createKeyFile",
+/**
+ * What opens the file; at least 8 characters.
+ */
+passphrase: string, } | { "type": "dismissProblem" } | { "type": "openLink",
+/**
+ * Which site.
+ */
+site: string, } | { "type": "pauseAll",
+/**
+ * Off (`true`) or as before (`false`).
+ */
+paused: boolean, } | { "type": "quit" } | { "type": "removeSite",
+/**
+ * Which site.
+ */
+site: string, } | { "type": "renameIdentity",
+/**
+ * 1 to 60 characters.
+ */
+name: string, } | { "type": "renameSite",
+/**
+ * Which site.
+ */
+site: string,
+/**
+ * 1 to 60 characters.
+ */
+name: string, } | { "type": "retry" } | { "type": "setNotification",
+/**
+ * Which kind.
+ */
+kind: NotificationKind,
+/**
+ * On or off.
+ */
+on: boolean, } | { "type": "setHiddenFiles",
+/**
+ * Which site.
+ */
+site: string,
+/**
+ * Served (`true`) or as if they were not there.
+ */
+shown: boolean, } | { "type": "setSiteOn",
+/**
+ * Which site.
+ */
+site: string,
+/**
+ * On or off.
+ */
+on: boolean, } | { "type": "setStartAtLogin",
+/**
+ * On or off.
+ */
+on: boolean, } | { "type": "showWindow" } | { "type": "stopTransfer",
+/**
+ * Which transfer.
+ */
+transfer: string, } | { "type": "unlockKeyFile",
+/**
+ * What opens the file.
+ */
+passphrase: string, } | { "type": "useGateway",
+/**
+ * Its address, as pasted.
+ */
+address: string | null, };
+
+/**
+ * The owner's switches.
+ */
+export type Settings = {
+/**
+ * Starts with the computer, hidden.
+ */
+startAtLogin: boolean,
+/**
+ * Tells when the connection is lost or back.
+ */
+notifyConnection: boolean,
+/**
+ * Tells of the first visitor to a site.
+ */
+notifyFirstVisitor: boolean,
+/**
+ * Tells when a transfer is finished.
+ */
+notifyTransferFinished: boolean, };
+
+/**
+ * One published folder.
+ */
+export type Site = {
+/**
+ * Names the site in requests.
+ */
+id: string,
+/**
+ * Its title.
+ */
+name: string,
+/**
+ * The folder, as the system writes it, made printable.
+ */
+path: string,
+/**
+ * Switched on by the owner (whatever `paused` says).
+ */
+on: boolean,
+/**
+ * Whether files whose names begin with a dot are served.
+ */
+hiddenFiles: boolean,
+/**
+ * The session URL; `null` until the gateway confirmed the name.
+ */
+url: string | null,
+/**
+ * The session URL as a QR code.
+ */
+qr: QrCode | null,
+/**
+ * Why it cannot be visited although it is on: the folder is gone, the name is taken.
+ */
+trouble: string | null,
+/**
+ * How many people (addresses) fetched something since it was added.
+ */
+visitors: number,
+/**
+ * How many transfers are under way.
+ */
+active: number, };
+
+/**
+ * A file on its way to a visitor.
+ */
+export type Transfer = {
+/**
+ * Names the transfer in requests.
+ */
+id: string,
+/**
+ * Which site.
+ */
+site: string,
+/**
+ * The file, printable. Text that a visitor may have influenced.
+ */
+file: string,
+/**
+ * The visitor: address and, as far as it can be told, the browser.
+ */
+who: string,
+/**
+ * How many bytes the response has.
+ */
+size: number,
+/**
+ * How many bytes the visitor's connection took.
+ */
+delivered: number,
+/**
+ * Bytes a second, over the last seconds.
+ */
+rate: number,
+/**
+ * Seconds that are left at that rate; `null` when nobody can say.
+ */
+secondsLeft: number | null,
+/**
+ * When it began, milliseconds since 1970.
+ */
+since: number, };
+
+/**
+ * Everything that the window and the tray show.
+ */
+export type View = {
+/**
+ * How far the app is.
+ */
+phase: Phase,
+/**
+ * The link to the gateway.
+ */
+connection: Connection,
+/**
+ * Which gateway is used.
+ */
+gateway: Gateway,
+/**
+ * Who publishes; `null` until there is a key.
+ */
+identity: Identity | null,
+/**
+ * Everything is switched off for now.
+ */
+paused: boolean,
+/**
+ * What is published, in the order in which it was added.
+ */
+sites: Array<Site>,
+/**
+ * What is under way, newest first; at most 100, the rest is counted in `more_transfers`.
+ */
+transfers: Array<Transfer>,
+/**
+ * How many transfers are under way beyond those in `transfers`.
+ */
+moreTransfers: number,
+/**
+ * What is over, newest first; the last 200.
+ */
+history: Array<Record>,
+/**
+ * The owner's switches.
+ */
+settings: Settings,
+/**
+ * What went wrong and stays until it is dismissed or mended.
+ */
+problem: Problem | null,
+/**
+ * Something from the file manager is held over the window: let go, and it is published.
+ */
+dropTarget: boolean, };
