@@ -18,7 +18,7 @@ pub fn format(visitor: IpAddr, host: &str, secure: bool) -> String {
     format!("for={node};host=\"{host}\";proto={}", if secure { "https" } else { "http" })
 }
 
-/// Reads the visitor's address from a value that [`format`] wrote.
+/// Reads the visitor's address from a value that [`format()`] wrote.
 #[must_use]
 pub fn visitor(value: &str) -> Option<IpAddr> {
     let node = value.split(';').find_map(|pair| pair.trim().strip_prefix("for="))?;

@@ -16,8 +16,24 @@ pub struct Label(String);
 /// Labels that nobody can have: a visitor would take them for the gateway's own, or a browser or
 /// certificate authority treats them in a way of its own.
 pub const RESERVED: &[&str] = &[
-    "admin", "api", "app", "autoconfig", "autodiscover", "ftp", "gateway", "help", "imap",
-    "localhost", "mail", "ptth", "smtp", "status", "support", "veranda", "wpad", "www",
+    "admin",
+    "api",
+    "app",
+    "autoconfig",
+    "autodiscover",
+    "ftp",
+    "gateway",
+    "help",
+    "imap",
+    "localhost",
+    "mail",
+    "ptth",
+    "smtp",
+    "status",
+    "support",
+    "veranda",
+    "wpad",
+    "www",
 ];
 
 /// The fewest characters of a label.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, Uri, request, response};
+
 /// The longest head (request or response, names and values together) that anybody accepts.
 ///
 /// Cookies of large applications reach 16 KiB, hyper's default, and break there; nobody is known
@@ -10,6 +12,13 @@ pub const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// The most header lines in a head.
 pub const MAX_HEADERS: usize = 256;
+
+/// The longest JSON of a request or response [object](crate::object).
+///
+/// A head of [`MAX_HEAD_BYTES`] grows when it is written as one: the target stands there four
+/// times, a header twice, and a quotation mark or a byte above 127 takes two bytes each time.
+/// Sixteen times is twice what that comes to.
+pub const MAX_OBJECT_BYTES: usize = 16 * MAX_HEAD_BYTES;
 
 /// How many transactions may be under way on one link that multiplexes.
 ///
@@ -28,3 +37,74 @@ pub const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// How long the answer to a ping may take; with [`PING_EVERY`] a dead partner shows within 30 s.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a head is more than anybody accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// More than [`MAX_HEAD_BYTES`].
+    #[error("the head is longer than {MAX_HEAD_BYTES} bytes")]
+    Bytes,
+    /// More than [`MAX_HEADERS`].
+    #[error("the head has more than {MAX_HEADERS} lines")]
+    Lines,
+}
+
+/// Measures the head of a request: method, target, names and values.
+///
+/// # Errors
+/// When it is more than anybody accepts.
+pub fn check_request(head: &request::Parts) -> Result<(), HeadError> {
+    check(head.method.as_str().len() + target_bytes(&head.uri), &head.headers)
+}
+
+/// Measures the head of a response: names and values.
+///
+/// # Errors
+/// When it is more than anybody accepts.
+pub fn check_response(head: &response::Parts) -> Result<(), HeadError> {
+    check(0, &head.headers)
+}
+
+/// Measures headers together with what stands before them.
+pub(crate) fn check(before: usize, headers: &HeaderMap) -> Result<(), HeadError> {
+    if headers.len() > MAX_HEADERS {
+        return Err(HeadError::Lines);
+    }
+    let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    if before + lines.sum::<usize>() > MAX_HEAD_BYTES {
+        return Err(HeadError::Bytes);
+    }
+    Ok(())
+}
+
+/// Returns how long a target is.
+pub(crate) fn target_bytes(target: &Uri) -> usize {
+    target.scheme_str().map_or(0, str::len)
+        + target.authority().map_or(0, |authority| authority.as_str().len())
+        + target.path_and_query().map_or(0, |path| path.as_str().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Request};
+
+    use super::*;
+
+    fn request(target: &str, values: &[usize]) -> request::Parts {
+        let mut request = Request::get(target).body(()).unwrap();
+        for length in values {
+            let value = HeaderValue::from_str(&"v".repeat(*length)).unwrap();
+            request.headers_mut().append("n", value);
+        }
+        request.into_parts().0
+    }
+
+    #[test]
+    fn a_head_is_measured_to_the_byte_and_to_the_line() {
+        let room = MAX_HEAD_BYTES - "GET".len() - "/a?b".len() - "n".len();
+        assert_eq!(check_request(&request("/a?b", &[room])), Ok(()));
+        assert_eq!(check_request(&request("/a?b", &[room + 1])), Err(HeadError::Bytes));
+        assert_eq!(check_request(&request("/", &[0; MAX_HEADERS])), Ok(()));
+        assert_eq!(check_request(&request("/", &[0; MAX_HEADERS + 1])), Err(HeadError::Lines));
+    }
+}
