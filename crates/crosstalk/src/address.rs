@@ -75,6 +75,13 @@ impl GatewayAddress {
         Ok(Self { secure, host, port })
     }
 
+    /// Names a gateway's own address. Unlike [`GatewayAddress::parse`] it does not refuse `http` on
+    /// another computer, since a gateway may say of itself what no peer would dial.
+    #[must_use]
+    pub fn new(secure: bool, host: Host, port: u16) -> Self {
+        Self { secure, host, port }
+    }
+
     /// Returns whether the connection is encrypted.
     #[must_use]
     pub fn is_secure(&self) -> bool {
