@@ -5,7 +5,10 @@ use std::{io, time::Duration};
 use crosstalk::{address::GatewayAddress, label::Label, registry::Refused};
 use tokio_util::sync::CancellationToken;
 
-use crate::{link::{Carrier, LinkEnd}, tls::Roots};
+use crate::{
+    link::{Carrier, LinkEnd},
+    tls::Roots,
+};
 
 /// How to reach a gateway.
 #[derive(Clone, Debug)]
@@ -21,9 +24,7 @@ pub struct DialOptions {
 }
 
 /// A link that is up: requests come in as soon as [`Served::run`] is polled.
-pub struct Served {
-    // (to be filled in by the carriers)
-}
+pub struct Served {}
 
 impl Served {
     /// Returns which wire the link uses.

@@ -8,7 +8,10 @@
 mod dialled;
 mod link;
 pub mod ptth;
+pub mod socket;
+mod timing;
 pub mod tls;
 
 pub use dialled::{DialError, DialOptions, Served};
-pub use link::{Carrier, Link, LinkEnd, SendError};
+pub use link::{Carrier, Link, LinkEnd, Place, SendError, Tunnel, Unsent};
+pub use timing::Timing;
