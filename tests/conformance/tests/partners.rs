@@ -1,0 +1,126 @@
+//! Programs that others wrote, speaking with ours: npm `reverse-http` as an HTTP/1.1 peer, Python
+//! `h2` as an HTTP/2 peer and as a gateway.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use carriers::{
+    DialOptions,
+    ptth::{Protocol, dial::dial},
+    tls::Roots,
+};
+use conformance::{
+    site::{self, pattern},
+    world::{Answer, DEADLINE, LABEL, Wire, World},
+};
+use crosstalk::{
+    address::GatewayAddress,
+    transaction::{empty, full},
+};
+use http::StatusCode;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::{Instant, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// A program beside the test; ends with it.
+struct Partner {
+    _child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Partner {
+    fn start(program: &str, script: &str, environment: &[(&str, String)]) -> Result<Self> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("partners");
+        let mut child = Command::new(program)
+            .arg(folder.join(script))
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{program} does not start; cargo xtask setup installs it"))?;
+        let input = child.stdin.take().context("no standard input")?;
+        let output = BufReader::new(child.stdout.take().context("no standard output")?).lines();
+        Ok(Self { _child: child, input, output })
+    }
+
+    async fn line(&mut self) -> Result<String> {
+        let line =
+            timeout(DEADLINE, self.output.next_line()).await.context("the partner is silent")??;
+        line.context("the partner ended; its reason is on standard error")
+    }
+}
+
+/// Links a foreign peer to our gateway and visits it.
+async fn check_peer(program: &str, script: &str) -> Result<()> {
+    let world = World::without_link(Wire::PtthHttp2).await?;
+    let environment = [
+        ("PORT", world.visitor.port().to_string()),
+        ("LABEL", LABEL.to_owned()),
+        ("PROOF", world.proof()),
+    ];
+    let mut partner = Partner::start(program, script, &environment)?;
+    ensure!(partner.line().await? == "ready");
+    let visitor = &world.visitor;
+    let late = Instant::now() + DEADLINE;
+    let mut answer = visitor.get("/a%20b?q=1").await?;
+    while answer.status == StatusCode::SERVICE_UNAVAILABLE && Instant::now() < late {
+        answer = visitor.get("/a%20b?q=1").await?;
+    }
+    ensure!(answer.text() == "hello by GET", "{answer:?}");
+    ensure!(answer.headers["x-seen-host"] == visitor.authority(), "{:?}", answer.headers);
+    ensure!(answer.headers["x-seen-url"] == "/a%20b?q=1", "{:?}", answer.headers);
+    for size in [0, 1, 65_536, 300_000] {
+        let whole = pattern(size);
+        let answer: Answer =
+            visitor.fetch(visitor.request("POST", "/echo").body(full(whole.clone()))?).await?;
+        ensure!(answer.complete && answer.body == whole, "{size} bytes came back changed");
+    }
+    let head = visitor.fetch(visitor.request("HEAD", "/").body(empty())?).await?;
+    ensure!(head.status == StatusCode::OK && head.body.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn npm_reverse_http_is_a_peer() -> Result<()> {
+    check_peer("node", "reverse-http-peer.js").await
+}
+
+#[tokio::test]
+async fn python_h2_is_a_peer() -> Result<()> {
+    check_peer("/usr/bin/python3", "h2_peer.py").await
+}
+
+#[tokio::test]
+async fn python_h2_is_a_gateway() -> Result<()> {
+    let mut partner = Partner::start("/usr/bin/python3", "h2_gateway.py", &[])?;
+    let line = partner.line().await?;
+    let port = line.strip_prefix("listening ").context("no port")?;
+    let options = DialOptions {
+        gateway: GatewayAddress::parse(&format!("http://127.0.0.1:{port}"))?,
+        proof: "unread".to_owned(),
+        label: None,
+        roots: Roots::default(),
+    };
+    let served = timeout(DEADLINE, dial(&options, &[Protocol::Http2])).await??;
+    let (notices, _noticed) = tokio::sync::mpsc::channel(16);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let handler = site::handler(notices, tasks.clone());
+    let _end = stop.clone().drop_guard();
+    tasks.spawn(served.run(handler, stop, Duration::from_secs(1)));
+    for (request, size) in [("GET /bytes/300000 0", 300_000), ("POST /echo 200000", 200_000)] {
+        partner.input.write_all(format!("{request}\n").as_bytes()).await?;
+        let bytes = if request.starts_with("GET") {
+            pattern(size)
+        } else {
+            (0..size).map(|i| (i % 256) as u8).collect()
+        };
+        let sum: u64 = bytes.iter().map(|b| u64::from(*b)).sum();
+        ensure!(partner.line().await? == format!("200 {size} {sum}"), "{request}");
+    }
+    Ok(())
+}
