@@ -68,6 +68,9 @@ impl GatewayAddress {
             return Err(AddressError::TooMuch);
         }
         let host = url.host().ok_or(AddressError::Unreadable)?.to_owned();
+        if matches!(&host, Host::Domain(name) if !is_host_name(name)) {
+            return Err(AddressError::Unreadable);
+        }
         if !secure && !is_this_computer(&host) {
             return Err(AddressError::Insecure);
         }
@@ -114,6 +117,13 @@ impl GatewayAddress {
     pub fn origin(&self) -> String {
         format!("{}://{}", if self.secure { "https" } else { "http" }, self.authority())
     }
+}
+
+/// Returns whether a name can be in DNS and in a `Host` header; URLs allow more than both.
+fn is_host_name(name: &str) -> bool {
+    let allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.split('.').all(|part| !part.is_empty() && part.bytes().all(allowed))
 }
 
 /// Returns whether a host can only be this computer: a loopback address or `localhost` and below
@@ -179,6 +189,8 @@ mod tests {
         for (text, why) in [
             ("", AddressError::Unreadable),
             ("https://", AddressError::Unreadable),
+            ("https://gate\"way.example", AddressError::Unreadable),
+            ("https://gateway..example", AddressError::Unreadable),
             ("ftp://gateway.example", AddressError::Scheme),
             ("https://gateway.example/path", AddressError::TooMuch),
             ("https://me:pw@gateway.example", AddressError::TooMuch),

@@ -14,7 +14,9 @@ pub fn format(visitor: IpAddr, host: &str, secure: bool) -> String {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("\"[{ip}]\""),
     };
-    let host: String = host.chars().filter(|c| !matches!(c, '"' | '\\')).collect();
+    // What is in no host name could end the value, or the header's line.
+    let host: String =
+        host.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\')).collect();
     format!("for={node};host=\"{host}\";proto={}", if secure { "https" } else { "http" })
 }
 
@@ -41,5 +43,14 @@ mod tests {
         }
         assert_eq!(visitor("for=unknown"), None);
         assert_eq!(visitor(""), None);
+    }
+
+    #[test]
+    fn a_host_that_is_none_does_not_leave_its_place() {
+        let ip = IpAddr::from([192, 0, 2, 7]);
+        assert_eq!(
+            format(ip, "a\r\n\";for=203.0.113.9;\\\u{fc}", false),
+            "for=192.0.2.7;host=\"a;for=203.0.113.9;\";proto=http"
+        );
     }
 }
