@@ -1,0 +1,112 @@
+import { createContext } from "svelte";
+import type { Record as Ended, Problem, Request, View } from "../generated/bindings";
+import { asProblem, type Backend } from "./backend";
+import { t } from "./words";
+
+/** How often times such as "2 minutes ago" are written anew. */
+const CLOCK_STEP = 10_000;
+
+/** What the parts of the window share: the last view, and the way to ask for something. */
+export class Desk {
+  /** The last view; `undefined` until the first one arrives. */
+  view = $state.raw<View>();
+  /** What is in front. */
+  page = $state<"home" | "settings">("home");
+  /** The last request that failed where no field shows it. */
+  refusal = $state.raw<Problem>();
+  /** Milliseconds since 1970, in steps. */
+  now = $state(Date.now());
+  /** What is read out by a screen reader. */
+  said = $state("");
+
+  readonly #backend: Backend;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  /** Connects to the backend; returns what ends the clock. */
+  open(): () => void {
+    this.#backend.watch((view) => this.#show(view)).catch((reason) => this.#refuse(reason));
+    const clock = setInterval(() => {
+      this.now = Date.now();
+    }, CLOCK_STEP);
+    return () => clearInterval(clock);
+  }
+
+  /** Asks for something; a failure is shown at the top. Returns whether it worked. */
+  act = async (request: Request): Promise<boolean> => {
+    this.refusal = await this.attempt(request);
+    return this.refusal === undefined;
+  };
+
+  /** Asks for something and returns what went wrong, to be shown at a field. */
+  attempt = async (request: Request): Promise<Problem | undefined> => {
+    try {
+      await this.#backend.ask(request);
+      return undefined;
+    } catch (reason) {
+      return asProblem(reason);
+    }
+  };
+
+  /** Brings a page to the front. */
+  go(page: Desk["page"]): void {
+    this.refusal = undefined;
+    this.page = page;
+  }
+
+  /** Lets the owner choose a folder in the system's dialog. */
+  async chooseFolder(): Promise<void> {
+    this.refusal = undefined;
+    await this.#backend.chooseFolder().catch((reason) => this.#refuse(reason));
+  }
+
+  /** Reads something out without moving the focus. */
+  say = (sentence: string): void => {
+    // The same sentence twice in a row would not be read again.
+    this.said = sentence === this.said ? `${sentence}\u00a0` : sentence;
+  };
+
+  #show(view: View): void {
+    const before = this.view;
+    this.view = view;
+    this.now = Date.now();
+    if (before?.phase.type === "ready" && view.phase.type === "ready") {
+      this.#sayWhatChanged(before, view);
+    }
+  }
+
+  #sayWhatChanged(before: View, view: View): void {
+    const known = new Set(before.history.map((record) => record.id));
+    const ended = view.history.filter((record) => !known.has(record.id));
+    if (ended.length > 0) {
+      this.say(news(ended));
+    }
+    const published = view.sites.find((site) => !before.sites.some(({ id }) => id === site.id));
+    if (published) {
+      this.page = "home";
+      this.say(t("sites.added", { name: published.name }));
+    }
+    const removed = before.sites.find((site) => !view.sites.some(({ id }) => id === site.id));
+    if (removed) {
+      this.say(t("sites.removed", { name: removed.name }));
+    }
+  }
+
+  #refuse(reason: unknown): void {
+    this.refusal = asProblem(reason);
+  }
+}
+
+function news(ended: Ended[]): string {
+  const [first, ...others] = ended;
+  if (!first || others.length > 0) {
+    return t("history.saidMany", { count: ended.length });
+  }
+  const key = first.end.type === "complete" ? "history.saidComplete" : "history.saidCut";
+  return t(key, { file: first.file });
+}
+
+/** The desk of the window that a part is in. */
+export const [desk, setDesk] = createContext<Desk>();

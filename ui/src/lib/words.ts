@@ -1,0 +1,84 @@
+import de from "../../locales/de.json";
+import en from "../../locales/en.json";
+
+type Words = typeof en;
+/** What can be said: `group.name`, as in the files of `locales/`. */
+export type Key = {
+  [Group in keyof Words & string]: `${Group}.${keyof Words[Group] & string}`;
+}[keyof Words & string];
+
+type Forms = { other: string } & Partial<{ [Form in Intl.LDMLPluralRule]: string }>;
+type Leaf = string | Forms;
+
+/** Every language there is; English is the one that must have every word. */
+export const LOCALES: { readonly [locale: string]: Words } = { en, de };
+
+let current = "en";
+let plural = new Intl.PluralRules(current);
+let integer = new Intl.NumberFormat(current);
+
+/** Returns the language that is spoken now. */
+export function locale(): string {
+  return current;
+}
+
+/** Speaks the first of the wanted languages that there is, else English; the page is told. */
+export function speak(wanted: readonly string[]): void {
+  const languages = wanted.map((tag) => tag.toLowerCase().split("-")[0] ?? "");
+  current = languages.find((language) => language in LOCALES) ?? "en";
+  plural = new Intl.PluralRules(current);
+  integer = new Intl.NumberFormat(current);
+  document.documentElement.lang = current;
+  document.documentElement.dir = isRightToLeft(current) ? "rtl" : "ltr";
+}
+
+/**
+ * Says something in the language of the owner. `{name}` stands for a value; `count` also chooses
+ * the plural form. Text that runs from right to left is fenced in, so that a name from outside
+ * cannot turn the sentence around it.
+ */
+export function t(key: Key, values: { [name: string]: string | number } = {}): string {
+  const leaf = lookUp(key);
+  const text =
+    typeof leaf === "string" ? leaf : (leaf[plural.select(Number(values.count))] ?? leaf.other);
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) {
+      throw new Error(`"${key}" needs a value for "${name}"`);
+    }
+    return typeof value === "number" ? integer.format(value) : fenced(printable(value));
+  });
+}
+
+/**
+ * Returns text from outside so that it shows what it is: control characters and those that turn
+ * the direction of writing become a visible sign, for they can make one name look like another.
+ */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, "\u{FFFD}");
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose.
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+const RIGHT_TO_LEFT =
+  /[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+function fenced(text: string): string {
+  const isForeign = RIGHT_TO_LEFT.test(text) || document.documentElement.dir === "rtl";
+  return isForeign ? `\u2068${text}\u2069` : text;
+}
+
+function isRightToLeft(language: string): boolean {
+  return ["ar", "fa", "he", "ur"].includes(language);
+}
+
+function lookUp(key: Key): Leaf {
+  const [group, name] = key.split(".") as [string, string];
+  const words: { [group: string]: { [name: string]: Leaf } } = LOCALES[current] ?? en;
+  const leaf = words[group]?.[name];
+  if (leaf === undefined) {
+    throw new Error(`There is no word for "${key}" in "${current}"`);
+  }
+  return leaf;
+}

@@ -1,0 +1,130 @@
+import type { Problem, Request, View } from "../generated/bindings";
+import type { Backend } from "../lib/backend";
+import { photos } from "./scenes";
+
+/** How often transfers go on in a scene that moves. */
+const STEP = 500;
+
+/** A backend without an app: it shows a view, and does in it what is asked for. */
+export class Pretend implements Backend {
+  /** Everything that was asked for, in order. */
+  readonly asked: Request[] = [];
+  /** The next request is refused with this. */
+  refuseWith: Problem | undefined;
+  /** How often the dialog was opened. */
+  dialogs = 0;
+
+  #view: View;
+  #listeners: ((view: View) => void)[] = [];
+
+  constructor(view: View) {
+    this.#view = view;
+  }
+
+  async ask(request: Request): Promise<void> {
+    this.asked.push(request);
+    const problem = this.refuseWith;
+    this.refuseWith = undefined;
+    if (problem) {
+      throw problem;
+    }
+    this.show(this.#differences(request));
+  }
+
+  async chooseFolder(): Promise<void> {
+    this.dialogs += 1;
+    await this.ask({ type: "addFolder", path: "/home/anna/Pictures/2026/Summer by the lake" });
+  }
+
+  async watch(listener: (view: View) => void): Promise<void> {
+    this.#listeners.push(listener);
+    listener(this.#view);
+  }
+
+  /** Shows the present view with these differences. */
+  show(differences: Partial<View>): void {
+    this.#view = { ...this.#view, ...differences };
+    for (const listener of this.#listeners) {
+      listener(this.#view);
+    }
+  }
+
+  /** Lets the transfers go on; returns what ends that. */
+  play(): () => void {
+    const clock = setInterval(() => this.#step(), STEP);
+    return () => clearInterval(clock);
+  }
+
+  #step(): void {
+    this.show({
+      transfers: this.#view.transfers.map((transfer) => {
+        const delivered = Math.min(
+          transfer.size,
+          transfer.delivered + (transfer.rate * STEP) / 1000,
+        );
+        const left = Math.ceil((transfer.size - delivered) / transfer.rate);
+        return { ...transfer, delivered, secondsLeft: Number.isFinite(left) ? left : null };
+      }),
+    });
+  }
+
+  #differences(request: Request): Partial<View> {
+    const { sites, settings, identity } = this.#view;
+    const change = (id: string, differences: Partial<View["sites"][number]>) => ({
+      sites: sites.map((site) => (site.id === id ? { ...site, ...differences } : site)),
+    });
+    switch (request.type) {
+      case "addFolder":
+        return {
+          sites: [...sites, { ...photos(), id: `site-${this.asked.length}`, visitors: 0 }],
+        };
+      case "clearHistory":
+        return { history: [] };
+      case "createKeyFile":
+      case "unlockKeyFile":
+      case "retry":
+        return { phase: { type: "ready" }, connection: connected() };
+      case "dismissProblem":
+        return { problem: null };
+      case "pauseAll":
+        return { paused: request.paused };
+      case "removeSite":
+        return { sites: sites.filter((site) => site.id !== request.site) };
+      case "renameIdentity":
+        return { identity: identity && { ...identity, name: request.name } };
+      case "renameSite":
+        return change(request.site, { name: request.name });
+      case "setHiddenFiles":
+        return change(request.site, { hiddenFiles: request.shown });
+      case "setNotification":
+        return { settings: { ...settings, [NOTIFICATIONS[request.kind]]: request.on } };
+      case "setSiteOn":
+        return change(request.site, { on: request.on });
+      case "setStartAtLogin":
+        return { settings: { ...settings, startAtLogin: request.on } };
+      case "stopTransfer":
+        return { transfers: this.#view.transfers.filter(({ id }) => id !== request.transfer) };
+      case "useGateway":
+        return {
+          gateway: request.address
+            ? { type: "remote", address: request.address }
+            : { type: "embedded", address: "http://localhost:8423/" },
+        };
+      case "copyLink":
+      case "openLink":
+      case "quit":
+      case "showWindow":
+        return {};
+    }
+  }
+}
+
+const NOTIFICATIONS = {
+  connection: "notifyConnection",
+  firstVisitor: "notifyFirstVisitor",
+  transferFinished: "notifyTransferFinished",
+} as const;
+
+function connected(): View["connection"] {
+  return { type: "connected", how: "reversed HTTP/2", since: Date.now() };
+}

@@ -1,0 +1,278 @@
+import type { Cut, Record as Ended, QrCode, Site, Transfer, View } from "../generated/bindings";
+
+/** What the window can look like, by name: shown in the palette, walked through in the tests. */
+export const SCENES: { readonly [name: string]: (now: number) => View } = {
+  starting: (now) => view(now, { phase: { type: "starting" } }),
+  noKeychain: (now) =>
+    view(now, {
+      phase: {
+        type: "needsKey",
+        trouble: "noKeychain",
+        sentence:
+          "This computer has no keychain for the key that proves your links are yours. It can be kept in a file instead, locked with a passphrase.",
+      },
+      identity: null,
+    }),
+  keychainLocked: (now) =>
+    view(now, {
+      phase: {
+        type: "needsKey",
+        trouble: "keychainLocked",
+        sentence: "The keychain of this computer did not open. Unlock it, then try again.",
+      },
+      identity: null,
+    }),
+  fileLocked: (now) =>
+    view(now, {
+      phase: {
+        type: "needsKey",
+        trouble: "fileLocked",
+        sentence: "Your key is in an encrypted file. Type its passphrase to publish your folders.",
+      },
+      identity: null,
+    }),
+  empty: (now) => view(now, {}),
+  emptyDrop: (now) => view(now, { dropTarget: true }),
+  emptyWithHistory: (now) => view(now, { history: history(now).slice(0, 3) }),
+  oneSite: (now) => view(now, { sites: [photos()] }),
+  siteDrop: (now) => view(now, { sites: [photos()], dropTarget: true }),
+  freshSite: (now) => view(now, { sites: [{ ...photos(), url: null, qr: null, visitors: 0 }] }),
+  busy: (now) =>
+    view(now, {
+      sites: [{ ...photos(), active: 3 }, plans(), { ...recipes(), on: false }],
+      transfers: transfers(now),
+      history: history(now),
+    }),
+  paused: (now) => view(now, { sites: [photos(), plans()], paused: true, history: history(now) }),
+  connecting: (now) => view(now, { sites: [photos()], connection: { type: "connecting" } }),
+  lost: (now) =>
+    view(now, {
+      sites: [photos()],
+      history: history(now),
+      gateway: { type: "remote", address: "https://gateway.example/" },
+      connection: {
+        type: "lost",
+        sentence: "The gateway does not answer. Check that this computer is online.",
+        retryAt: now + 12_000,
+      },
+    }),
+  lostForGood: (now) =>
+    view(now, {
+      sites: [photos()],
+      gateway: { type: "remote", address: "https://gateway.example/" },
+      connection: {
+        type: "lost",
+        sentence: "The gateway refused your key. Ask whoever runs it, or choose another gateway.",
+        retryAt: null,
+      },
+    }),
+  trouble: (now) =>
+    view(now, {
+      sites: [
+        { ...photos(), trouble: "The folder is gone. Put it back, or stop publishing it." },
+        plans(),
+      ],
+    }),
+  problem: (now) =>
+    view(now, {
+      sites: [photos()],
+      problem: {
+        code: "portChanged",
+        sentence:
+          "Another program took the port of the links, so they have changed. Copy them again before you pass them on.",
+      },
+    }),
+  many: (now) =>
+    view(now, {
+      sites: [{ ...photos(), active: 137, visitors: 4321 }],
+      transfers: Array.from({ length: 100 }, (_, index) => ({
+        ...transfer(now, index, 24_000_000 * (index + 1), (index * 37) % 100),
+        who: `203.0.113.${index}, Firefox`,
+      })),
+      moreTransfers: 37,
+      history: Array.from({ length: 200 }, (_, index) => ended(now, index, "complete")),
+    }),
+  hostile: (now) =>
+    view(now, {
+      sites: [
+        {
+          ...photos(),
+          name: HOSTILE.markup,
+          path: `/home/anna/${HOSTILE.long}/${HOSTILE.turned}`,
+          url: `https://a.gateway.example/s/${"x".repeat(300)}`,
+          trouble: HOSTILE.markup,
+        },
+        { ...plans(), name: HOSTILE.turned, path: `C:\\Users\\anna\\${HOSTILE.long}` },
+        {
+          ...recipes(),
+          name: HOSTILE.long.slice(0, 60),
+          path: `/home/דנה/תמונות/${HOSTILE.hebrew}`,
+        },
+      ],
+      transfers: [
+        { ...transfer(now, 0, 40_000_000, 40), file: HOSTILE.markup, who: HOSTILE.markup },
+        { ...transfer(now, 1, 40_000_000, 60), file: HOSTILE.turned, who: HOSTILE.turned },
+        { ...transfer(now, 2, 40_000_000, 80), file: HOSTILE.long, who: HOSTILE.long },
+        { ...transfer(now, 3, 40_000_000, 20), file: HOSTILE.hebrew, who: HOSTILE.hebrew },
+      ],
+      history: Object.values(HOSTILE).map((text, index) => ({
+        ...ended(now, index, index % 2 ? "visitor" : "complete"),
+        file: text,
+        who: text,
+        siteName: text,
+      })),
+      problem: { code: "internal", sentence: HOSTILE.long },
+    }),
+};
+
+/** Text that somebody out there may send. */
+export const HOSTILE = {
+  markup: `<script>alert("x")</script><img src=x onerror=alert(1)>`,
+  turned: "holiday\u202egpj.exe\u2066\u0007",
+  long: "very-long-".repeat(50),
+  hebrew: "חופשה (2026) סופי.pdf",
+} as const;
+
+/** Returns a view in which everything is well, with these differences. */
+export function view(now: number, differences: Partial<View>): View {
+  return {
+    phase: { type: "ready" },
+    connection: { type: "connected", how: "reversed HTTP/2", since: now - 47 * 60_000 },
+    gateway: { type: "embedded", address: "http://localhost:8423/" },
+    identity: {
+      name: "Anna",
+      fingerprint: "m3Xk-9aPq-Lw7d-02Zs",
+      keptIn: "the keychain of this computer",
+    },
+    paused: false,
+    sites: [],
+    transfers: [],
+    moreTransfers: 0,
+    history: [],
+    settings: {
+      startAtLogin: false,
+      notifyConnection: true,
+      notifyFirstVisitor: true,
+      notifyTransferFinished: false,
+    },
+    problem: null,
+    dropTarget: false,
+    ...differences,
+  };
+}
+
+/** Returns a site. */
+export function photos(): Site {
+  return site("photos", "Summer by the lake", "/home/anna/Pictures/2026/Summer by the lake", 12);
+}
+
+function plans(): Site {
+  return site("plans", "House plans", "/home/anna/Documents/House/Plans for the builder", 1);
+}
+
+function recipes(): Site {
+  return site("recipes", "Recipes", "/home/anna/Recipes", 0);
+}
+
+function site(id: string, name: string, path: string, visitors: number): Site {
+  return {
+    id,
+    name,
+    path,
+    on: true,
+    hiddenFiles: false,
+    url: `http://${id}-k3v9.localhost:8423/s/Qm7x2LrT0bYw4ZpKf1Nc8A`,
+    qr: pretendCode(),
+    trouble: null,
+    visitors,
+    active: 0,
+  };
+}
+
+function transfers(now: number): Transfer[] {
+  return [
+    { ...transfer(now, 0, 840_000_000, 62), file: "videos/The boat, first sail.mp4" },
+    {
+      ...transfer(now, 1, 41_300_000, 8),
+      file: "photos/IMG_20260714_183255.raw",
+      who: "198.51.100.23, Safari on a phone",
+    },
+    {
+      ...transfer(now, 2, 5_100_000, 99),
+      file: "photos/IMG_20260714_183301.jpg",
+      who: "2001:db8::7a, Chrome",
+      rate: 0,
+      secondsLeft: null,
+    },
+  ];
+}
+
+function transfer(now: number, index: number, size: number, percent: number): Transfer {
+  const delivered = Math.floor((size * percent) / 100);
+  const rate = 2_400_000;
+  return {
+    id: `transfer-${index}`,
+    site: "photos",
+    file: `photos/IMG_${String(index).padStart(4, "0")}.jpg`,
+    who: "203.0.113.9, Firefox",
+    size,
+    delivered,
+    rate,
+    secondsLeft: Math.ceil((size - delivered) / rate),
+    since: now - 90_000,
+  };
+}
+
+function history(now: number): Ended[] {
+  const ends: (Cut | "complete")[] = [
+    "complete",
+    "visitor",
+    "complete",
+    "owner",
+    "connection",
+    "file",
+    "unconfirmed",
+    "complete",
+  ];
+  return ends.map((end, index) => ended(now, index, end));
+}
+
+function ended(now: number, index: number, end: Cut | "complete"): Ended {
+  const size = 3_100_000 + index * 740_000;
+  const until = now - 20_000 - index ** 2 * 17 * 60_000;
+  return {
+    id: `record-${index}`,
+    siteName: "Summer by the lake",
+    file: `photos/IMG_${String(7000 + index)}.jpg`,
+    who: "203.0.113.9, Firefox",
+    size,
+    delivered: end === "complete" ? size : Math.floor(size * 0.37),
+    since: until - 4_000,
+    until,
+    end: end === "complete" ? { type: "complete" } : { type: "cut", by: end },
+  };
+}
+
+/** Looks like a QR code and is none. */
+function pretendCode(): QrCode {
+  const size = 37;
+  let path = "";
+  const inCorner = (x: number, y: number) =>
+    (x < 12 && y < 12) || (x >= size - 12 && y < 12) || (x < 12 && y >= size - 12);
+  for (let y = 4; y < size - 4; y += 1) {
+    for (let x = 4; x < size - 4; x += 1) {
+      if (!inCorner(x, y) && (x * 7 + y * 13 + x * y) % 5 < 2) {
+        path += `M${x} ${y}h1v1h-1z`;
+      }
+    }
+  }
+  for (const [x, y] of [
+    [4, 4],
+    [size - 11, 4],
+    [4, size - 11],
+  ] as const) {
+    path += `M${x} ${y}h7v1h-7zM${x} ${y + 6}h7v1h-7zM${x} ${y + 1}h1v5h-1zM${x + 6} ${y + 1}h1v5h-1z`;
+    path += `M${x + 2} ${y + 2}h3v3h-3z`;
+  }
+  return { size, path };
+}
