@@ -1,8 +1,39 @@
 //! A folder as a site: files as they are, and a page that lists what is there.
 
-use std::path::{Path, PathBuf};
+mod answer;
+mod disk;
+mod listing;
+mod media;
+mod pages;
+mod path;
+mod range;
+mod reading;
+mod validators;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use crosstalk::transaction::Body;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+
+use self::{answer::Ask, disk::Root};
+
+pub use self::reading::ReadError;
+
+/// How long [`Folder::is_there`] waits for a disk that may have to spin up.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a disk may take until a response begins; then the visitor reads that it does not
+/// keep up.
+pub const DISK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many threads of one folder wait for its disk at once. Enough for a disk that is far away,
+/// and few enough that a dead one leaves threads to the other folders.
+pub const DISK_JOBS: usize = 16;
 
 /// What of a folder is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +62,16 @@ pub enum OpenError {
 
 /// A folder that answers requests; cheap to clone, and all clones are the same folder.
 #[derive(Clone, Debug)]
-pub struct Folder {}
+pub struct Folder {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: Root,
+    options: FolderOptions,
+    jobs: Arc<Semaphore>,
+}
 
 impl Folder {
     /// Opens the folder at this path. Touches the disk and may wait for it.
@@ -39,34 +79,80 @@ impl Folder {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, options: FolderOptions) -> Result<Self, OpenError> {
-        let _ = (path, options);
-        unimplemented!()
+        let root = Root::open(path).map_err(|error| OpenError::new(path, error))?;
+        let jobs = Arc::new(Semaphore::new(DISK_JOBS));
+        Ok(Self { shared: Arc::new(Shared { root, options, jobs }) })
     }
 
     /// Returns the path it was opened at.
     #[must_use]
     pub fn path(&self) -> &Path {
-        unimplemented!()
+        self.shared.root.path()
     }
 
     /// Answers a request. It never fails: what goes wrong is a page with a status. When the body
     /// of the response is (a part of) a file's contents, its extensions hold a
-    /// [`Delivery`](crate::Delivery). Dropping the body ends the reading.
+    /// [`Delivery`](crate::Delivery), and the body ends with a [`ReadError`] when the file does
+    /// not hold what was announced. Dropping the body ends the reading. Needs a tokio runtime.
     pub fn respond(
         &self,
         request: http::Request<Body>,
     ) -> impl Future<Output = http::Response<Body>> + Send + use<> {
-        let _ = request;
-        async { unimplemented!() }
+        let shared = Arc::clone(&self.shared);
+        let (parts, _) = request.into_parts();
+        async move {
+            let ask = match Ask::read(parts) {
+                Ok(ask) => ask,
+                Err(response) => return response,
+            };
+            let manner = ask.manner;
+            let answered = timeout(DISK_TIMEOUT, async {
+                let permit = Arc::clone(&shared.jobs).acquire_owned().await.ok()?;
+                let answering = spawn_blocking(move || {
+                    let _permit = permit;
+                    ask.answer(&shared.root, shared.options, &shared.jobs)
+                });
+                answering.await.ok()
+            });
+            match answered.await {
+                Ok(Some(response)) => response,
+                Ok(None) => manner.notice(&pages::DISK),
+                Err(_) => manner.notice(&pages::BUSY),
+            }
+        }
     }
 
-    /// Looks whether the folder is still (or again) at its path and readable. Also lets a folder
-    /// that went away and came back (an unplugged drive) be served again. Waits at most
-    /// [`HEALTH_TIMEOUT`]; a disk that takes longer counts as not there.
+    /// Looks whether the folder is still (or again) at its path and readable. Waits at most
+    /// [`HEALTH_TIMEOUT`]; a disk that takes longer counts as not there. A folder that was away
+    /// is served again as soon as it is back, whether anybody asked this or not.
     pub fn is_there(&self) -> impl Future<Output = bool> + Send + use<> {
-        async { unimplemented!() }
+        let shared = Arc::clone(&self.shared);
+        async move {
+            let looked = timeout(HEALTH_TIMEOUT, async {
+                let permit = Arc::clone(&shared.jobs).acquire_owned().await.ok()?;
+                let looking = spawn_blocking(move || {
+                    let _permit = permit;
+                    shared.root.is_there()
+                });
+                looking.await.ok()
+            });
+            matches!(looked.await, Ok(Some(true)))
+        }
     }
 }
 
-/// How long [`Folder::is_there`] waits for a disk that may have to spin up.
-pub const HEALTH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+impl OpenError {
+    fn new(path: &Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "ErrorKind grows; the rest is told as it is"
+        )]
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound(path),
+            io::ErrorKind::NotADirectory => Self::NotAFolder(path),
+            io::ErrorKind::PermissionDenied => Self::Denied(path),
+            _ => Self::Other(path, error),
+        }
+    }
+}

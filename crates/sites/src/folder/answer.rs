@@ -1,0 +1,295 @@
+//! One request answered, from the path to the response.
+
+use std::{sync::Arc, time::SystemTime};
+
+use cap_std::fs::Dir;
+use crosstalk::transaction::{self, Body};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
+use tokio::sync::Semaphore;
+
+use super::{
+    FolderOptions,
+    disk::{self, LookupError, Node, OpenFile, Root},
+    listing,
+    media::{attachment, content_type, path_part, wants_download},
+    pages::{self, Notice},
+    path::{PathError, SitePath, System, title},
+    range::{self, Part},
+    reading::{FileBody, ReadError, SMALL, read_small},
+    validators::{Validators, Verdict},
+};
+use crate::Delivery;
+
+/// What may be asked of a folder.
+const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// Every answer is for one visitor, and is asked about again before it is shown again: the file
+/// may have changed, and the link may have been taken back.
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// When to ask again after a 503: a drive that is plugged in again, or a queue that is over.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
+
+/// The files that stand for their folder, the first that is there.
+const INDEXES: [&str; 2] = ["index.html", "index.htm"];
+
+/// How a visitor's program wants to be answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    is_head: bool,
+    reads_pages: bool,
+}
+
+/// A request that concerns the disk.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) manner: Manner,
+    path: SitePath,
+    query: Option<String>,
+    headers: HeaderMap,
+}
+
+impl Manner {
+    fn of(parts: &request::Parts) -> Self {
+        let reads_pages = parts.headers.get_all(header::ACCEPT).iter().any(|value| {
+            value.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"text/html"))
+        });
+        Self { is_head: parts.method == Method::HEAD, reads_pages }
+    }
+
+    /// Returns a page that says what is wrong.
+    pub(super) fn notice(self, notice: &Notice) -> Response<Body> {
+        let (kind, bytes) = if self.reads_pages {
+            ("text/html; charset=utf-8", notice.page().into_string())
+        } else {
+            ("text/plain; charset=utf-8", notice.text())
+        };
+        let mut response = self.whole(notice.status, kind, bytes);
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+        if notice.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+
+    /// Returns a response with something of ours in it.
+    fn whole(self, status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
+        let length = text.len();
+        let body = if self.is_head { transaction::empty() } else { transaction::full(text) };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(header::CONTENT_SECURITY_POLICY, pages::POLICY.clone());
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        harden(headers);
+        response
+    }
+}
+
+impl Ask {
+    /// Reads a request; the error is its response.
+    #[expect(clippy::result_large_err, reason = "the response is what is returned in any case")]
+    pub(super) fn read(parts: request::Parts) -> Result<Self, Response<Body>> {
+        let manner = Manner::of(&parts);
+        if parts.method == Method::OPTIONS {
+            let mut response = Response::new(transaction::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.headers_mut().insert(header::ALLOW, ALLOW);
+            return Err(response);
+        }
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            let mut response = manner.notice(&pages::METHOD);
+            response.headers_mut().insert(header::ALLOW, ALLOW);
+            return Err(response);
+        }
+        let path =
+            SitePath::parse(parts.uri.path(), System::HERE).map_err(|error| match error {
+                PathError::Malformed => manner.notice(&pages::MALFORMED),
+                PathError::Nowhere => manner.notice(&pages::NOT_FOUND),
+            })?;
+        let query = parts.uri.query().map(str::to_owned);
+        Ok(Self { manner, path, query, headers: parts.headers })
+    }
+
+    /// Answers it. Waits for the disk.
+    pub(super) fn answer(
+        &self,
+        root: &Root,
+        options: FolderOptions,
+        jobs: &Arc<Semaphore>,
+    ) -> Response<Body> {
+        let dir = match root.dir() {
+            Ok(dir) => dir,
+            Err(error) => {
+                tracing::debug!(%error, "A folder is not there");
+                return self.manner.notice(&pages::GONE);
+            }
+        };
+        self.find(&dir, root, options, jobs).unwrap_or_else(|error| {
+            self.manner.notice(match error {
+                LookupError::NotFound => &pages::NOT_FOUND,
+                LookupError::Denied => &pages::DENIED,
+                LookupError::Busy => &pages::BUSY,
+                LookupError::Disk(error) => {
+                    tracing::debug!(%error, "A disk does not let us look");
+                    &pages::DISK
+                }
+            })
+        })
+    }
+
+    fn find(
+        &self,
+        dir: &Dir,
+        root: &Root,
+        options: FolderOptions,
+        jobs: &Arc<Semaphore>,
+    ) -> Result<Response<Body>, LookupError> {
+        match disk::look_up(dir, &self.path, options.hidden)? {
+            Node::File(_) if self.path.ends_in_slash() => Err(LookupError::NotFound),
+            Node::File(open) => {
+                let name = self.path.names().last().map_or(&[][..], Vec::as_slice);
+                Ok(self.file(open, name, self.path.printable(), jobs))
+            }
+            Node::Folder if !self.path.ends_in_slash() => Ok(self.redirect()),
+            Node::Folder => {
+                for index in INDEXES {
+                    match disk::look_up_in(dir, &self.path, index) {
+                        Ok(Node::File(open)) => {
+                            let mut shown = self.path.printable();
+                            if !shown.is_empty() {
+                                shown.push('/');
+                            }
+                            shown.push_str(index);
+                            return Ok(self.file(open, index.as_bytes(), shown, jobs));
+                        }
+                        Ok(Node::Folder) | Err(LookupError::NotFound) => {}
+                        // An index that is there and cannot be read hides what lies beside it.
+                        Err(error) => return Err(error),
+                    }
+                }
+                let (entries, is_cut) =
+                    disk::entries(dir, &self.path, options.hidden, listing::MAX_ENTRIES)?;
+                let page = listing::page(&title(root.path()), &self.path, entries, is_cut);
+                Ok(self.manner.whole(
+                    StatusCode::OK,
+                    "text/html; charset=utf-8",
+                    page.into_string(),
+                ))
+            }
+        }
+    }
+
+    /// Sends a visitor who left out the slash to where it is. The address is relative and begins
+    /// with a dot, so no name in it can be taken for a host or a scheme.
+    fn redirect(&self) -> Response<Body> {
+        let name = self.path.names().last().map_or(&[][..], Vec::as_slice);
+        let mut location = format!("./{}/", path_part(name));
+        if let Some(query) = &self.query {
+            location.push('?');
+            location.push_str(query);
+        }
+        let mut response = Response::new(transaction::empty());
+        *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+        let headers = response.headers_mut();
+        match HeaderValue::try_from(location) {
+            Ok(location) => headers.insert(header::LOCATION, location),
+            Err(_) => return self.manner.notice(&pages::MALFORMED),
+        };
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+        harden(headers);
+        response
+    }
+
+    fn file(
+        &self,
+        open: OpenFile,
+        name: &[u8],
+        shown: String,
+        jobs: &Arc<Semaphore>,
+    ) -> Response<Body> {
+        let size = open.size;
+        let validators = Validators::new(size, open.modified, open.number, SystemTime::now());
+        match validators.judge(&self.headers) {
+            Verdict::Proceed => {}
+            Verdict::NotModified => {
+                let mut response = Response::new(transaction::empty());
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                validators.write(response.headers_mut());
+                harden(response.headers_mut());
+                return response;
+            }
+            Verdict::Failed => {
+                let mut response = self.manner.notice(&pages::CONDITION);
+                validators.write(response.headers_mut());
+                return response;
+            }
+        }
+        // Ranges are defined for GET alone (RFC 9110, section 14.2).
+        let part = if self.manner.is_head || !validators.allow_range(&self.headers) {
+            Part::Whole
+        } else {
+            range::part(&self.headers, size)
+        };
+        let (offset, length) = match part {
+            Part::Whole => (0, size),
+            Part::Range { offset, length } => (offset, length),
+            Part::Nothing => {
+                let mut response = self.manner.notice(&pages::RANGE);
+                let range = HeaderValue::try_from(format!("bytes */{size}"));
+                response.headers_mut().extend(range.map(|range| (header::CONTENT_RANGE, range)));
+                response
+                    .headers_mut()
+                    .insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+                return response;
+            }
+        };
+        let body = if self.manner.is_head || length == 0 {
+            Ok(transaction::empty())
+        } else if length <= SMALL {
+            read_small(open, offset, length).map(transaction::full)
+        } else {
+            FileBody::begin(open, offset, length, Arc::clone(jobs)).map(transaction::boxed)
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(error) => return self.unreadable(&error),
+        };
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        validators.write(headers);
+        headers.insert(header::CONTENT_TYPE, content_type(name));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if wants_download(self.query.as_deref()) {
+            headers.insert(header::CONTENT_DISPOSITION, attachment(name));
+        }
+        harden(headers);
+        if let Part::Range { .. } = part {
+            let last = offset + length - 1;
+            let range = HeaderValue::try_from(format!("bytes {offset}-{last}/{size}"));
+            headers.extend(range.map(|range| (header::CONTENT_RANGE, range)));
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        if !self.manner.is_head {
+            response.extensions_mut().insert(Delivery { name: shown, size, offset, length });
+        }
+        response
+    }
+
+    fn unreadable(&self, error: &ReadError) -> Response<Body> {
+        tracing::debug!(%error, "A file cannot be read");
+        self.manner.notice(match error {
+            ReadError::Shorter | ReadError::Changed | ReadError::Stopped => &pages::CHANGING,
+            ReadError::TimedOut => &pages::BUSY,
+            ReadError::Disk(_) => &pages::DISK,
+        })
+    }
+}
+
+fn harden(headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+}
