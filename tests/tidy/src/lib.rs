@@ -1,1 +1,1 @@
-//! See Cargo.toml.
+//! The promises of ARCHITECTURE.md are in `tests/promises`: `cargo test -p tidy`.
