@@ -6,7 +6,7 @@
 
 mod targets;
 
-pub use targets::{address, forwarded, head, label, object, proof};
+pub use targets::{address, folder, forwarded, head, label, object, proof, ptth};
 
 /// A target: a function that takes any bytes and panics when a property does not hold.
 pub type Target = fn(&[u8]);
@@ -14,9 +14,11 @@ pub type Target = fn(&[u8]);
 /// Every target with its name, which is also that of its corpus.
 pub const TARGETS: &[(&str, Target)] = &[
     ("address", address::target),
+    ("folder", folder::target),
     ("forwarded", forwarded::target),
     ("head", head::target),
     ("label", label::target),
     ("object", object::target),
     ("proof", proof::target),
+    ("ptth", ptth::target),
 ];
