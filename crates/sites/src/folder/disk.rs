@@ -301,3 +301,53 @@ impl From<io::Error> for LookupError {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
+    use rustix::{
+        fs::{CWD, FileType, Mode, mknodat},
+        io::Errno,
+    };
+
+    use super::*;
+
+    #[test]
+    fn does_not_wait_when_a_fifo_takes_the_place_of_a_file() {
+        let place = tempfile::tempdir().unwrap();
+        mknodat(CWD, place.path().join("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .unwrap();
+        let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
+        let (opened, is_open) = mpsc::channel();
+        thread::spawn(move || opened.send(dir.open_with("fifo", &reading()).map(drop)));
+        is_open.recv_timeout(Duration::from_secs(10)).expect("opening does not wait").unwrap();
+    }
+
+    #[test]
+    fn tells_errors_apart() {
+        let check = |error: io::Error, expected: &str| {
+            let found = LookupError::from(error);
+            assert!(format!("{found:?}").starts_with(expected), "{found:?} is not {expected}");
+        };
+        for (errno, expected) in [
+            (Errno::NOENT, "NotFound"),
+            (Errno::NOTDIR, "NotFound"),
+            (Errno::LOOP, "NotFound"),
+            (Errno::NAMETOOLONG, "NotFound"),
+            (Errno::ACCESS, "Denied"),
+            (Errno::PERM, "Denied"),
+            (Errno::MFILE, "Busy"),
+            (Errno::NFILE, "Busy"),
+            (Errno::IO, "Disk"),
+        ] {
+            check(errno.into(), expected);
+        }
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
+        std::os::unix::fs::symlink("..", place.path().join("up")).unwrap();
+        for path in ["..", "/etc", "up", "up/x", "a/../../b"] {
+            check(dir.metadata(path).unwrap_err(), "NotFound");
+        }
+    }
+}

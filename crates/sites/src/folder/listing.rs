@@ -269,7 +269,8 @@ mod tests {
             entry(b"\xff\n", false),
         ];
         let page = page("Title <i>", &path, hostile.into_iter().collect(), false).into_string();
-        for gone in ["<script>", "<b>", "<i>", "\" onmouseover=\"", "\u{202e}", "href=\"javascript:"]
+        for gone in
+            ["<script>", "<b>", "<i>", "\" onmouseover=\"", "\u{202e}", "href=\"javascript:"]
         {
             assert!(!page.contains(gone), "{gone}");
         }
