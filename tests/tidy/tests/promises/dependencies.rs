@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sites", &["crosstalk"]),
     ("peer", &["crosstalk", "carriers", "sites"]),
     ("gateway", &["crosstalk", "carriers"]),
-    ("desktop", &["crosstalk", "peer", "gateway"]),
+    ("desktop", &["crosstalk", "carriers", "peer", "gateway"]),
     ("veranda", &["desktop"]),
 ];
 
