@@ -1,17 +1,26 @@
 //! The peer's side of a link.
 
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
-use crosstalk::{address::GatewayAddress, label::Label, registry::Refused};
+use crosstalk::{
+    address::GatewayAddress,
+    label::Label,
+    registry::{Reason, Refused},
+    transaction::Handler,
+};
+use http::StatusCode;
+use hyper::upgrade::Upgraded;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    Timing,
     link::{Carrier, LinkEnd},
+    ptth::{self, Protocol},
     tls::Roots,
 };
 
 /// How to reach a gateway.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DialOptions {
     /// Where the gateway is.
     pub gateway: GatewayAddress,
@@ -23,26 +32,44 @@ pub struct DialOptions {
     pub roots: Roots,
 }
 
+impl fmt::Debug for DialOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the proof: who reads it could use it for a minute.
+        f.debug_struct("DialOptions")
+            .field("gateway", &self.gateway)
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A link that is up: requests come in as soon as [`Served::run`] is polled.
-pub struct Served {}
+pub struct Served {
+    pub(crate) protocol: Protocol,
+    pub(crate) connection: Upgraded,
+    pub(crate) timing: Timing,
+}
 
 impl Served {
     /// Returns which wire the link uses.
     #[must_use]
     pub fn carrier(&self) -> Carrier {
-        unimplemented!()
+        self.protocol.into()
     }
 
     /// Answers requests with the handler until the link ends. When `stop` is cancelled, takes no
     /// more requests, finishes those under way (at most `grace`), and closes.
-    pub async fn run(
-        self,
-        handler: crosstalk::transaction::Handler,
-        stop: CancellationToken,
-        grace: Duration,
-    ) -> LinkEnd {
-        let _ = (handler, stop, grace);
-        unimplemented!()
+    ///
+    /// The handler sees a URI in origin form, a `Host` header, and no headers that are for one hop
+    /// only. Its future and its response's body are dropped when the visitor leaves. A request's
+    /// body ends with an error when it was cut. A WebSocket comes as `GET` with
+    /// `Upgrade: websocket` and an [`OnUpgrade`](hyper::upgrade::OnUpgrade) in the extensions, over
+    /// HTTP/2 as well; the handler answers 101 and waits for it in a task of its own.
+    pub async fn run(self, handler: Handler, stop: CancellationToken, grace: Duration) -> LinkEnd {
+        let Self { protocol, connection, timing } = self;
+        match protocol {
+            Protocol::Http2 => ptth::serve_http2(connection, timing, handler, stop, grace).await,
+            Protocol::Http1 => ptth::serve_http1(connection, handler, stop, grace).await,
+        }
     }
 }
 
@@ -59,7 +86,7 @@ pub enum DialError {
     #[error("the gateway refused: {}", .refused.sentence)]
     Refused {
         /// Status of the answer.
-        status: http::StatusCode,
+        status: StatusCode,
         /// Why.
         refused: Refused,
         /// When to try again, if the gateway said so.
@@ -80,6 +107,17 @@ impl DialError {
     /// Returns whether trying again can help without anyone doing anything.
     #[must_use]
     pub fn is_worth_retrying(&self) -> bool {
-        unimplemented!()
+        match self {
+            Self::Unreachable(_) | Self::TimedOut => true,
+            // A login page of a hotel, or a proxy that is being set up, comes and goes.
+            Self::Certificate(_) | Self::NotAGateway => true,
+            Self::Refused { status, refused, .. } => {
+                refused.reason == Reason::Busy
+                    || *status == StatusCode::TOO_MANY_REQUESTS
+                    || status.is_server_error()
+            }
+            // Not this gateway, but the one it names.
+            Self::Moved(_) => false,
+        }
     }
 }

@@ -5,7 +5,9 @@
 //! requests, at the peer a [`Served`] link that hands requests to a
 //! [`Handler`](crosstalk::transaction::Handler) until it ends.
 
+mod body;
 mod dialled;
+mod line;
 mod link;
 pub mod ptth;
 pub mod socket;

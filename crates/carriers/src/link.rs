@@ -1,10 +1,29 @@
 //! The gateway's side of a link.
 
-use std::fmt;
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use crosstalk::transaction::{Body, BodyError};
-use http::{Request, Response};
+use crosstalk::{
+    control,
+    transaction::{Body, BodyError},
+};
+use http::{Request, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::copy_bidirectional,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+
+use crate::{
+    line::LineHandle,
+    ptth::{Http1, Http2, request_fits},
+};
 
 /// Which wire a link uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,12 +51,15 @@ impl fmt::Display for Carrier {
 /// more are kept for [control transactions](crosstalk::control), which stalled visitors therefore
 /// cannot hold up. A reversed HTTP/1.1 link has one place.
 #[derive(Clone)]
-pub struct Link {}
+pub struct Link(Arc<Inner>);
 
 /// A place on a link for one transaction. It is free again when the place is dropped, or when the
 /// response that [`Place::send`] returned has ended or is dropped.
 #[must_use = "the place is free again when this is dropped"]
-pub struct Place {}
+pub struct Place {
+    link: Arc<Inner>,
+    permit: OwnedSemaphorePermit,
+}
 
 /// Why a request got no answer over a link.
 #[derive(Debug, thiserror::Error)]
@@ -83,25 +105,71 @@ pub enum LinkEnd {
 
 /// The peer's end of an upgraded connection (a WebSocket), out of a 101 response. It keeps its
 /// place on the link.
-pub struct Tunnel {}
+pub struct Tunnel {
+    upgrade: OnUpgrade,
+    hold: Hold,
+}
+
+/// What all clones of a link share. Without any of them the link drains.
+pub(crate) struct Inner {
+    carrier: Carrier,
+    pub(crate) status: Arc<Status>,
+    wire: Wire,
+}
+
+pub(crate) enum Wire {
+    Http1(Http1),
+    Http2(Http2),
+}
+
+/// What a link shares with the task that drives it.
+pub(crate) struct Status {
+    pub(crate) line: LineHandle,
+    places: Places,
+    closed_here: AtomicBool,
+    end: watch::Sender<Option<LinkEnd>>,
+}
+
+/// How many transactions a link carries at once.
+pub(crate) struct Places {
+    visitors: Arc<Semaphore>,
+    control: Arc<Semaphore>,
+}
+
+/// The place of an upgraded connection, in the extensions of its 101 response.
+#[derive(Clone)]
+pub(crate) struct Hold {
+    link: Arc<Inner>,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
 
 impl Link {
+    pub(crate) fn new(carrier: Carrier, status: Arc<Status>, wire: Wire) -> Self {
+        Self(Arc::new(Inner { carrier, status, wire }))
+    }
+
     /// Returns which wire the link uses.
     #[must_use]
     pub fn carrier(&self) -> Carrier {
-        unimplemented!()
+        self.0.carrier
     }
 
-    /// Returns whether the link takes requests.
+    /// Returns whether the link takes requests. A peer that is about to leave may be noticed only
+    /// by the next request, which then ends with [`SendError::Closed`].
     #[must_use]
     pub fn is_open(&self) -> bool {
-        unimplemented!()
+        let status = &self.0.status;
+        let open = match &self.0.wire {
+            Wire::Http1(_) => true,
+            Wire::Http2(wire) => wire.is_open(),
+        };
+        open && !status.closed_here.load(Ordering::SeqCst) && status.end.borrow().is_none()
     }
 
     /// Returns how many more transactions the link could carry now.
     #[must_use]
     pub fn room(&self) -> usize {
-        unimplemented!()
+        if self.is_open() { self.0.status.places.visitors.available_permits() } else { 0 }
     }
 
     /// Takes a place if one is free.
@@ -109,7 +177,14 @@ impl Link {
     /// # Errors
     /// [`SendError::Busy`] or [`SendError::Closed`].
     pub fn try_reserve(&self) -> Result<Place, SendError> {
-        unimplemented!()
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        match Arc::clone(&self.0.status.places.visitors).try_acquire_owned() {
+            Ok(permit) => Ok(self.place(permit)),
+            Err(tokio::sync::TryAcquireError::NoPermits) => Err(SendError::Busy),
+            Err(tokio::sync::TryAcquireError::Closed) => Err(SendError::Closed),
+        }
     }
 
     /// Waits for a place; who waits longest comes first. There is no deadline in here.
@@ -117,7 +192,16 @@ impl Link {
     /// # Errors
     /// [`SendError::Closed`].
     pub async fn reserve(&self) -> Result<Place, SendError> {
-        unimplemented!()
+        self.wait_for(&self.0.status.places.visitors).await
+    }
+
+    async fn wait_for(&self, places: &Arc<Semaphore>) -> Result<Place, SendError> {
+        let permit = Arc::clone(places).acquire_owned().await.map_err(|_| SendError::Closed)?;
+        if self.is_open() { Ok(self.place(permit)) } else { Err(SendError::Closed) }
+    }
+
+    fn place(&self, permit: OwnedSemaphorePermit) -> Place {
+        Place { link: Arc::clone(&self.0), permit }
     }
 
     /// Sends a request and returns the head of its response; both bodies stream. Takes a place
@@ -129,24 +213,49 @@ impl Link {
     /// # Errors
     /// See [`SendError`].
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
-        let _ = request;
-        unimplemented!()
+        let place = if is_control(&request) {
+            self.wait_for(&self.0.status.places.control).await?
+        } else {
+            self.try_reserve()?
+        };
+        place.send(request).await.map_err(|unsent| unsent.error)
     }
 
     /// Takes no more requests and ends the link when those under way are done. There is no deadline
     /// in here: wait for [`Link::ended`] with one, then [`Link::close`].
     pub fn drain(&self) {
-        unimplemented!()
+        self.0.status.note_closed();
+        self.0.status.places.close();
+        match &self.0.wire {
+            Wire::Http1(wire) => wire.drain(),
+            Wire::Http2(wire) => wire.drain(),
+        }
     }
 
     /// Ends the link now; transactions under way are cut.
     pub fn close(&self) {
-        unimplemented!()
+        self.drain();
+        self.0.status.line.cut();
     }
 
     /// Waits until the link has ended.
     pub async fn ended(&self) -> LinkEnd {
-        unimplemented!()
+        let mut end = self.0.status.end.subscribe();
+        match end.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(end)) => *end,
+            // The sender is in `self`, so it outlives the wait.
+            Ok(None) | Err(_) => LinkEnd::Lost,
+        }
+    }
+}
+
+fn is_control(request: &Request<Body>) -> bool {
+    match request.uri().host() {
+        Some(host) => host == control::AUTHORITY,
+        None => request
+            .headers()
+            .get(header::HOST)
+            .is_some_and(|host| host.as_bytes() == control::AUTHORITY.as_bytes()),
     }
 }
 
@@ -168,8 +277,20 @@ impl Place {
     /// # Errors
     /// See [`SendError`]; never [`SendError::Busy`].
     pub async fn send(self, request: Request<Body>) -> Result<Response<Body>, Unsent> {
-        let _ = request;
-        unimplemented!()
+        let Self { link, permit } = self;
+        if !request_fits(&request) {
+            return Err(Unsent::new(SendError::TooLarge, request));
+        }
+        match &link.wire {
+            Wire::Http1(wire) => wire.send(&link, permit, request).await,
+            Wire::Http2(wire) => wire.send(&link, permit, request).await,
+        }
+    }
+}
+
+impl Unsent {
+    pub(crate) fn new(error: SendError, request: Request<Body>) -> Self {
+        Self { error, request: Some(Box::new(request)) }
     }
 }
 
@@ -177,8 +298,12 @@ impl Tunnel {
     /// Takes the upgraded connection out of a 101 response that came over a link.
     #[must_use]
     pub fn take(response: &mut Response<Body>) -> Option<Self> {
-        let _ = response;
-        unimplemented!()
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return None;
+        }
+        let hold = response.extensions_mut().remove::<Hold>()?;
+        let upgrade = response.extensions_mut().remove::<OnUpgrade>()?;
+        Some(Self { upgrade, hold })
     }
 
     /// Passes bytes between the visitor and the peer until both directions have ended, and returns
@@ -187,8 +312,58 @@ impl Tunnel {
     ///
     /// # Errors
     /// When one of the two connections breaks.
-    pub async fn join(self, visitor: OnUpgrade) -> std::io::Result<(u64, u64)> {
-        let _ = visitor;
-        unimplemented!()
+    pub async fn join(self, visitor: OnUpgrade) -> io::Result<(u64, u64)> {
+        let Self { upgrade, hold } = self;
+        let line = hold.link.status.line.clone();
+        let join = async {
+            let mut peer = TokioIo::new(upgrade.await.map_err(io::Error::other)?);
+            let mut visitor = TokioIo::new(visitor.await.map_err(io::Error::other)?);
+            copy_bidirectional(&mut visitor, &mut peer).await
+        };
+        tokio::select! {
+            joined = join => joined,
+            // Whoever waits for a slow visitor does not read the link and would not notice.
+            () = line.was_cut() => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+}
+
+impl Status {
+    pub(crate) fn new(line: LineHandle, places: Places) -> Self {
+        Self { line, places, closed_here: AtomicBool::new(false), end: watch::Sender::new(None) }
+    }
+
+    /// Notes that it is this end that ends the link.
+    pub(crate) fn note_closed(&self) {
+        self.closed_here.store(true, Ordering::SeqCst);
+    }
+
+    /// Notes that the link has ended, and how if it was not this end that ended it.
+    pub(crate) fn finish(&self, end: LinkEnd) {
+        let end = if self.closed_here.load(Ordering::SeqCst) { LinkEnd::Closed } else { end };
+        self.places.close();
+        self.end.send_replace(Some(end));
+    }
+}
+
+impl Places {
+    pub(crate) fn new(visitors: usize, control: usize) -> Self {
+        let visitors = Arc::new(Semaphore::new(visitors));
+        let control = match control {
+            0 => Arc::clone(&visitors),
+            control => Arc::new(Semaphore::new(control)),
+        };
+        Self { visitors, control }
+    }
+
+    fn close(&self) {
+        self.visitors.close();
+        self.control.close();
+    }
+}
+
+impl Hold {
+    pub(crate) fn new(link: Arc<Inner>, permit: OwnedSemaphorePermit) -> Self {
+        Self { link, _permit: Arc::new(permit) }
     }
 }
