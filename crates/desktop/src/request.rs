@@ -1,11 +1,14 @@
 //! What the window and the tray can ask for.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ts_rs::TS;
+use zeroize::Zeroizing;
 
 /// One wish of the owner. Each is answered by nothing or by a [`Problem`](crate::Problem); what
 /// changed arrives as a new [`View`](crate::View).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Request {
     /// Publish the folder at this path; the same folder twice is a problem with a sentence.
@@ -23,7 +26,7 @@ pub enum Request {
     /// Keep the key in a file, encrypted with this passphrase, because there is no keychain.
     CreateKeyFile {
         /// What opens the file; at least 8 characters.
-        passphrase: String,
+        passphrase: Passphrase,
     },
     /// The problem was read.
     DismissProblem,
@@ -94,7 +97,7 @@ pub enum Request {
     /// Open the key file with this passphrase.
     UnlockKeyFile {
         /// What opens the file.
-        passphrase: String,
+        passphrase: Passphrase,
     },
     /// Use another gateway; `null` is the one inside the app.
     UseGateway {
@@ -113,4 +116,62 @@ pub enum NotificationKind {
     FirstVisitor,
     /// A transfer is finished.
     TransferFinished,
+}
+
+/// What opens a key file: never printed, wiped when dropped.
+#[derive(Clone, PartialEq, Eq, TS)]
+#[ts(type = "string")]
+pub struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    /// Returns the text, for the key file and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Passphrase {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl<'text> Deserialize<'text> for Passphrase {
+    fn deserialize<D: Deserializer<'text>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl Serialize for Passphrase {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_reads_what_the_window_writes_and_prints_no_passphrase() {
+        let text = r#"{"type":"createKeyFile","passphrase":"correct horse"}"#;
+        let request: Request = serde_json::from_str(text).unwrap();
+        let Request::CreateKeyFile { passphrase } = &request else { panic!("{request:?}") };
+        assert_eq!(passphrase.expose(), "correct horse");
+        assert!(!format!("{request:?}").contains("horse"));
+    }
+
+    #[test]
+    fn a_click_survives_its_way_through_the_menu() {
+        let click = Request::SetSiteOn { site: "7".to_owned(), on: false };
+        let text = serde_json::to_string(&click).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), click);
+    }
 }

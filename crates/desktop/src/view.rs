@@ -37,6 +37,11 @@ pub struct View {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Phase {
+    /// The app cannot start; `retry` tries again.
+    Failed {
+        /// What is the matter and what to do about it.
+        sentence: String,
+    },
     /// The key cannot be used before the owner does something.
     NeedsKey {
         /// What is the matter.
@@ -106,7 +111,7 @@ pub enum Gateway {
 pub struct Identity {
     /// The display name.
     pub name: String,
-    /// The public key, shortened for people: `m3Xk-9aPq-…`.
+    /// The public key, shortened for people: `m3Xk 9aPq 7b_Z c-4d`.
     pub fingerprint: String,
     /// Where the private key is: in words, `the keychain of this computer`.
     pub kept_in: String,
@@ -273,4 +278,63 @@ pub enum ProblemCode {
     PortChanged,
     /// The thing was removed meanwhile.
     Unknown,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Returns a view that is ready and connected.
+    pub(crate) fn a_view(sites: Vec<Site>) -> View {
+        View {
+            phase: Phase::Ready,
+            connection: Connection::Connected { how: "reversed HTTP/2".to_owned(), since: 1 },
+            gateway: Gateway::Embedded { address: Some("http://localhost:28260".to_owned()) },
+            identity: None,
+            paused: false,
+            sites,
+            transfers: vec![],
+            more_transfers: 0,
+            history: vec![],
+            settings: Settings {
+                start_at_login: false,
+                notify_connection: true,
+                notify_first_visitor: true,
+                notify_transfer_finished: true,
+            },
+            problem: None,
+            drop_target: false,
+        }
+    }
+
+    /// Returns a site that is on and has a link.
+    pub(crate) fn a_site(id: &str, name: &str) -> Site {
+        Site {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            path: "/home/me/Photos".to_owned(),
+            on: true,
+            hidden_files: false,
+            url: Some("http://photos.localhost:28260/s/0123456789abcdefghijkl".to_owned()),
+            qr: None,
+            trouble: None,
+            visitors: 0,
+            active: 0,
+        }
+    }
+
+    /// Returns a transfer that is half done.
+    pub(crate) fn a_transfer(site: &str) -> Transfer {
+        Transfer {
+            id: "1".to_owned(),
+            site: site.to_owned(),
+            file: "a.jpg".to_owned(),
+            who: "192.0.2.7".to_owned(),
+            size: 1000,
+            delivered: 500,
+            rate: 100,
+            seconds_left: Some(5),
+            since: 1,
+        }
+    }
 }

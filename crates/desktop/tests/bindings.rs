@@ -55,8 +55,8 @@ impl TypeVisitor for Declarations {
             return;
         }
         // What `ts-rs` writes is a note, imports, an empty line, and the declaration.
-        let text = T::export_to_string(&self.config).unwrap();
-        let (_, declaration) = text.split_once("\n\n").unwrap();
+        let text = T::export_to_string(&self.config).expect("every type has a declaration");
+        let (_, declaration) = text.split_once("\n\n").expect("a note and a declaration");
         let lines: Vec<&str> = declaration.trim().lines().map(str::trim_end).collect();
         self.declarations.insert(T::ident(&self.config), lines.join("\n") + "\n");
         T::visit_dependencies(self);

@@ -48,7 +48,7 @@ export type Identity = {
  */
 name: string,
 /**
- * The public key, shortened for people: `m3Xk-9aPq-…`.
+ * The public key, shortened for people: `m3Xk 9aPq 7b_Z c-4d`.
  */
 fingerprint: string,
 /**
@@ -67,9 +67,18 @@ export type KeyTrouble = "fileLocked" | "keychainLocked" | "noKeychain";
 export type NotificationKind = "connection" | "firstVisitor" | "transferFinished";
 
 /**
+ * What opens a key file: never printed, wiped when dropped.
+ */
+export type Passphrase = string;
+
+/**
  * How far the app is.
  */
-export type Phase = { "type": "needsKey",
+export type Phase = { "type": "failed",
+/**
+ * What is the matter and what to do about it.
+ */
+sentence: string, } | { "type": "needsKey",
 /**
  * What is the matter.
  */
@@ -176,7 +185,7 @@ site: string, } | { "type": "createKeyFile",
 /**
  * What opens the file; at least 8 characters.
  */
-passphrase: string, } | { "type": "dismissProblem" } | { "type": "openLink",
+passphrase: Passphrase, } | { "type": "dismissProblem" } | { "type": "openLink",
 /**
  * Which site.
  */
@@ -236,7 +245,7 @@ transfer: string, } | { "type": "unlockKeyFile",
 /**
  * What opens the file.
  */
-passphrase: string, } | { "type": "useGateway",
+passphrase: Passphrase, } | { "type": "useGateway",
 /**
  * Its address, as pasted.
  */

@@ -1,0 +1,665 @@
+//! The one owner of everything the app knows: one loop, one closed enum of what can happen.
+
+use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
+
+use gateway::Gateway;
+use peer::{Event, Snapshot};
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc, oneshot},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bring_up::{self, Embedded, Engine, Up, Wanted},
+    display::{self, Facts},
+    identity,
+    keychain::{self, Found, Keychain, NoKey},
+    notices::{LinkNews, Notices},
+    qr::QrCodes,
+    request::{NotificationKind, Request},
+    settings::{self, Kept},
+    shell::Shell,
+    tray::{self, Tray},
+    view::{KeyTrouble, Phase, Problem, ProblemCode, View},
+    words,
+};
+
+mod requests;
+
+/// How many wishes wait for the loop; a person cannot click faster than it turns.
+const QUEUE: usize = 64;
+
+/// How many wishes are worked on at the same time, so that a hanging disk cannot pile them up.
+const MAX_JOBS: usize = 32;
+
+/// How many problems are kept until they are read; the oldest of more are the interesting ones.
+const MAX_PROBLEMS: usize = 8;
+
+/// How many folders are kept until the app is ready, and how many can be dropped at once.
+const MAX_FOLDERS: usize = 20;
+
+/// How far two pictures in the window are apart at least: nobody sees more than ten a second.
+const SHOW_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How far two pictures of the tray are apart at least: each of them is a file and several messages
+/// on the bus, and a page of small files would make the icon flicker.
+const TRAY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long the peer has to end links and keep everything when the app quits.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the embedded gateway has to end after the peer.
+const GATEWAY_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the app is started with.
+pub struct Options {
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// The desktop.
+    pub shell: Box<dyn Shell>,
+    /// Where the key is.
+    pub keychain: Arc<dyn Keychain>,
+    /// Whether to start without a window.
+    pub hidden: bool,
+    /// Folders to publish at once.
+    pub publish: Vec<PathBuf>,
+}
+
+/// What others tell the controller. Cheap to clone; when the last one is dropped, the app ends.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    told: mpsc::Sender<Told>,
+}
+
+/// What can be told.
+#[derive(Debug)]
+enum Told {
+    /// The window asks.
+    Asked(Request, oneshot::Sender<Result<(), Problem>>),
+    /// The menu was clicked.
+    Clicked(Request),
+    /// Something is held over the window, or not any more.
+    DragOver(bool),
+    /// Folders were dropped, or given to a second start.
+    Folders(Vec<PathBuf>),
+    /// The owner wants to close the window.
+    WindowClosed,
+}
+
+impl Handle {
+    /// Asks for something on behalf of the window.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    pub async fn ask(&self, request: Request) -> Result<(), Problem> {
+        let (reply, answer) = oneshot::channel();
+        let ending = || internal(words::ENDING);
+        self.told.send(Told::Asked(request, reply)).await.map_err(|_| ending())?;
+        answer.await.map_err(|_| ending())?
+    }
+
+    /// Asks on behalf of the menu: what goes wrong is shown as a problem.
+    pub fn click(&self, request: Request) {
+        self.tell(Told::Clicked(request));
+    }
+
+    /// Publishes folders that were dropped on the window or given on the command line.
+    pub fn folders(&self, folders: Vec<PathBuf>) {
+        self.tell(Told::Folders(folders));
+    }
+
+    /// Tells that something is held over the window, or not any more.
+    pub fn drag_over(&self, over: bool) {
+        self.tell(Told::DragOver(over));
+    }
+
+    /// Tells that the owner wants to close the window.
+    pub fn window_closed(&self) {
+        self.tell(Told::WindowClosed);
+    }
+
+    /// Tells without waiting: who calls may be the thread that draws.
+    fn tell(&self, told: Told) {
+        if self.told.try_send(told).is_err() {
+            tracing::warn!("The app is too busy, or ending; a click was lost");
+        }
+    }
+}
+
+/// Who waits for the answer to a wish.
+enum Reply {
+    /// Nobody: problems are shown.
+    Aloud,
+    /// The window.
+    Window(oneshot::Sender<Result<(), Problem>>),
+}
+
+/// What a job in the background comes back with.
+enum Work {
+    /// A wish was worked on.
+    Answered(Reply, Result<(), Problem>),
+    /// The embedded gateway is bound, to be used from now on.
+    Embedded(Option<Reply>, Result<Embedded, Problem>),
+    /// The key was found, made, or neither.
+    Key(Option<Reply>, Result<Found, NoKey>),
+    /// A gateway answers at this address.
+    Remote(Reply, Result<crosstalk::address::GatewayAddress, Problem>),
+    /// Whether a tray would show the app without its window.
+    Tray(bool),
+    /// Everything is started, or not.
+    Up(anyhow::Result<Up>),
+}
+
+/// Everything that can happen.
+enum Tick {
+    /// It is time for something that was put off.
+    Due,
+    /// The peer tells.
+    Event(Result<Event, RecvError>),
+    /// The embedded gateway with this number ended.
+    GatewayEnded(u64),
+    /// A job is done.
+    Done(Work),
+    /// The peer shows another picture.
+    Snapshot,
+    /// Somebody tells, or there is nobody left to.
+    Told(Option<Told>),
+}
+
+/// How far the app is.
+enum Stage {
+    Failed(String),
+    NeedsKey(KeyTrouble, String),
+    Ready(Engine),
+    Starting,
+}
+
+/// The embedded gateway that serves now.
+struct Serving {
+    number: u64,
+    address: String,
+    stop: CancellationToken,
+}
+
+/// The app without a window. Give [`Controller::run`] to a task.
+pub struct Controller {
+    data: PathBuf,
+    shell: Box<dyn Shell>,
+    keychain: Arc<dyn Keychain>,
+    hidden: bool,
+    told: mpsc::Receiver<Told>,
+    jobs: JoinSet<Work>,
+    gateways: JoinSet<u64>,
+    serving: Option<Serving>,
+    next_gateway: u64,
+    stage: Stage,
+    kept: Kept,
+    start_at_login: bool,
+    problems: VecDeque<Problem>,
+    drop_target: bool,
+    waiting_folders: Vec<PathBuf>,
+    notices: Notices,
+    codes: QrCodes,
+    switching: bool,
+    quitting: bool,
+    shown: Option<View>,
+    show_from: Instant,
+    drawn: Option<Tray>,
+    draw_from: Instant,
+    put_off: Option<Instant>,
+}
+
+impl Controller {
+    /// Prepares the app; nothing happens before [`Controller::run`].
+    #[must_use]
+    pub fn new(options: Options) -> (Self, Handle) {
+        let Options { data, shell, keychain, hidden, mut publish } = options;
+        let (sender, told) = mpsc::channel(QUEUE);
+        publish.truncate(MAX_FOLDERS);
+        let now = Instant::now();
+        let controller = Self {
+            data,
+            shell,
+            keychain,
+            hidden,
+            told,
+            jobs: JoinSet::new(),
+            gateways: JoinSet::new(),
+            serving: None,
+            next_gateway: 0,
+            stage: Stage::Starting,
+            kept: Kept::default(),
+            start_at_login: false,
+            problems: VecDeque::new(),
+            drop_target: false,
+            waiting_folders: publish,
+            notices: Notices::default(),
+            codes: QrCodes::default(),
+            switching: false,
+            quitting: false,
+            shown: None,
+            show_from: now,
+            drawn: None,
+            draw_from: now,
+            put_off: None,
+        };
+        (controller, Handle { told: sender })
+    }
+
+    /// Runs the app until it is asked to quit, then keeps everything and ends it.
+    pub async fn run(mut self) {
+        self.begin();
+        self.refresh();
+        while !self.quitting {
+            match self.tick().await {
+                Tick::Told(None) => self.quitting = true,
+                Tick::Told(Some(told)) => self.told(told),
+                Tick::Done(work) => self.done(work),
+                Tick::Event(event) => self.event(event),
+                Tick::Snapshot => self.snapshot(),
+                Tick::GatewayEnded(number) => self.gateway_ended(number),
+                Tick::Due => {}
+            }
+            self.refresh();
+        }
+        self.end().await;
+    }
+
+    /// Reads the settings, shows the window, and looks for the key.
+    fn begin(&mut self) {
+        if !self.hidden {
+            self.shell.raise();
+        }
+        self.start_at_login = self.shell.starts_at_login().unwrap_or_else(|error| {
+            tracing::warn!(%error, "The system does not say whether the app starts at login");
+            false
+        });
+        self.load();
+    }
+
+    /// Reads the settings and looks for the key.
+    fn load(&mut self) {
+        match settings::load(&self.data) {
+            Ok(loaded) => {
+                self.kept = loaded.kept;
+                if let Some(aside) = loaded.kept_aside {
+                    let sentence = words::damaged("settings", &aside);
+                    self.problem(Problem { code: ProblemCode::DamagedFile, sentence });
+                }
+                self.find_key();
+            }
+            Err(error) => self.fail(words::settings_unreadable(&error)),
+        }
+    }
+
+    fn find_key(&mut self) {
+        self.stage = Stage::Starting;
+        let (keychain, data) = (Arc::clone(&self.keychain), self.data.clone());
+        let known = self.kept.public_key.is_some();
+        self.jobs
+            .spawn(async move { Work::Key(None, keychain::find(&*keychain, &data, known).await) });
+    }
+
+    /// Waits for the next thing to happen.
+    async fn tick(&mut self) -> Tick {
+        let due = [self.put_off, self.notices.due(Instant::now())].into_iter().flatten().min();
+        let engine = match &mut self.stage {
+            Stage::Ready(engine) => Some(engine),
+            Stage::Failed(_) | Stage::NeedsKey(..) | Stage::Starting => None,
+        };
+        tokio::select! {
+            told = self.told.recv() => Tick::Told(told),
+            Some(done) = self.jobs.join_next() => match done {
+                Ok(work) => Tick::Done(work),
+                // Whoever waited for the job learns it from its dropped reply.
+                Err(error) => {
+                    tracing::error!(%error, "A job ended by surprise");
+                    Tick::Due
+                }
+            },
+            Some(ended) = self.gateways.join_next() => match ended {
+                Ok(number) => Tick::GatewayEnded(number),
+                Err(error) => {
+                    tracing::error!(%error, "The embedded gateway ended by surprise");
+                    Tick::GatewayEnded(self.serving.as_ref().map_or(0, |serving| serving.number))
+                }
+            },
+            tick = engine_tick(engine) => tick,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Tick::Due,
+        }
+    }
+
+    fn told(&mut self, told: Told) {
+        match told {
+            Told::Asked(request, reply) => self.request(request, Reply::Window(reply)),
+            Told::Clicked(request) => {
+                // The system has drawn the check mark the other way round already; only another
+                // picture sets it right when the wish cannot be fulfilled.
+                self.drawn = None;
+                self.request(request, Reply::Aloud);
+            }
+            Told::DragOver(over) => self.drop_target = over,
+            Told::Folders(folders) => {
+                self.drop_target = false;
+                self.folders(folders);
+            }
+            Told::WindowClosed => {
+                let tray = self.shell.has_tray();
+                self.jobs.spawn(async move { Work::Tray(tray.await) });
+            }
+        }
+    }
+
+    /// Publishes folders, or keeps them until the app is ready.
+    fn folders(&mut self, folders: Vec<PathBuf>) {
+        for folder in folders.into_iter().take(MAX_FOLDERS) {
+            match self.stage {
+                Stage::Ready(_) => self.add_folder(folder, Reply::Aloud),
+                Stage::Failed(_) | Stage::NeedsKey(..) | Stage::Starting => {
+                    if self.waiting_folders.len() < MAX_FOLDERS {
+                        self.waiting_folders.push(folder);
+                    }
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, work: Work) {
+        match work {
+            Work::Answered(reply, result) => self.answer(reply, result),
+            Work::Key(reply, found) => self.key(reply, found),
+            Work::Up(Ok(up)) => self.up(up),
+            Work::Up(Err(error)) => {
+                let problem = words::system_refused("Starting", &error);
+                tracing::error!(error = format!("{error:#}"), "The app cannot start");
+                self.fail(problem);
+            }
+            Work::Embedded(reply, bound) => {
+                self.switching = false;
+                let result = bound.map(|embedded| self.use_embedded(embedded));
+                match (reply, result) {
+                    (Some(reply), result) => self.answer(reply, result),
+                    (None, Ok(())) => {}
+                    (None, Err(problem)) => self.problem(problem),
+                }
+            }
+            Work::Remote(reply, checked) => {
+                self.switching = false;
+                let result = checked.and_then(|address| self.use_remote(address));
+                self.answer(reply, result);
+            }
+            Work::Tray(true) => self.stay_in_tray(),
+            Work::Tray(false) => self.quitting = true,
+        }
+    }
+
+    /// The window goes, the app stays.
+    fn stay_in_tray(&mut self) {
+        self.shell.hide();
+        self.drop_target = false;
+        if !self.kept.told_of_tray {
+            self.shell.notify(&words::stays_in_tray());
+            let kept = Kept { told_of_tray: true, ..self.kept.clone() };
+            if let Err(problem) = self.keep(kept) {
+                tracing::warn!(sentence = problem.sentence, "The notice will come again");
+            }
+        }
+    }
+
+    /// Goes on once the search for the key is over.
+    fn key(&mut self, reply: Option<Reply>, found: Result<Found, NoKey>) {
+        match found {
+            Ok(found) => {
+                self.stage = Stage::Starting;
+                let mut kept = self.kept.clone();
+                kept.public_key = Some(found.key.public().to_string());
+                kept.identity_name.get_or_insert_with(identity::default_name);
+                let result = self.keep(kept);
+                if let Err(problem) = &result {
+                    self.problem(problem.clone());
+                }
+                let wanted = Wanted {
+                    data: self.data.clone(),
+                    remote: self.kept.gateway.clone(),
+                    port: self.kept.port,
+                };
+                let up = bring_up::bring_up(wanted, found);
+                self.jobs.spawn(async move { Work::Up(up.await) });
+                if let Some(reply) = reply {
+                    self.answer(reply, Ok(()));
+                }
+            }
+            Err(why) => {
+                let sentence = words::no_key(&why);
+                match reply {
+                    // What the owner typed was wrong; what is needed stays the same.
+                    Some(reply) => {
+                        let code = requests::code_of(&why);
+                        self.answer(reply, Err(Problem { code, sentence }));
+                    }
+                    None => {
+                        self.stage = Stage::NeedsKey(requests::trouble_of(&why), sentence);
+                        if std::mem::take(&mut self.hidden) {
+                            self.shell.notify(&words::waits_for_key());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on once everything is started.
+    fn up(&mut self, up: Up) {
+        if let Some(aside) = up.engine.peer.kept_aside() {
+            let sentence = words::damaged("list of folders", aside);
+            self.problem(Problem { code: ProblemCode::DamagedFile, sentence });
+        }
+        if let Some(embedded) = up.embedded {
+            self.serve(embedded);
+        }
+        self.stage = Stage::Ready(up.engine);
+        self.snapshot();
+        let folders = std::mem::take(&mut self.waiting_folders);
+        self.folders(folders);
+    }
+
+    /// Lets a bound gateway serve, and keeps its port.
+    fn serve(&mut self, embedded: Embedded) {
+        let Embedded { gateway, address, port } = embedded;
+        if self.kept.port != Some(port) {
+            if let Some(from) = self.kept.port {
+                let sentence = words::port_changed(from, port);
+                self.problem(Problem { code: ProblemCode::PortChanged, sentence });
+            }
+            let kept = Kept { port: Some(port), ..self.kept.clone() };
+            if let Err(problem) = self.keep(kept) {
+                self.problem(problem);
+            }
+        }
+        self.next_gateway += 1;
+        let (number, stop) = (self.next_gateway, CancellationToken::new());
+        let serving = Serving { number, address: address.to_string(), stop: stop.clone() };
+        self.stop_serving();
+        self.serving = Some(serving);
+        self.gateways.spawn(run_gateway(gateway, stop, number));
+    }
+
+    fn stop_serving(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.stop.cancel();
+        }
+    }
+
+    fn gateway_ended(&mut self, number: u64) {
+        if self.serving.as_ref().is_some_and(|serving| serving.number == number) {
+            self.serving = None;
+            self.problem(internal(&words::gateway_ended()));
+        }
+    }
+
+    fn event(&mut self, event: Result<Event, RecvError>) {
+        match event {
+            Ok(Event::FirstVisitor(site)) => {
+                let title = self.site(&site.0).map(|site| site.name);
+                self.notices.first_visitor(title.unwrap_or_default());
+            }
+            Ok(Event::TransferEnded(record)) => self.notices.transfer(record),
+            // Told by the snapshots, which nobody misses.
+            Ok(Event::Link(_) | Event::Published { .. } | Event::TransferStarted(_)) => {}
+            Err(RecvError::Lagged(missed)) => {
+                tracing::debug!(missed, "Some events went by untold");
+            }
+            Err(RecvError::Closed) => self.fail(words::ENGINE_ENDED.to_owned()),
+        }
+    }
+
+    /// Looks at the newest picture of the peer.
+    fn snapshot(&mut self) {
+        let Stage::Ready(engine) = &mut self.stage else { return };
+        let link = engine.snapshots.borrow_and_update().link.clone();
+        match self.notices.link(&link, Instant::now()) {
+            Some(LinkNews::Regained)
+                if self.kept.notifications.has(NotificationKind::Connection) =>
+            {
+                self.shell.notify(&words::connection_regained());
+            }
+            Some(LinkNews::Regained) | None => {}
+        }
+    }
+
+    /// Shows what changed, and notifies; puts off what would come too soon.
+    fn refresh(&mut self) {
+        let now = Instant::now();
+        for notification in self.notices.poll(now, &self.kept.notifications) {
+            self.shell.notify(&notification);
+        }
+        self.put_off = None;
+        if now < self.show_from {
+            self.put_off = Some(self.show_from);
+            return;
+        }
+        let view = self.view();
+        let tray = tray::tray(&view);
+        if self.shown.as_ref() != Some(&view) {
+            self.shell.show(&view);
+            self.shown = Some(view);
+            self.show_from = now + SHOW_INTERVAL;
+        }
+        if self.drawn.as_ref() != Some(&tray) {
+            if now < self.draw_from {
+                self.put_off = Some(self.draw_from);
+                return;
+            }
+            self.shell.tray(&tray);
+            self.drawn = Some(tray);
+            self.draw_from = now + TRAY_INTERVAL;
+        }
+    }
+
+    fn view(&mut self) -> View {
+        let (snapshot, identity) = match &self.stage {
+            Stage::Ready(engine) => {
+                (Some(engine.snapshots.borrow().clone()), Some((engine.public, engine.kept_in)))
+            }
+            Stage::Failed(_) | Stage::NeedsKey(..) | Stage::Starting => (None, None),
+        };
+        let facts = Facts {
+            phase: match &self.stage {
+                Stage::Failed(sentence) => Phase::Failed { sentence: sentence.clone() },
+                Stage::NeedsKey(trouble, sentence) => {
+                    Phase::NeedsKey { trouble: *trouble, sentence: sentence.clone() }
+                }
+                Stage::Ready(_) => Phase::Ready,
+                Stage::Starting => Phase::Starting,
+            },
+            snapshot: snapshot.as_ref(),
+            embedded: self.serving.as_ref().map(|serving| serving.address.clone()),
+            identity,
+            kept: &self.kept,
+            start_at_login: self.start_at_login,
+            problem: self.problems.front(),
+            drop_target: self.drop_target,
+        };
+        display::view(&facts, &mut self.codes)
+    }
+
+    /// Returns a site of the newest picture.
+    fn site(&self, id: &str) -> Option<peer::SiteState> {
+        let Stage::Ready(engine) = &self.stage else { return None };
+        let snapshot: &Snapshot = &engine.snapshots.borrow();
+        snapshot.sites.iter().find(|site| site.id.0 == id).cloned()
+    }
+
+    fn answer(&mut self, reply: Reply, result: Result<(), Problem>) {
+        match (reply, result) {
+            (Reply::Window(reply), result) => {
+                // The window may be gone by now; then nobody wants to know.
+                let _ = reply.send(result);
+            }
+            (Reply::Aloud, Ok(())) => {}
+            (Reply::Aloud, Err(problem)) => {
+                self.problem(problem);
+                self.shell.raise();
+            }
+        }
+    }
+
+    /// Keeps a problem until it is read.
+    fn problem(&mut self, problem: Problem) {
+        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
+            self.problems.push_back(problem);
+        }
+    }
+
+    fn fail(&mut self, sentence: String) {
+        self.stop_serving();
+        self.stage = Stage::Failed(sentence);
+    }
+
+    /// Writes the settings, and takes them as they are now only if that worked.
+    fn keep(&mut self, kept: Kept) -> Result<(), Problem> {
+        settings::save(&self.data, &kept).map_err(|error| internal(&words::not_kept(&error)))?;
+        self.kept = kept;
+        Ok(())
+    }
+
+    /// Keeps everything and ends the app.
+    async fn end(mut self) {
+        self.shell.hide();
+        self.jobs.shutdown().await;
+        if let Stage::Ready(engine) = &self.stage
+            && timeout(QUIT_TIMEOUT, engine.peer.shutdown()).await.is_err()
+        {
+            tracing::warn!("The peer did not end in time");
+        }
+        self.stop_serving();
+        let ended = async { while self.gateways.join_next().await.is_some() {} };
+        if timeout(GATEWAY_STOP_TIMEOUT, ended).await.is_err() {
+            tracing::warn!("The embedded gateway did not end in time");
+        }
+        self.shell.quit();
+    }
+}
+
+/// Waits for the peer, if there is one.
+async fn engine_tick(engine: Option<&mut Engine>) -> Tick {
+    let Some(engine) = engine else { return std::future::pending().await };
+    tokio::select! {
+        event = engine.events.recv() => Tick::Event(event),
+        changed = engine.snapshots.changed() => match changed {
+            Ok(()) => Tick::Snapshot,
+            Err(_) => Tick::Event(Err(RecvError::Closed)),
+        },
+    }
+}
+
+async fn run_gateway(gateway: Gateway, stop: CancellationToken, number: u64) -> u64 {
+    gateway.run(stop).await;
+    number
+}
+
+fn internal(sentence: &str) -> Problem {
+    Problem { code: ProblemCode::Internal, sentence: sentence.to_owned() }
+}

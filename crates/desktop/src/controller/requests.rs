@@ -1,0 +1,359 @@
+//! What happens at each request.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crosstalk::address::GatewayAddress;
+use peer::{Peer, PublishError, SiteId, TransferId, keys::KeyError};
+use tokio::time::timeout;
+
+use super::{Controller, MAX_JOBS, Reply, Stage, Work, internal};
+use crate::{
+    bring_up::{self, Embedded},
+    gateway_check, identity,
+    keychain::{self, NoKey},
+    link,
+    request::{Passphrase, Request},
+    settings::Kept,
+    view::{KeyTrouble, Problem, ProblemCode},
+    words,
+};
+
+/// How long the peer may take to fulfil a wish: a folder on a sleeping disk needs seconds.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The shortest passphrase, in characters.
+const MIN_PASSPHRASE: usize = 8;
+
+/// What a wish comes to at once.
+type Now = Result<(), Problem>;
+
+impl Controller {
+    /// Fulfils a wish, at once or by a job that answers later.
+    pub(super) fn request(&mut self, request: Request, reply: Reply) {
+        if self.jobs.len() >= MAX_JOBS && request != Request::Quit {
+            return self.answer(reply, Err(internal(words::TOO_BUSY)));
+        }
+        let now = match request {
+            Request::AddFolder { path } => return self.add_folder(PathBuf::from(path), reply),
+            Request::ClearHistory => {
+                return self.with_peer(reply, |peer| async move { peer.clear_history().await });
+            }
+            Request::CopyLink { site } => self.copy_link(&site),
+            Request::CreateKeyFile { passphrase } => {
+                return self.create_key_file(passphrase, reply);
+            }
+            Request::DismissProblem => {
+                self.problems.pop_front();
+                Ok(())
+            }
+            Request::OpenLink { site } => self.open_link(&site),
+            Request::PauseAll { paused } => {
+                return self
+                    .with_peer(reply, move |peer| async move { peer.set_paused(paused).await });
+            }
+            Request::Quit => {
+                self.quitting = true;
+                Ok(())
+            }
+            Request::RemoveSite { site } => {
+                let site = SiteId(site);
+                return self.with_peer(reply, move |peer| async move { peer.remove(&site).await });
+            }
+            Request::RenameIdentity { name } => self.rename_identity(&name),
+            Request::RenameSite { site, name } => {
+                let Some(name) = identity::name(&name) else {
+                    return self.answer(reply, Err(bad_name()));
+                };
+                let site = SiteId(site);
+                return self
+                    .with_peer(reply, move |peer| async move { peer.rename(&site, &name).await });
+            }
+            Request::Retry => {
+                self.retry();
+                Ok(())
+            }
+            Request::SetHiddenFiles { site, shown } => {
+                let site = SiteId(site);
+                return self.with_peer(reply, move |peer| async move {
+                    peer.set_hidden_files(&site, shown).await
+                });
+            }
+            Request::SetNotification { kind, on } => {
+                let mut kept = self.kept.clone();
+                kept.notifications.set(kind, on);
+                self.keep(kept)
+            }
+            Request::SetSiteOn { site, on } => {
+                let site = SiteId(site);
+                return self
+                    .with_peer(reply, move |peer| async move { peer.set_on(&site, on).await });
+            }
+            Request::SetStartAtLogin { on } => self.set_start_at_login(on),
+            Request::ShowWindow => {
+                self.shell.raise();
+                Ok(())
+            }
+            Request::StopTransfer { transfer } => {
+                let Ok(transfer) = transfer.parse().map(TransferId) else {
+                    return self.answer(reply, Err(gone()));
+                };
+                return self.with_peer(reply, move |peer| async move {
+                    peer.stop_transfer(transfer).await;
+                    Ok(())
+                });
+            }
+            Request::UnlockKeyFile { passphrase } => {
+                return self.unlock_key_file(passphrase, reply);
+            }
+            Request::UseGateway { address } => return self.use_gateway(address, reply),
+        };
+        self.answer(reply, now);
+    }
+
+    /// Publishes a folder.
+    pub(super) fn add_folder(&mut self, folder: PathBuf, reply: Reply) {
+        if !folder.is_absolute() {
+            let sentence = words::NO_PATH.to_owned();
+            let problem = Problem { code: ProblemCode::FolderUnusable, sentence };
+            return self.answer(reply, Err(problem));
+        }
+        self.with_peer(reply, move |peer| async move { peer.publish(&folder).await.map(|_| ()) });
+    }
+
+    /// Has the peer do something, and answers when it is done.
+    fn with_peer<Done>(&mut self, reply: Reply, wish: impl FnOnce(Peer) -> Done)
+    where
+        Done: Future<Output = Result<(), PublishError>> + Send + 'static,
+    {
+        let Stage::Ready(engine) = &self.stage else {
+            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+        };
+        let done = wish(engine.peer.clone());
+        self.jobs.spawn(async move {
+            let result = match timeout(REQUEST_TIMEOUT, done).await {
+                Ok(result) => result.map_err(|error| problem_of(&error)),
+                Err(_) => Err(internal(words::TOO_LATE)),
+            };
+            Work::Answered(reply, result)
+        });
+    }
+
+    fn link_of(&self, site: &str) -> Result<String, Problem> {
+        let site = self.site(site).ok_or_else(gone)?;
+        let url = site.url.ok_or_else(|| not_ready(words::NO_LINK_YET))?;
+        if !link::is_web(&url) {
+            return Err(internal(words::STRANGE_LINK));
+        }
+        Ok(url)
+    }
+
+    fn copy_link(&mut self, site: &str) -> Now {
+        let link = self.link_of(site)?;
+        let copied = self.shell.copy(&link);
+        copied.map_err(|error| internal(&words::system_refused("Copying the link", &error)))
+    }
+
+    fn open_link(&mut self, site: &str) -> Now {
+        let link = self.link_of(site)?;
+        let opened = self.shell.open(&link);
+        opened.map_err(|error| internal(&words::system_refused("Opening the browser", &error)))
+    }
+
+    fn rename_identity(&mut self, name: &str) -> Now {
+        let name = identity::name(name).ok_or_else(bad_name)?;
+        self.keep(Kept { identity_name: Some(name), ..self.kept.clone() })
+    }
+
+    fn set_start_at_login(&mut self, on: bool) -> Now {
+        let set = self.shell.set_start_at_login(on);
+        set.map_err(|error| internal(&words::system_refused("Starting at login", &error)))?;
+        self.start_at_login = on;
+        Ok(())
+    }
+
+    fn retry(&mut self) {
+        match &self.stage {
+            Stage::Failed(_) => self.load(),
+            Stage::NeedsKey(..) => self.find_key(),
+            Stage::Ready(engine) => {
+                engine.peer.retry();
+                if self.serving.is_none() && self.kept.gateway.is_none() && !self.switching {
+                    self.embed(None);
+                }
+            }
+            Stage::Starting => {}
+        }
+    }
+
+    fn create_key_file(&mut self, passphrase: Passphrase, reply: Reply) {
+        let refused = match &self.stage {
+            Stage::NeedsKey(KeyTrouble::KeychainLocked | KeyTrouble::NoKeychain, _) => None,
+            Stage::NeedsKey(KeyTrouble::FileLocked, _)
+            | Stage::Failed(_)
+            | Stage::Ready(_)
+            | Stage::Starting => Some(not_ready(words::KEY_IN_USE)),
+        };
+        let refused = refused.or_else(|| {
+            (passphrase.expose().chars().count() < MIN_PASSPHRASE).then(|| Problem {
+                code: ProblemCode::Passphrase,
+                sentence: words::SHORT_PASSPHRASE.to_owned(),
+            })
+        });
+        if let Some(problem) = refused {
+            return self.answer(reply, Err(problem));
+        }
+        let data = self.data.clone();
+        self.jobs.spawn(async move {
+            Work::Key(Some(reply), keychain::create_file(&data, &passphrase).await)
+        });
+    }
+
+    fn unlock_key_file(&mut self, passphrase: Passphrase, reply: Reply) {
+        match &self.stage {
+            Stage::NeedsKey(KeyTrouble::FileLocked, _) => {}
+            Stage::NeedsKey(KeyTrouble::KeychainLocked | KeyTrouble::NoKeychain, _)
+            | Stage::Failed(_)
+            | Stage::Ready(_)
+            | Stage::Starting => {
+                return self.answer(reply, Err(not_ready(words::KEY_IN_USE)));
+            }
+        }
+        let data = self.data.clone();
+        self.jobs.spawn(async move {
+            Work::Key(Some(reply), keychain::open_file(&data, &passphrase).await)
+        });
+    }
+
+    /// Looks whether a gateway is there before anything changes.
+    fn use_gateway(&mut self, address: Option<String>, reply: Reply) {
+        if !matches!(self.stage, Stage::Ready(_)) {
+            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+        }
+        if self.switching {
+            return self.answer(reply, Err(internal(words::TOO_BUSY)));
+        }
+        let Some(text) = address else {
+            if self.kept.gateway.is_none() && self.serving.is_some() {
+                return self.answer(reply, Ok(()));
+            }
+            return self.embed(Some(reply));
+        };
+        match GatewayAddress::parse(&text) {
+            Ok(address) => {
+                self.switching = true;
+                self.jobs.spawn(async move { Work::Remote(reply, check(address).await) });
+            }
+            Err(error) => {
+                let sentence = words::bad_address(&error);
+                self.answer(reply, Err(Problem { code: ProblemCode::BadGateway, sentence }));
+            }
+        }
+    }
+
+    /// Binds the embedded gateway, to use it from now on.
+    fn embed(&mut self, reply: Option<Reply>) {
+        self.switching = true;
+        let (data, port) = (self.data.clone(), self.kept.port);
+        self.jobs.spawn(async move { Work::Embedded(reply, embed(&data, port).await) });
+    }
+
+    pub(super) fn use_embedded(&mut self, embedded: Embedded) {
+        let address = embedded.address.clone();
+        self.serve(embedded);
+        if self.kept.gateway.is_some()
+            && let Err(problem) = self.keep(Kept { gateway: None, ..self.kept.clone() })
+        {
+            self.problem(problem);
+        }
+        self.switch(address);
+    }
+
+    pub(super) fn use_remote(&mut self, address: GatewayAddress) -> Now {
+        self.keep(Kept { gateway: Some(address.clone()), ..self.kept.clone() })?;
+        self.switch(address);
+        self.stop_serving();
+        Ok(())
+    }
+
+    /// Has the peer use another gateway.
+    fn switch(&mut self, address: GatewayAddress) {
+        self.notices.forget_connection();
+        if let Stage::Ready(engine) = &self.stage {
+            let peer = engine.peer.clone();
+            self.jobs.spawn(async move {
+                let switched = timeout(REQUEST_TIMEOUT, peer.use_gateway(address)).await;
+                Work::Answered(Reply::Aloud, switched.map_err(|_| internal(words::TOO_LATE)))
+            });
+        }
+    }
+}
+
+async fn check(address: GatewayAddress) -> Result<GatewayAddress, Problem> {
+    let bad = |sentence| Problem { code: ProblemCode::BadGateway, sentence };
+    let asked = gateway_check::ask(&address, &carriers::tls::Roots::System).await;
+    let info =
+        asked.map_err(|error| bad(words::no_gateway_there(&address, &format!("{error:#}"))))?;
+    // Proofs name the gateway's own address, so a link by another one would be refused.
+    if info.origin == address.origin() {
+        Ok(address)
+    } else {
+        Err(bad(words::gateway_has_another_address(&address, &info.origin)))
+    }
+}
+
+async fn embed(data: &Path, port: Option<u16>) -> Result<Embedded, Problem> {
+    match timeout(bring_up::START_TIMEOUT, bring_up::embed(data, port)).await {
+        Ok(Ok(embedded)) => Ok(embedded),
+        Ok(Err(error)) => Err(internal(&words::system_refused("Starting the gateway", &error))),
+        Err(_) => Err(internal(words::TOO_LATE)),
+    }
+}
+
+/// Says what the owner has to do about a missing key.
+pub(super) fn trouble_of(why: &NoKey) -> KeyTrouble {
+    match why {
+        NoKey::FileLocked | NoKey::Refused(KeyError::WrongPassphrase) => KeyTrouble::FileLocked,
+        NoKey::Refused(KeyError::NoKeychain) => KeyTrouble::NoKeychain,
+        NoKey::Gone
+        | NoKey::Refused(KeyError::Locked | KeyError::Damaged(_) | KeyError::File(..)) => {
+            KeyTrouble::KeychainLocked
+        }
+    }
+}
+
+/// Says what a program decides on, when a key file could not be made or opened.
+pub(super) fn code_of(why: &NoKey) -> ProblemCode {
+    match why {
+        NoKey::Refused(KeyError::WrongPassphrase) => ProblemCode::Passphrase,
+        NoKey::FileLocked
+        | NoKey::Gone
+        | NoKey::Refused(
+            KeyError::NoKeychain | KeyError::Locked | KeyError::Damaged(_) | KeyError::File(..),
+        ) => ProblemCode::Internal,
+    }
+}
+
+fn problem_of(error: &PublishError) -> Problem {
+    let code = match error {
+        PublishError::Already(_) => ProblemCode::AlreadyPublished,
+        PublishError::Folder(..) | PublishError::TooMuch(_) => ProblemCode::FolderUnusable,
+        PublishError::Store(_) => ProblemCode::Internal,
+        PublishError::Unknown => ProblemCode::Unknown,
+    };
+    Problem { code, sentence: words::not_published(error) }
+}
+
+fn bad_name() -> Problem {
+    Problem { code: ProblemCode::BadName, sentence: words::BAD_NAME.to_owned() }
+}
+
+fn gone() -> Problem {
+    Problem { code: ProblemCode::Unknown, sentence: words::GONE.to_owned() }
+}
+
+fn not_ready(sentence: &str) -> Problem {
+    Problem { code: ProblemCode::NotReady, sentence: sentence.to_owned() }
+}

@@ -1,0 +1,376 @@
+//! The view, computed from what the peer says and what the app remembers.
+
+use std::{
+    net::IpAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crosstalk::proof::PublicKey;
+use peer::{
+    Ended, LinkState, SiteState, SiteTrouble, Snapshot, TransferEnd, TransferRecord, TransferState,
+};
+
+use crate::{
+    keychain::KeptIn,
+    printable::{MAX_SENTENCE, MAX_SHOWN, printable},
+    qr::QrCodes,
+    settings::Kept,
+    view::{
+        Connection, Cut, Gateway, Identity, Phase, Problem, Record, RecordEnd, Settings, Site,
+        Transfer, View,
+    },
+    words,
+};
+
+/// How many transfers are shown one by one; nobody reads more, and the window stays quick.
+pub const MAX_TRANSFERS: usize = 100;
+
+/// How many records of the past are shown.
+pub const MAX_HISTORY: usize = 200;
+
+/// The longest rest of a transfer that is foretold; beyond it nobody can say.
+const MAX_SECONDS_LEFT: u64 = 30 * 24 * 60 * 60;
+
+/// The greatest whole number that JavaScript can hold.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+/// Everything that the view is computed from.
+pub struct Facts<'a> {
+    /// How far the app is.
+    pub phase: Phase,
+    /// What the peer says, once there is one.
+    pub snapshot: Option<&'a Snapshot>,
+    /// The address of the embedded gateway, once it listens.
+    pub embedded: Option<String>,
+    /// Who publishes, once there is a key.
+    pub identity: Option<(PublicKey, KeptIn)>,
+    /// What is remembered.
+    pub kept: &'a Kept,
+    /// Starts with the computer.
+    pub start_at_login: bool,
+    /// The problem to show.
+    pub problem: Option<&'a Problem>,
+    /// Something is held over the window.
+    pub drop_target: bool,
+}
+
+/// Computes the view. `codes` only spares drawing the same code again.
+#[must_use]
+pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
+    let nothing = (Vec::new(), Vec::new(), Vec::new(), 0, false, Connection::Connecting);
+    let (sites, transfers, history, more, paused, connection) = match facts.snapshot {
+        None => nothing,
+        Some(snapshot) => {
+            codes.keep_only(snapshot.sites.iter().filter_map(|site| site.url.as_deref()));
+            let under_way = &snapshot.transfers;
+            (
+                snapshot.sites.iter().map(|site| self::site(site, snapshot, codes)).collect(),
+                under_way.iter().take(MAX_TRANSFERS).map(transfer).collect(),
+                snapshot.history.iter().take(MAX_HISTORY).map(record).collect(),
+                count(under_way.len().saturating_sub(MAX_TRANSFERS)),
+                snapshot.paused,
+                self::connection(&snapshot.link),
+            )
+        }
+    };
+    let notifications = &facts.kept.notifications;
+    View {
+        phase: facts.phase.clone(),
+        connection,
+        gateway: match &facts.kept.gateway {
+            Some(address) => Gateway::Remote { address: address.to_string() },
+            None => Gateway::Embedded { address: facts.embedded.clone() },
+        },
+        identity: facts.identity.map(|(key, kept_in)| Identity {
+            name: printable(facts.kept.identity_name.as_deref().unwrap_or_default(), MAX_SHOWN),
+            fingerprint: fingerprint(&key),
+            kept_in: words::kept_in(kept_in).to_owned(),
+        }),
+        paused,
+        sites,
+        transfers,
+        more_transfers: more,
+        history,
+        settings: Settings {
+            start_at_login: facts.start_at_login,
+            notify_connection: notifications.connection,
+            notify_first_visitor: notifications.first_visitor,
+            notify_transfer_finished: notifications.transfer_finished,
+        },
+        problem: facts.problem.cloned(),
+        drop_target: facts.drop_target,
+    }
+}
+
+fn connection(link: &LinkState) -> Connection {
+    match link {
+        LinkState::Dialling => Connection::Connecting,
+        LinkState::Down { trouble, retry_at } => Connection::Lost {
+            sentence: printable(&trouble.sentence, MAX_SENTENCE),
+            retry_at: retry_at.map(milliseconds),
+        },
+        LinkState::Up { carrier, since } => {
+            Connection::Connected { how: carrier.to_string(), since: milliseconds(*since) }
+        }
+    }
+}
+
+fn site(site: &SiteState, snapshot: &Snapshot, codes: &mut QrCodes) -> Site {
+    let active = snapshot.transfers.iter().filter(|transfer| transfer.site == site.id).count();
+    Site {
+        id: site.id.0.clone(),
+        name: printable(&site.name, MAX_SHOWN),
+        path: printable(&site.path.to_string_lossy(), MAX_SHOWN),
+        on: site.on,
+        hidden_files: site.hidden_files,
+        url: site.url.clone(),
+        qr: site.url.as_deref().and_then(|url| codes.of(url)),
+        trouble: site.trouble.as_ref().map(|trouble: &SiteTrouble| words::site_trouble(trouble)),
+        visitors: site.visitors,
+        active: count(active),
+    }
+}
+
+fn transfer(transfer: &TransferState) -> Transfer {
+    // A receipt that says more than there is would show as more than 100 %.
+    let delivered = transfer.delivered.min(transfer.size);
+    Transfer {
+        id: transfer.id.0.to_string(),
+        site: transfer.site.0.clone(),
+        file: printable(&transfer.file, MAX_SHOWN),
+        who: who(transfer.visitor, &transfer.agent),
+        size: number(transfer.size),
+        delivered: number(delivered),
+        rate: number(transfer.rate),
+        seconds_left: seconds_left(transfer.size - delivered, transfer.rate),
+        since: milliseconds(transfer.since),
+    }
+}
+
+fn seconds_left(bytes: u64, rate: u64) -> Option<u64> {
+    let seconds = bytes.div_ceil(Some(rate).filter(|rate| *rate > 0)?);
+    Some(seconds).filter(|seconds| *seconds <= MAX_SECONDS_LEFT)
+}
+
+fn record(record: &TransferRecord) -> Record {
+    Record {
+        id: record.id.0.to_string(),
+        site_name: printable(&record.site_name, MAX_SHOWN),
+        file: printable(&record.file, MAX_SHOWN),
+        who: who(record.visitor, &record.agent),
+        size: number(record.size),
+        delivered: number(record.delivered.min(record.size)),
+        since: milliseconds(record.since),
+        until: milliseconds(record.until),
+        end: match record.end {
+            TransferEnd::Complete => RecordEnd::Complete,
+            TransferEnd::Cut(by) => RecordEnd::Cut { by: cut(by) },
+        },
+    }
+}
+
+fn cut(by: Ended) -> Cut {
+    match by {
+        Ended::Connection => Cut::Connection,
+        Ended::File => Cut::File,
+        Ended::Owner => Cut::Owner,
+        Ended::Unconfirmed => Cut::Unconfirmed,
+        Ended::Visitor => Cut::Visitor,
+    }
+}
+
+/// Says who a visitor is: the address, and the program as far as it is known.
+pub(crate) fn who(visitor: Option<IpAddr>, agent: &str) -> String {
+    let place = match visitor {
+        None => words::SOMEBODY.to_owned(),
+        Some(address) if address.to_canonical().is_loopback() => words::THIS_COMPUTER.to_owned(),
+        Some(address) => address.to_canonical().to_string(),
+    };
+    let agent = printable(agent.trim(), MAX_SHOWN);
+    if agent.is_empty() { place } else { format!("{place} · {agent}") }
+}
+
+/// Shortens a public key for people: what two of them can compare over the telephone.
+fn fingerprint(key: &PublicKey) -> String {
+    let text = key.to_string();
+    let groups: Vec<&str> = (0..4).filter_map(|group| text.get(group * 4..group * 4 + 4)).collect();
+    groups.join(" ")
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    number(u64::try_from(since.as_millis()).unwrap_or(MAX_NUMBER))
+}
+
+fn number(number: u64) -> u64 {
+    number.min(MAX_NUMBER)
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use peer::{LinkTrouble, SiteId, TransferId};
+
+    use super::*;
+    use crate::view::{KeyTrouble, ProblemCode};
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn snapshot(transfers: usize) -> Snapshot {
+        let id = SiteId("7".to_owned());
+        let site = SiteState {
+            id: id.clone(),
+            name: "Pho\u{202E}tos\n".to_owned(),
+            path: "/home/me/Pho\u{1b}tos".into(),
+            on: true,
+            hidden_files: false,
+            url: Some("http://photos.localhost:28260/s/0123456789abcdefghijkl".to_owned()),
+            trouble: None,
+            visitors: 3,
+        };
+        let transfer = |n: usize| TransferState {
+            id: TransferId(i64::try_from(n).unwrap()),
+            site: id.clone(),
+            file: "a\u{2028}b".to_owned(),
+            visitor: Some([192, 0, 2, 7].into()),
+            agent: "curl\n".to_owned(),
+            size: 1000,
+            sent: 900,
+            delivered: 500,
+            rate: 200,
+            since: at(5),
+        };
+        Snapshot {
+            link: LinkState::Up { carrier: carriers::Carrier::PtthHttp2, since: at(2) },
+            paused: false,
+            sites: vec![site],
+            transfers: (0..transfers).map(transfer).collect(),
+            history: vec![],
+        }
+    }
+
+    fn compute(snapshot: Option<&Snapshot>) -> View {
+        let kept = Kept { identity_name: Some("Ada".to_owned()), ..Kept::default() };
+        let facts = Facts {
+            phase: Phase::Ready,
+            snapshot,
+            embedded: Some("http://localhost:28260".to_owned()),
+            identity: Some((PublicKey::from_bytes([7; 32]), KeptIn::Keychain)),
+            kept: &kept,
+            start_at_login: false,
+            problem: None,
+            drop_target: false,
+        };
+        view(&facts, &mut QrCodes::default())
+    }
+
+    #[test]
+    fn what_is_delivered_is_what_is_shown() {
+        let snapshot = snapshot(1);
+        let view = compute(Some(&snapshot));
+        let expected = Transfer {
+            id: "0".to_owned(),
+            site: "7".to_owned(),
+            file: "a\u{FFFD}b".to_owned(),
+            who: "192.0.2.7 · curl".to_owned(),
+            size: 1000,
+            delivered: 500,
+            rate: 200,
+            seconds_left: Some(3),
+            since: 5000,
+        };
+        assert_eq!(view.transfers, [expected]);
+        assert_eq!(view.sites[0].active, 1);
+        let connected = Connection::Connected { how: "reversed HTTP/2".to_owned(), since: 2000 };
+        assert_eq!(view.connection, connected);
+    }
+
+    #[test]
+    fn hostile_names_are_printable() {
+        let snapshot = snapshot(0);
+        let view = compute(Some(&snapshot));
+        assert_eq!(view.sites[0].name, "Pho\u{FFFD}tos\u{FFFD}");
+        assert_eq!(view.sites[0].path, "/home/me/Pho\u{FFFD}tos");
+    }
+
+    #[test]
+    fn a_link_has_a_code_and_a_site_without_one_has_none() {
+        let mut snapshot = snapshot(0);
+        assert!(compute(Some(&snapshot)).sites[0].qr.is_some());
+        snapshot.sites[0].url = None;
+        assert_eq!(compute(Some(&snapshot)).sites[0].qr, None);
+    }
+
+    #[test]
+    fn more_than_a_hundred_transfers_are_counted() {
+        let snapshot = snapshot(130);
+        let view = compute(Some(&snapshot));
+        assert_eq!((view.transfers.len(), view.more_transfers), (MAX_TRANSFERS, 30));
+        assert_eq!(view.sites[0].active, 130);
+    }
+
+    #[test]
+    fn nobody_foretells_a_transfer_that_stands_still() {
+        assert_eq!(seconds_left(10, 0), None);
+        assert_eq!(seconds_left(u64::MAX, 1), None);
+        assert_eq!(seconds_left(10, 3), Some(4));
+        assert_eq!(seconds_left(0, 3), Some(0));
+    }
+
+    #[test]
+    fn a_receipt_that_says_too_much_is_not_believed() {
+        let mut snapshot = snapshot(1);
+        snapshot.transfers[0].delivered = u64::MAX;
+        assert_eq!(compute(Some(&snapshot)).transfers[0].delivered, 1000);
+    }
+
+    #[test]
+    fn numbers_stay_exact_in_javascript() {
+        let mut snapshot = snapshot(1);
+        snapshot.transfers[0].size = u64::MAX;
+        assert_eq!(compute(Some(&snapshot)).transfers[0].size, 9_007_199_254_740_991);
+    }
+
+    #[test]
+    fn a_lost_connection_says_why_and_when_it_is_tried_again() {
+        let mut snapshot = snapshot(0);
+        let trouble = LinkTrouble { sentence: "No\ngateway".to_owned(), heals: true };
+        snapshot.link = LinkState::Down { trouble, retry_at: Some(at(9)) };
+        let lost =
+            Connection::Lost { sentence: "No\u{FFFD}gateway".to_owned(), retry_at: Some(9000) };
+        assert_eq!(compute(Some(&snapshot)).connection, lost);
+    }
+
+    #[test]
+    fn visitors_are_named_by_what_is_known() {
+        assert_eq!(who(None, ""), "somebody");
+        assert_eq!(who(Some([127, 0, 0, 1].into()), "curl"), "this computer · curl");
+        let mapped: IpAddr = "::ffff:192.0.2.7".parse().unwrap();
+        assert_eq!(who(Some(mapped), ""), "192.0.2.7");
+    }
+
+    #[test]
+    fn before_there_is_a_peer_the_window_has_something_to_show() {
+        let view = compute(None);
+        assert!(view.sites.is_empty());
+        assert_eq!(view.identity.unwrap().fingerprint, "BwcH BwcH BwcH BwcH");
+    }
+
+    #[test]
+    fn codes_for_programs_are_camel_case() {
+        let json = |value: serde_json::Value| value.to_string();
+        let code = serde_json::to_value(ProblemCode::PortChanged).unwrap();
+        assert_eq!(json(code), r#""portChanged""#);
+        let needs = Phase::NeedsKey { trouble: KeyTrouble::NoKeychain, sentence: "x".to_owned() };
+        let phase = serde_json::to_value(needs).unwrap();
+        assert_eq!(phase["type"], "needsKey");
+        assert_eq!(phase["trouble"], "noKeychain");
+    }
+}

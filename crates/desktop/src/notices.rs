@@ -1,0 +1,295 @@
+//! When a notification is shown: often enough to be of use, seldom enough not to shout.
+//!
+//! Told the time, does no IO.
+
+use std::time::Duration;
+
+use peer::{LinkState, TransferEnd, TransferRecord};
+use tokio::time::Instant;
+
+use crate::{request::NotificationKind, settings::Notifications, words};
+
+/// How long the connection must be away before the owner is told; most losses are shorter.
+pub const LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// How far two notifications of one kind are apart at least; what happens between is told together.
+pub const NOTIFY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A notification, as the desktop shows it. Plain text, already printable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// The first line.
+    pub title: String,
+    /// What follows.
+    pub body: String,
+}
+
+/// Gathers what happens and says when to tell.
+#[derive(Default)]
+pub struct Notices {
+    connection: Link,
+    visitors: Gathered<String>,
+    transfers: Gathered<TransferRecord>,
+}
+
+/// What is known about the connection, and what the owner was told of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Link {
+    /// Lost, and the owner knows.
+    ToldLost,
+    /// Was there and is away since then.
+    Lost(Instant),
+    /// There has been none.
+    #[default]
+    Never,
+    /// There is one.
+    Up,
+}
+
+/// Things of one kind that happened since the last notification.
+struct Gathered<T> {
+    last: Option<T>,
+    count: usize,
+    quiet_until: Option<Instant>,
+}
+
+impl<T> Default for Gathered<T> {
+    fn default() -> Self {
+        Self { last: None, count: 0, quiet_until: None }
+    }
+}
+
+impl<T> Gathered<T> {
+    fn add(&mut self, thing: T) {
+        self.last = Some(thing);
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Returns when something that waits may be told.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        self.last.as_ref().map(|_| self.quiet_until.unwrap_or(now))
+    }
+
+    /// Takes what waits, when its time has come.
+    fn take(&mut self, now: Instant) -> Option<(T, usize)> {
+        if self.due(now)? > now {
+            return None;
+        }
+        self.quiet_until = Some(now + NOTIFY_INTERVAL);
+        Some((self.last.take()?, std::mem::take(&mut self.count)))
+    }
+}
+
+impl Notices {
+    /// Hears of the state of the link.
+    pub fn link(&mut self, state: &LinkState, now: Instant) -> Option<LinkNews> {
+        match (state, self.connection) {
+            (LinkState::Up { .. }, Link::ToldLost) => {
+                self.connection = Link::Up;
+                Some(LinkNews::Regained)
+            }
+            (LinkState::Up { .. }, Link::Lost(_) | Link::Never | Link::Up) => {
+                self.connection = Link::Up;
+                None
+            }
+            (LinkState::Dialling | LinkState::Down { .. }, Link::Up) => {
+                self.connection = Link::Lost(now);
+                None
+            }
+            (
+                LinkState::Dialling | LinkState::Down { .. },
+                Link::ToldLost | Link::Lost(_) | Link::Never,
+            ) => None,
+        }
+    }
+
+    /// Forgets the connection, because the owner changed the gateway.
+    pub fn forget_connection(&mut self) {
+        self.connection = Link::Never;
+    }
+
+    /// Hears of the first visitor to the site with this title.
+    pub fn first_visitor(&mut self, title: String) {
+        self.visitors.add(title);
+    }
+
+    /// Hears of a transfer that ended; only whole ones are told.
+    pub fn transfer(&mut self, record: TransferRecord) {
+        match record.end {
+            TransferEnd::Complete => self.transfers.add(record),
+            TransferEnd::Cut(_) => {}
+        }
+    }
+
+    /// Returns when [`Notices::poll`] has something to do.
+    #[must_use]
+    pub fn due(&self, now: Instant) -> Option<Instant> {
+        let lost = match self.connection {
+            Link::Lost(since) => Some(since + LOST_AFTER),
+            Link::Never | Link::ToldLost | Link::Up => None,
+        };
+        [lost, self.visitors.due(now), self.transfers.due(now)].into_iter().flatten().min()
+    }
+
+    /// Returns what is to be shown now, leaving out the kinds that are switched off.
+    pub fn poll(&mut self, now: Instant, switches: &Notifications) -> Vec<Notification> {
+        let mut shown = Vec::new();
+        if let Link::Lost(since) = self.connection
+            && since + LOST_AFTER <= now
+        {
+            self.connection = Link::ToldLost;
+            if switches.has(NotificationKind::Connection) {
+                shown.push(words::connection_lost());
+            }
+        }
+        if let Some((last, count)) = self.visitors.take(now)
+            && switches.has(NotificationKind::FirstVisitor)
+        {
+            shown.push(words::first_visitors(&last, count));
+        }
+        if let Some((last, count)) = self.transfers.take(now)
+            && switches.has(NotificationKind::TransferFinished)
+        {
+            shown.push(words::transfers_finished(&last, count));
+        }
+        shown
+    }
+}
+
+/// News about the link that are told at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkNews {
+    /// It is back, after the owner was told that it is lost.
+    Regained,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use peer::{Ended, LinkTrouble, SiteId, TransferId};
+
+    use super::*;
+
+    const ON: Notifications =
+        Notifications { connection: true, first_visitor: true, transfer_finished: true };
+
+    fn up() -> LinkState {
+        let since = SystemTime::UNIX_EPOCH;
+        LinkState::Up { carrier: carriers::Carrier::PtthHttp2, since }
+    }
+
+    fn down() -> LinkState {
+        let trouble = LinkTrouble { sentence: "No gateway answers.".to_owned(), heals: true };
+        LinkState::Down { trouble, retry_at: None }
+    }
+
+    fn record(file: &str, end: TransferEnd) -> TransferRecord {
+        TransferRecord {
+            id: TransferId(1),
+            site: SiteId("7".to_owned()),
+            site_name: "Photos".to_owned(),
+            file: file.to_owned(),
+            visitor: Some([192, 0, 2, 7].into()),
+            agent: "Firefox on Windows".to_owned(),
+            size: 1_200_000,
+            delivered: 1_200_000,
+            since: SystemTime::UNIX_EPOCH,
+            until: SystemTime::UNIX_EPOCH,
+            end,
+        }
+    }
+
+    #[track_caller]
+    fn check(shown: &[Notification], titles: &[&str]) {
+        let shown: Vec<&str> = shown.iter().map(|notification| &*notification.title).collect();
+        assert_eq!(shown, titles);
+    }
+
+    #[test]
+    fn a_blink_of_the_connection_is_not_told() {
+        let (mut notices, start) = (Notices::default(), Instant::now());
+        notices.link(&up(), start);
+        notices.link(&down(), start);
+        assert_eq!(notices.due(start), Some(start + LOST_AFTER));
+        let back = start + LOST_AFTER - Duration::from_millis(1);
+        check(&notices.poll(back, &ON), &[]);
+        assert_eq!(notices.link(&up(), back), None);
+        assert_eq!(notices.due(back), None);
+    }
+
+    #[test]
+    fn a_loss_is_told_once_and_its_end_once() {
+        let (mut notices, start) = (Notices::default(), Instant::now());
+        notices.link(&up(), start);
+        notices.link(&down(), start);
+        notices.link(&LinkState::Dialling, start + Duration::from_secs(1));
+        check(&notices.poll(start + LOST_AFTER, &ON), &["Your links do not work now"]);
+        notices.link(&down(), start + LOST_AFTER);
+        check(&notices.poll(start + 9 * LOST_AFTER, &ON), &[]);
+        assert_eq!(notices.link(&up(), start + 9 * LOST_AFTER), Some(LinkNews::Regained));
+        assert_eq!(notices.link(&up(), start + 9 * LOST_AFTER), None);
+    }
+
+    #[test]
+    fn a_start_without_connection_is_no_loss() {
+        let (mut notices, start) = (Notices::default(), Instant::now());
+        notices.link(&LinkState::Dialling, start);
+        notices.link(&down(), start);
+        assert_eq!(notices.due(start), None);
+    }
+
+    #[test]
+    fn a_hundred_small_files_make_two_notifications() {
+        let (mut notices, start) = (Notices::default(), Instant::now());
+        let mut shown = Vec::new();
+        for n in 0..100 {
+            notices.transfer(record(&format!("{n}.jpg"), TransferEnd::Complete));
+            shown.extend(notices.poll(start + Duration::from_millis(n), &ON));
+        }
+        check(&shown, &["A file was delivered"]);
+        assert_eq!(notices.due(start), Some(start + NOTIFY_INTERVAL));
+        let shown = notices.poll(start + NOTIFY_INTERVAL, &ON);
+        check(&shown, &["99 files were delivered"]);
+        assert!(shown[0].body.contains("“99.jpg” (1.2 MB), to 192.0.2.7"), "{shown:?}");
+        assert_eq!(notices.due(start + NOTIFY_INTERVAL), None);
+    }
+
+    #[test]
+    fn a_cut_transfer_is_not_called_finished() {
+        let mut notices = Notices::default();
+        notices.transfer(record("a.jpg", TransferEnd::Cut(Ended::Visitor)));
+        check(&notices.poll(Instant::now(), &ON), &[]);
+    }
+
+    #[test]
+    fn the_first_visitors_of_many_sites_are_told_together() {
+        let (mut notices, now) = (Notices::default(), Instant::now());
+        notices.first_visitor("Photos".to_owned());
+        notices.first_visitor("Music".to_owned());
+        let shown = notices.poll(now, &ON);
+        check(&shown, &["The first visitor is here"]);
+        assert!(shown[0].body.contains("Music"), "{shown:?}");
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_told_later_either() {
+        let (mut notices, now) = (Notices::default(), Instant::now());
+        let off =
+            Notifications { connection: false, first_visitor: false, transfer_finished: false };
+        notices.first_visitor("Photos".to_owned());
+        notices.transfer(record("a.jpg", TransferEnd::Complete));
+        notices.link(&up(), now);
+        notices.link(&down(), now);
+        check(&notices.poll(now + LOST_AFTER, &off), &[]);
+        check(&notices.poll(now + 9 * NOTIFY_INTERVAL, &ON), &[]);
+    }
+
+    #[test]
+    fn the_name_of_a_file_is_shown_without_tricks() {
+        let (mut notices, now) = (Notices::default(), Instant::now());
+        notices.transfer(record("a\u{202E}gpj\n.exe", TransferEnd::Complete));
+        let shown = notices.poll(now, &ON);
+        assert!(!shown[0].body.contains(['\u{202E}', '\n']), "{shown:?}");
+    }
+}
