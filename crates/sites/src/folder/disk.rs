@@ -8,6 +8,7 @@ use std::{
     time::SystemTime,
 };
 
+use cap_fs_ext::MetadataExt as _;
 use cap_std::{
     ambient_authority,
     fs::{Dir, OpenOptions},
@@ -25,11 +26,8 @@ pub(super) struct Root {
     identity: Mutex<Identity>,
 }
 
-/// Tells a folder from another one that took its place.
-#[cfg(unix)]
+/// Tells a folder from another one that took its place: the number of its disk, and its own.
 type Identity = (u64, u64);
-#[cfg(not(unix))]
-type Identity = ();
 
 /// A file that is open, and what was known when it was opened.
 #[derive(Debug)]
@@ -112,27 +110,19 @@ impl Root {
     }
 }
 
-#[cfg(unix)]
 fn identity(dir: &Dir) -> io::Result<Identity> {
-    use cap_std::fs::MetadataExt as _;
     let metadata = dir.dir_metadata()?;
     Ok((metadata.dev(), metadata.ino()))
 }
 
-#[cfg(not(unix))]
-fn identity(dir: &Dir) -> io::Result<Identity> {
-    dir.dir_metadata().map(|_| ())
-}
-
 #[cfg(unix)]
 fn is_at(path: &Path, identity: Identity) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
     let metadata = fs::symlink_metadata(path)?;
     Ok((metadata.dev(), metadata.ino()) == identity)
 }
 
 #[cfg(not(unix))]
-fn is_at(path: &Path, (): Identity) -> io::Result<bool> {
+fn is_at(path: &Path, _: Identity) -> io::Result<bool> {
     Ok(fs::symlink_metadata(path)?.is_dir())
 }
 
@@ -159,17 +149,17 @@ fn look_up_on_disk(dir: &Dir, on_disk: &Path) -> Result<Node, LookupError> {
     if !metadata.is_file() {
         return Err(LookupError::NotFound);
     }
-    let file = dir.open_with(on_disk, &reading())?.into_std();
+    let file = dir.open_with(on_disk, &reading())?;
     let metadata = file.metadata()?;
     // Something else may have taken its place since the look.
     if !metadata.is_file() {
         return Err(LookupError::NotFound);
     }
     Ok(Node::File(OpenFile {
-        file,
+        file: file.into_std(),
         size: metadata.len(),
-        modified: metadata.modified().ok(),
-        number: number(&metadata),
+        modified: metadata.modified().ok().map(cap_std::time::SystemTime::into_std),
+        number: metadata.ino(),
     }))
 }
 
@@ -185,16 +175,6 @@ fn reading() -> OpenOptions {
         options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     }
     options
-}
-
-#[cfg(unix)]
-fn number(metadata: &fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn number(_: &fs::Metadata) -> u64 {
-    0
 }
 
 /// Returns whether a name on the way has the attribute by which Windows hides files.
@@ -215,7 +195,7 @@ fn has_hidden_attribute(_: &Dir, _: &Path) -> bool {
 fn is_marked_hidden(metadata: &cap_std::fs::Metadata) -> bool {
     /// `FILE_ATTRIBUTE_HIDDEN`.
     const HIDDEN: u32 = 2;
-    std::os::windows::fs::MetadataExt::file_attributes(metadata) & HIDDEN != 0
+    cap_std::fs::MetadataExt::file_attributes(metadata) & HIDDEN != 0
 }
 
 #[cfg(not(windows))]
@@ -286,6 +266,14 @@ impl From<io::Error> for LookupError {
             if is(Errno::MFILE) || is(Errno::NFILE) {
                 return Self::Busy;
             }
+        }
+        #[cfg(windows)]
+        match error.raw_os_error() {
+            // ERROR_TOO_MANY_OPEN_FILES
+            Some(4) => return Self::Busy,
+            // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION: another program has it to itself.
+            Some(32 | 33) => return Self::Denied,
+            _ => {}
         }
         #[expect(
             clippy::wildcard_enum_match_arm,
