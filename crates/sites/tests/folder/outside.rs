@@ -1,7 +1,5 @@
 //! Nothing outside the folder, ever.
 
-use std::fs;
-
 use crate::place::{CANARY, Place};
 use http::{Method, StatusCode, Uri};
 use proptest::prelude::*;
@@ -101,7 +99,7 @@ async fn takes_only_the_path_of_an_absolute_address() {
 
 #[cfg(unix)]
 mod links {
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 

@@ -199,6 +199,9 @@ async fn leads_to_the_slash_of_a_folder() {
         ("a b", "/a%20b", "./a%20b/"),
         ("%2e%2e", "/%252e%252e", "./%252e%252e/"),
     ] {
+        if cfg!(windows) && folder.contains(':') {
+            continue;
+        }
         fs::create_dir_all(place.at(folder)).unwrap();
         let answer = place.get(target).await;
         assert_eq!(
