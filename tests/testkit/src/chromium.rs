@@ -1,0 +1,182 @@
+//! A visitor with a real browser.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use fantoccini::{Client, ClientBuilder, wd::WebDriverCompatibleCommand};
+use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::{processes::Running, waiting::eventually};
+
+/// How long a session may take to begin.
+const SESSION: Duration = Duration::from_secs(60);
+
+/// The names under which systems have it.
+const NAMES: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+/// What every start needs: no screen, no sandbox (the tests may be run by root), nothing that
+/// talks to anybody but the page.
+const ARGUMENTS: &[&str] = &[
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--window-size=1280,900",
+];
+
+/// A Chromium with an empty profile. Dropping it kills it.
+pub struct Chromium {
+    client: Client,
+    driver: Running,
+    home: TempDir,
+}
+
+impl Chromium {
+    /// Starts a browser; downloads go to [`Chromium::downloads`] without a question.
+    ///
+    /// # Errors
+    /// When there is no Chromium, no chromedriver, or no session in time.
+    pub async fn open() -> anyhow::Result<Self> {
+        let home = TempDir::with_prefix("chromium-")?;
+        let downloads = home.path().join("downloads");
+        std::fs::create_dir(&downloads)?;
+        let log = home.path().join("chromedriver.log");
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").env("HOME", home.path()).env("TMPDIR", home.path());
+        command.env_remove("DISPLAY").env_remove("DBUS_SESSION_BUS_ADDRESS");
+        let mut driver = Running::start("chromedriver", &mut command, &log)?;
+        let port = eventually("the port of chromedriver", async || {
+            driver.check()?;
+            Ok(read_port(&driver.log()))
+        })
+        .await?;
+
+        let mut options = json!({
+            "args": arguments(home.path()),
+            "prefs": {
+                "download.default_directory": downloads,
+                "download.prompt_for_download": false,
+            },
+        });
+        if let Some(program) = find_program() {
+            options["binary"] = json!(program);
+        }
+        let wanted = json!({ "goog:chromeOptions": options, "browserName": "chrome" });
+        let Value::Object(wanted) = wanted else { bail!("capabilities are an object") };
+        let client = timeout(
+            SESSION,
+            ClientBuilder::new(HttpConnector::new())
+                .capabilities(wanted)
+                .connect(&format!("http://127.0.0.1:{port}")),
+        )
+        .await
+        .context("Chromium does not start in time")?
+        .with_context(|| format!("Chromium does not start:\n{}", driver.log()))?;
+        let chromium = Self { client, driver, home };
+        let allow =
+            json!({ "behavior": "allow", "downloadPath": downloads, "eventsEnabled": true });
+        chromium.command("Browser.setDownloadBehavior", allow).await?;
+        Ok(chromium)
+    }
+
+    /// Returns the WebDriver session.
+    #[must_use]
+    pub fn page(&self) -> &Client {
+        &self.client
+    }
+
+    /// Returns the folder that downloads go to.
+    #[must_use]
+    pub fn downloads(&self) -> PathBuf {
+        self.home.path().join("downloads")
+    }
+
+    /// Sends a command of the DevTools protocol and returns its result.
+    ///
+    /// # Errors
+    /// When Chromium refuses it.
+    pub async fn command(&self, method: &str, parameters: Value) -> anyhow::Result<Value> {
+        let command = DevTools { method: method.to_owned(), parameters };
+        Ok(self.client.issue_cmd(command).await?)
+    }
+
+    /// Returns the end of the log, for an error's context.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.driver.log()
+    }
+
+    /// Ends the session; the browser closes as if its window was closed.
+    ///
+    /// # Errors
+    /// When the session was lost before.
+    pub async fn close(self) -> anyhow::Result<()> {
+        Ok(self.client.clone().close().await?)
+    }
+}
+
+#[derive(Debug)]
+struct DevTools {
+    method: String,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({ "cmd": self.method, "params": self.parameters });
+        (Method::POST, Some(body.to_string()))
+    }
+}
+
+fn arguments(home: &Path) -> Vec<String> {
+    let mut arguments: Vec<_> = ARGUMENTS.iter().map(|&argument| argument.to_owned()).collect();
+    arguments.push(format!("--user-data-dir={}", home.join("profile").display()));
+    arguments
+}
+
+/// Returns the browser on the PATH; elsewhere than on Linux chromedriver knows where to look.
+fn find_program() -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    NAMES
+        .iter()
+        .flat_map(|name| env::split_paths(&path).map(move |folder| folder.join(name)))
+        .find(|program| program.is_file())
+}
+
+fn read_port(log: &str) -> Option<u16> {
+    let (_, after) = log.split_once("started successfully on port ")?;
+    after.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_port() {
+        let log = "Starting\nChromeDriver was started successfully on port 41235.\n";
+        assert_eq!(read_port(log), Some(41235));
+        assert_eq!(read_port("Starting"), None);
+    }
+}
