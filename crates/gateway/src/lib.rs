@@ -1,9 +1,42 @@
 //! The gateway: turns each visitor's request into a transaction for a peer.
+//!
+//! A connection comes in (`serve`), its requests are for the gateway itself (`own`) or for a site
+//! (`hosts`, `visit`); a site's requests go over one of its owner's links (`names`, `links`) and
+//! what the visitor took of the answer is counted (`meter`, `body`) and told to the peer
+//! (`receipts`). Every number is in [`limits`].
 
-use std::{net::SocketAddr, path::PathBuf};
+mod addresses;
+mod auth;
+mod body;
+mod headers;
+mod hosts;
+pub mod limits;
+mod links;
+mod meter;
+mod names;
+mod own;
+mod pages;
+mod receipts;
+mod refusal;
+mod serve;
+mod shared;
+mod socket;
+mod visit;
 
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use auth::Admission;
 use crosstalk::address::GatewayAddress;
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    addresses::Addresses, auth::Auth, hosts::Hosts, links::Links, names::Names, shared::Shared,
+};
 
 /// How to run a gateway.
 #[derive(Clone, Debug)]
@@ -20,7 +53,12 @@ pub struct Config {
 }
 
 /// A gateway that listens.
-pub struct Gateway {}
+pub struct Gateway {
+    listener: TcpListener,
+    local: SocketAddr,
+    shared: Arc<Shared>,
+    set_aside: Option<PathBuf>,
+}
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -39,28 +77,78 @@ pub enum StartError {
 impl Gateway {
     /// Opens the names and listens; nothing is served before [`Gateway::run`].
     ///
+    /// A damaged list of names is an error, because without it anybody could claim anybody's
+    /// name. Only with the domain `localhost`, where all peers are this computer's own, it is moved
+    /// aside and a new one begun; see [`Gateway::set_aside`].
+    ///
     /// # Errors
     /// See [`StartError`].
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let _ = config;
-        unimplemented!()
+        let Config { listen, domain, behind_proxy, data } = config;
+        let cannot_listen = |error| StartError::Listen(listen, error);
+        let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
+        let local = listener.local_addr().map_err(cannot_listen)?;
+        let hosts = Hosts::new(&domain, local.port(), behind_proxy);
+        let hosts = hosts.ok_or(StartError::Domain(domain))?;
+        let (visitors, tasks) = (TaskTracker::new(), TaskTracker::new());
+        let opened = Names::open(data.clone(), hosts.is_this_computer(), &tasks).await;
+        let (names, set_aside) =
+            opened.map_err(|e| StartError::Data(data.unwrap_or_default(), e.to_string()))?;
+        if let Some(set_aside) = &set_aside {
+            tracing::error!(kept = %set_aside.display(), "The list of names was damaged");
+        }
+        let shared = Shared {
+            behind_proxy,
+            auth: Auth::new(hosts.audiences(), Admission::default(), names.clone()),
+            hosts,
+            names,
+            links: Links::new(tasks.clone()),
+            connections: Addresses::new(limits::CONNECTIONS_PER_ADDRESS),
+            transactions: Addresses::new(limits::TRANSACTIONS_PER_ADDRESS),
+            router: own::router(),
+            visitors,
+            tasks,
+            cut: CancellationToken::new(),
+        };
+        Ok(Self { listener, local, shared: Arc::new(shared), set_aside })
     }
 
     /// Returns the address it listens on, with the real port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        unimplemented!()
+        self.local
     }
 
     /// Returns the address that peers use.
     #[must_use]
     pub fn address(&self) -> GatewayAddress {
-        unimplemented!()
+        self.shared.hosts.address().clone()
     }
 
-    /// Serves until `stop` is cancelled, then finishes what is under way for a named time.
+    /// Returns where a damaged list of names was put when a new one was begun.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
+    }
+
+    /// Serves until `stop` is cancelled, then finishes what is under way: visitors within
+    /// [`limits::STOP_GRACE`], links within [`limits::LINK_GRACE`] after the last of them.
     pub async fn run(self, stop: CancellationToken) {
-        let _ = stop;
-        unimplemented!()
+        let Self { listener, shared, .. } = self;
+        serve::accept(listener, shared.clone(), stop).await;
+        shared.visitors.close();
+        if timeout(limits::STOP_GRACE, shared.visitors.wait()).await.is_err() {
+            tracing::info!(left = shared.visitors.len(), "Some visitors were not done in time");
+            shared.cut.cancel();
+            shared.visitors.wait().await;
+        }
+        let (links, tasks) = (shared.links.clone(), shared.tasks.clone());
+        // With the last of these goes the last who asks for names, and then their owner.
+        drop(shared);
+        links.stop().await;
+        tasks.close();
+        if timeout(limits::LINK_GRACE, tasks.wait()).await.is_err() {
+            tracing::warn!(left = tasks.len(), "Some tasks do not end");
+        }
     }
 }

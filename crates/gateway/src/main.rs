@@ -1,2 +1,190 @@
-//! Entry point.
-fn main() {}
+//! Entry point of `veranda-gateway`.
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::Parser;
+use crosstalk::address::GatewayAddress;
+use gateway::{Config, Gateway};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Lets people publish from the computer at home: takes their visitors' requests and passes them
+/// on to the computers that hold the files. No file is kept here.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Arguments {
+    /// Where to listen, as ADDRESS:PORT. Port 0 takes any that is free; it is printed.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// The gateway's own host name. Each site gets a name below it, so DNS must send both
+    /// NAME and *.NAME here. `localhost` is for this computer only and needs no DNS.
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    domain: String,
+
+    /// The folder for the list of names. It is made when it is missing; make backups of it, since
+    /// the list says whose each name is.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// A proxy in front speaks TLS to visitors, sets X-Forwarded-For, and passes Host and Upgrade
+    /// through. Addresses then begin with https:// and have no port.
+    #[arg(long)]
+    behind_proxy: bool,
+
+    /// Print one JSON object a line instead of sentences. The first is
+    /// {"event":"listening","address":"127.0.0.1:8080","origin":"http://localhost:8080"}.
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Try it on this computer:
+    veranda-gateway --listen 127.0.0.1:8080 --domain localhost --data ./gateway
+  In another terminal, publish a folder through it:
+    veranda-peer publish ./photos --gateway http://localhost:8080
+
+  For everybody, behind a web server with a certificate for gateway.example and *.gateway.example:
+    veranda-gateway --listen 127.0.0.1:8080 --domain gateway.example \\
+        --data /var/lib/veranda --behind-proxy
+
+It stops at Ctrl-C or SIGTERM when the downloads under way are done, after half a minute at the
+latest, and at once when asked a second time. RUST_LOG=debug shows more of what happens.";
+
+/// What the program prints with `--json`.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Event<'a> {
+    Listening { address: SocketAddr, origin: &'a str },
+    SetAside { file: PathBuf },
+    Stopping,
+    Stopped,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when this fails.
+            let _ = writeln!(io::stderr(), "veranda-gateway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("the system gives no threads")?.block_on(serve(arguments))
+}
+
+async fn serve(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { listen, domain, data, behind_proxy, json } = arguments;
+    let config = Config { listen, domain, behind_proxy, data: Some(data) };
+    let gateway = Gateway::bind(config).await?;
+    let origin = gateway.address().origin();
+    if let Some(file) = gateway.set_aside() {
+        let sentence = format!(
+            "The list of names was damaged and is now {}; a new one was begun.",
+            file.display()
+        );
+        say(json, &Event::SetAside { file: file.to_owned() }, &sentence)?;
+    }
+    let address = gateway.local_addr();
+    let sentence = format!("Listening on {address}. Publish through {origin}");
+    say(json, &Event::Listening { address, origin: &origin }, &sentence)?;
+    if !behind_proxy && GatewayAddress::parse(&origin).is_err() {
+        tracing::warn!(
+            "Peers on other computers only use a gateway with https://. Put a web server with a \
+             certificate in front and add --behind-proxy"
+        );
+    }
+
+    let stop = CancellationToken::new();
+    let mut signals = Signals::new().context("the system gives no signals")?;
+    let running = gateway.run(stop.clone());
+    tokio::pin!(running);
+    tokio::select! {
+        () = &mut running => {}
+        () = signals.next() => {
+            say(json, &Event::Stopping, "Stopping when the downloads under way are done.")?;
+            stop.cancel();
+            tokio::select! {
+                () = &mut running => {}
+                () = signals.next() => {}
+            }
+        }
+    }
+    say(json, &Event::Stopped, "Stopped.")
+}
+
+fn say(json: bool, event: &Event<'_>, sentence: &str) -> anyhow::Result<()> {
+    let line = if json { serde_json::to_string(event)? } else { sentence.to_owned() };
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("cannot print")
+}
+
+/// The system's wish that the program stops.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// Asks for as many open files as the system allows: each connection is one, and the usual 1,024
+/// are fewer than a gateway has links.
+#[cfg(unix)]
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "The system allows no more open files");
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_file_limit() {}

@@ -1,0 +1,67 @@
+//! Who a peer is, and whether it may use this gateway.
+
+use std::time::SystemTime;
+
+use carriers::ptth::accept;
+use crosstalk::{
+    proof::{self, ProofError, PublicKey},
+    registry::Reason,
+};
+use http::{HeaderMap, StatusCode};
+
+use crate::{names::Names, refusal::Refusal};
+
+/// Whom a gateway admits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Admission {
+    /// Everybody who can prove to have a key.
+    #[default]
+    Open,
+}
+
+/// Checks proofs of identity.
+#[derive(Clone)]
+pub(crate) struct Auth {
+    audiences: Vec<String>,
+    admission: Admission,
+    names: Names,
+}
+
+impl Auth {
+    /// Takes the origins that a proof may name.
+    pub(crate) fn new(audiences: Vec<String>, admission: Admission, names: Names) -> Self {
+        Self { audiences, admission, names }
+    }
+
+    /// Returns whose request this is; the proof in it is used up.
+    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<PublicKey, Refusal> {
+        let token = accept::credentials(headers).ok_or_else(|| {
+            Refusal::new(
+                StatusCode::UNAUTHORIZED,
+                Reason::ProofMissing,
+                "this needs a proof of identity",
+            )
+        })?;
+        let proven = self.verify(&token).map_err(|error| {
+            Refusal::new(StatusCode::FORBIDDEN, Reason::ProofRefused, error.to_string())
+        })?;
+        let key = proven.key;
+        match self.admission {
+            Admission::Open => {}
+        }
+        self.names.use_once(proven).await?;
+        Ok(key)
+    }
+
+    fn verify(&self, token: &str) -> Result<proof::Proven, ProofError> {
+        let now = SystemTime::now();
+        let mut result = Err(ProofError::Audience);
+        for audience in &self.audiences {
+            result = proof::verify(token, audience, now);
+            if !matches!(result, Err(ProofError::Audience)) {
+                break;
+            }
+        }
+        result
+    }
+}

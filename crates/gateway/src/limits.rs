@@ -1,0 +1,141 @@
+//! Every size, count and wait of the gateway, with its reason. What both ends of a link must know
+//! is in [`crosstalk::limits`].
+
+use std::time::Duration;
+
+// ----- Connections -----
+
+/// How many connections may be open that are not links. Each costs about 16 KiB here and the
+/// socket's buffers in the system; beyond it the next visitor waits in the system's own queue.
+pub const MAX_CONNECTIONS: usize = 16 * 1024;
+
+/// How many of those may come from one address (an IPv6 /64 counts as one). A browser opens six
+/// for each site; many people behind one address of a mobile network still find room. Does not
+/// count for this computer itself, nor behind a proxy, where all connections are the proxy's.
+pub const CONNECTIONS_PER_ADDRESS: usize = 256;
+
+/// How long the head of a request may take, from the moment it can begin. On a connection that is
+/// kept open this is also how long it may idle: one timer counts both.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection may take no byte although bytes wait. A laptop that changes networks
+/// comes back within this time; a visitor who stalls on purpose holds memory no longer.
+pub const WRITE_STALL: Duration = Duration::from_secs(60);
+
+/// How much may lie in the system's buffer without having been sent. Small, so that "delivered" is
+/// near to what the visitor has and a stalled visitor holds little memory; large enough that a
+/// fast line never runs dry between two turns of the task.
+pub const UNSENT_BYTES: u32 = 128 * 1024;
+
+/// How much of a connection's outgoing data is collected before it is written.
+pub const WRITE_BUFFER: usize = 128 * 1024;
+
+/// How long to wait after the system could not give us a connection (no file descriptors left),
+/// instead of asking again at once for ever.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+// ----- Transactions -----
+
+/// How many transactions one visitor's address (an IPv6 /64 counts as one) may have under way.
+/// Half of what a link carries, so that one visitor alone cannot fill it, and far below the bursts
+/// of aborts that end reversed HTTP/2. Does not count for this computer itself.
+pub const TRANSACTIONS_PER_ADDRESS: usize = 128;
+
+/// How long a visitor waits for room on a link before the answer is "busy".
+pub const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many visitors of one identity may wait for room at once; the next one is told "busy" at
+/// once. As many as one link carries: a queue that empties in about one turn.
+pub const MAX_WAITING: usize = 256;
+
+/// How long the peer may take to begin its answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a peer may send nothing in the middle of a body. Event streams say something every
+/// half a minute or so; a peer that is gone is noticed by the link long before.
+pub const RESPONSE_IDLE: Duration = Duration::from_secs(600);
+
+/// How long the mere end of a body may take once its last byte has come.
+pub const BODY_END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a visitor may send nothing in the middle of an upload.
+pub const REQUEST_IDLE: Duration = Duration::from_secs(30);
+
+/// How long a WebSocket may carry nothing in either direction.
+pub const TUNNEL_IDLE: Duration = Duration::from_secs(600);
+
+/// How much of a WebSocket is under way in each direction; two such buffers belong to each.
+pub const TUNNEL_BUFFER: usize = 8 * 1024;
+
+/// How long both sides of a WebSocket may take to switch once both agreed to.
+pub const TUNNEL_START: Duration = Duration::from_secs(10);
+
+/// After how long a page about a peer that is away or busy asks to be loaded again, in seconds.
+pub const RETRY_SECONDS: u64 = 10;
+
+// ----- Links -----
+
+/// How many links one identity may have for the same names. A peer needs one by HTTP/2 or four by
+/// HTTP/1.1, and as many again while it changes networks. The oldest gives way to the newest.
+pub const LINKS_PER_PEER: usize = 8;
+
+/// How many links the gateway holds in all.
+pub const MAX_LINKS: usize = 20_000;
+
+/// How long a peer may take to switch to the link after the gateway agreed to.
+pub const LINK_START: Duration = Duration::from_secs(10);
+
+/// How long visitors of a peer that was here a moment ago wait for it to come back. Peers by HTTP/1.1
+/// dial again after each visitor who left in the middle, some after every one.
+pub const COMEBACK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a link that gave way to a newer one may finish what it carries.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(600);
+
+// ----- Receipts -----
+
+/// How often receipts are sent while there is something to tell: four times a second looks live,
+/// and is nothing next to the transfer itself.
+pub const RECEIPT_EVERY: Duration = Duration::from_millis(250);
+
+/// How long the peer may take to answer a batch of receipts before it counts as not sent.
+pub const RECEIPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much of the answer to a batch is read; it needs no body at all.
+pub const RECEIPT_ANSWER: usize = 4 * 1024;
+
+/// How many final receipts of one link wait while it is too slow for them; those beyond are
+/// counted as missed.
+pub const MAX_FINAL_RECEIPTS: usize = 4096;
+
+/// How many receipts go into one batch (about 80 bytes each).
+pub const RECEIPTS_PER_BATCH: usize = 512;
+
+// ----- Names -----
+
+/// How many names one identity may have, those that rest included. One for each site.
+pub const NAMES_PER_IDENTITY: i64 = 100;
+
+/// How many names the gateway holds; they are all kept in memory, about 200 bytes each.
+pub const MAX_NAMES: i64 = 200_000;
+
+/// How long a name rests after its release before somebody else may have it, so that old links and
+/// service workers in visitors' browsers do not meet a stranger's site.
+pub const NAME_REST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How many used proofs are remembered until they expire (within two minutes).
+pub const MAX_USED_PROOFS: i64 = 100_000;
+
+/// How many questions to the names' owner may wait.
+pub const NAMES_QUEUE: usize = 256;
+
+/// How long an answer of the names' owner may take: a disk that is slower has failed.
+pub const NAMES_TIMEOUT: Duration = Duration::from_secs(10);
+
+// ----- Stopping -----
+
+/// How long visitors' transactions may go on after the gateway was told to stop.
+pub const STOP_GRACE: Duration = Duration::from_secs(30);
+
+/// How long the last receipts may take after that, and how long the links may take to close.
+pub const LINK_GRACE: Duration = Duration::from_secs(3);

@@ -1,0 +1,206 @@
+//! The gateway's own host: what it says of itself, names, and where links begin.
+
+use axum::{
+    Extension, Json, Router,
+    extract::Request,
+    response::{IntoResponse as _, Response},
+    routing::{any, get, put},
+};
+use carriers::ptth::accept::{self, Offer};
+use crosstalk::{
+    label::Label,
+    proof::PublicKey,
+    registry::{self, Claimed, GatewayInfo, Reason},
+    transaction::{self, Body},
+};
+use http::{Method, StatusCode, request::Parts};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use tower::ServiceExt as _;
+
+use crate::{
+    limits,
+    links::Berth,
+    pages::{self, Page},
+    refusal::Refusal,
+    shared::Connection,
+};
+
+/// Returns the routes of the gateway's own host. Requests bring their [`Connection`] along.
+pub(crate) fn router() -> Router {
+    Router::new()
+        .route("/", any(front))
+        .route(registry::INFO_PATH, get(info))
+        .route(&format!("{}{{label}}", registry::NAMES_PATH), put(claim).delete(release))
+        .route(registry::PTTH_PATH, any(link))
+        .route(&format!("{}/{{label}}", registry::PTTH_PATH), any(link))
+        .fallback(no_such_page)
+        .method_not_allowed_fallback(wrong_method)
+}
+
+/// Answers a request for the gateway itself.
+pub(crate) async fn answer(
+    connection: &Connection,
+    parts: Parts,
+    body: Incoming,
+) -> http::Response<Body> {
+    let mut request = Request::from_parts(parts, axum::body::Body::new(body));
+    request.extensions_mut().insert(connection.clone());
+    let mut response = match connection.shared.router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    pages::protect(response.headers_mut());
+    response.map(transaction::boxed)
+}
+
+/// The page at the gateway's own address; old peers begin their links here too.
+async fn front(Extension(connection): Extension<Connection>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    match accept::read(&parts) {
+        Ok(Some(offer)) => match begin(&connection, &mut parts, offer, None).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.into_response(),
+        },
+        Err(refusal) => foreign(refusal.response()),
+        Ok(None) if matches!(parts.method, Method::GET | Method::HEAD) => {
+            let GatewayInfo { sites, .. } = connection.shared.hosts.info();
+            foreign(Page::Welcome { sites: &sites }.answer(&parts.headers))
+        }
+        Ok(None) => wrong_method().await,
+    }
+}
+
+async fn info(Extension(connection): Extension<Connection>) -> Json<GatewayInfo> {
+    Json(connection.shared.hosts.info())
+}
+
+async fn claim(
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Result<Json<Claimed>, Refusal> {
+    let (key, label) = who_and_what(&connection, request).await?;
+    let shared = &connection.shared;
+    shared.names.claim(label.clone(), key).await?;
+    let origin = shared.hosts.info().site_origin(&label);
+    Ok(Json(Claimed { label, origin }))
+}
+
+async fn release(
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Result<StatusCode, Refusal> {
+    let (key, label) = who_and_what(&connection, request).await?;
+    let shared = &connection.shared;
+    shared.names.release(label.clone(), key).await?;
+    shared.links.release(&key, &label);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn who_and_what(
+    connection: &Connection,
+    request: Request,
+) -> Result<(PublicKey, Label), Refusal> {
+    let (parts, _) = request.into_parts();
+    let key = connection.shared.auth.identify(&parts.headers).await?;
+    Ok((key, label(parts.uri.path(), registry::NAMES_PATH)?))
+}
+
+/// Reads the label at the end of a path.
+fn label(path: &str, prefix: &str) -> Result<Label, Refusal> {
+    let text = path.strip_prefix(prefix).unwrap_or_default();
+    Label::parse(text).map_err(|error| Refusal::not_found(error.to_string()))
+}
+
+async fn link(Extension(connection): Extension<Connection>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let offer = match accept::read(&parts) {
+        Ok(Some(offer)) => offer,
+        Ok(None) => return foreign(accept::Refusal::NoUpgrade.response()),
+        Err(refusal) => return foreign(refusal.response()),
+    };
+    let path = parts.uri.path().to_owned();
+    let name = path.strip_prefix(registry::PTTH_PATH).filter(|rest| !rest.is_empty());
+    let name = name.map(|rest| label(rest, "/"));
+    begin(&connection, &mut parts, offer, name).await.unwrap_or_else(Refusal::into_response)
+}
+
+/// Turns a connection around, if its peer may have a link.
+async fn begin(
+    connection: &Connection,
+    parts: &mut Parts,
+    offer: Offer,
+    name: Option<Result<Label, Refusal>>,
+) -> Result<Response, Refusal> {
+    let shared = &connection.shared;
+    let key = shared.auth.identify(&parts.headers).await?;
+    let name = name.transpose()?;
+    let berth = shared.links.berth();
+    let berth = berth.ok_or_else(|| Refusal::busy("the gateway has as many links as it can"))?;
+    if let Some(label) = &name {
+        shared.names.claim(label.clone(), key).await?;
+    }
+    let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
+        return Err(Refusal::new(
+            StatusCode::UPGRADE_REQUIRED,
+            Reason::UpgradeRequired,
+            "this connection cannot become a link",
+        ));
+    };
+    connection.meter.becomes_link();
+    let response = offer.response();
+    shared.tasks.spawn(hold(connection.clone(), offer, upgrade, key, name, berth));
+    Ok(foreign(response))
+}
+
+/// Serves a link from the moment its connection turns around until it ends.
+async fn hold(
+    connection: Connection,
+    offer: Offer,
+    upgrade: OnUpgrade,
+    key: PublicKey,
+    name: Option<Label>,
+    berth: Berth,
+) {
+    // Only what a link needs lives as long as the link.
+    let Connection { shared, .. } = connection;
+    let (links, tasks) = (shared.links.clone(), shared.tasks.clone());
+    drop(shared);
+    let start = Box::pin(tokio::time::timeout(limits::LINK_START, offer.link(upgrade, &tasks)));
+    let link = match start.await {
+        Ok(Ok(link)) => link,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "A link did not begin");
+            return;
+        }
+        Err(_) => {
+            tracing::debug!("A link did not begin in time");
+            return;
+        }
+    };
+    drop(tasks);
+    let carrier = link.carrier();
+    tracing::info!(%key, %carrier, "A link is up");
+    let end = links.hold(key, name, link, berth).await;
+    tracing::info!(%key, %carrier, ?end, "A link has ended");
+}
+
+async fn no_such_page(request: Request) -> Response {
+    if request.uri().path().starts_with("/veranda/") {
+        return Refusal::not_found("there is nothing at this address").into_response();
+    }
+    foreign(Page::NoSuchPage.answer(request.headers()))
+}
+
+async fn wrong_method() -> Response {
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        Reason::BadRequest,
+        "this address does not answer this kind of request",
+    )
+    .into_response()
+}
+
+/// Takes a response that was not made by axum.
+fn foreign(response: http::Response<Body>) -> Response {
+    response.map(axum::body::Body::new)
+}
