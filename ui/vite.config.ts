@@ -18,5 +18,7 @@ export default defineConfig(({ mode }) => ({
     include: ["tests/**/*.test.ts"],
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,
+    // Rendering is quick; a machine that builds something else at the same time is not.
+    testTimeout: 20_000,
   },
 }));

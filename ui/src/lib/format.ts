@@ -1,4 +1,4 @@
-import { locale, t } from "./words";
+import { hasRightToLeft, locale, t } from "./words";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
 
@@ -75,13 +75,22 @@ export function moment(time: number): string {
  */
 export function ends(text: string): [head: string, tail: string] {
   const separator = Math.max(text.lastIndexOf("/"), text.lastIndexOf("\\"));
-  const characters = [...text];
-  const last = [...text.slice(Math.max(0, separator))];
-  const keep = separator > 0 && last.length <= LONGEST_TAIL ? last.length : SHORT_TAIL;
-  if (characters.length <= keep) {
-    return ["", text];
+  const last = [...text.slice(separator + 1)];
+  if (last.length <= LONGEST_TAIL) {
+    const start = Math.max(0, separator);
+    return [text.slice(0, start), text.slice(start)];
   }
-  return [characters.slice(0, -keep).join(""), characters.slice(-keep).join("")];
+  if (hasRightToLeft(text.slice(separator + 1))) {
+    // Both halves would be put in order alone, which reads as nonsense.
+    return [text, ""];
+  }
+  const head = text.slice(0, separator + 1) + last.slice(0, -SHORT_TAIL).join("");
+  return [head, last.slice(-SHORT_TAIL).join("")];
+}
+
+/** Splits a path at its separators, which stay as pieces of their own. */
+export function pieces(path: string): string[] {
+  return path.split(/([/\\])/).filter((piece) => piece !== "");
 }
 
 /** A last part of a path that is longer than this is shortened itself. */

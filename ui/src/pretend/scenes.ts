@@ -3,6 +3,14 @@ import type { Cut, Record as Ended, QrCode, Site, Transfer, View } from "../gene
 /** What the window can look like, by name: shown in the palette, walked through in the tests. */
 export const SCENES: { readonly [name: string]: (now: number) => View } = {
   starting: (now) => view(now, { phase: { type: "starting" } }),
+  failed: (now) =>
+    view(now, {
+      phase: {
+        type: "failed",
+        sentence: "The folder of the app cannot be written. Make room on the disk, then try again.",
+      },
+      identity: null,
+    }),
   noKeychain: (now) =>
     view(now, {
       phase: {
