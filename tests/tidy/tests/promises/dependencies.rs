@@ -19,6 +19,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("veranda", &["desktop"]),
 ];
 
+/// What the tests of a package may take in beside that.
+const MAY_USE_IN_TESTS: &[(&str, &[&str])] = &[
+    // The tests that open the app in a desktop of its own.
+    ("veranda", &["testkit"]),
+];
+
 /// Crates that do what `crosstalk` leaves to others: input, output, waiting.
 const DOES_IO: &[&str] =
     &["tokio", "hyper", "hyper-util", "h2", "rustls", "mio", "socket2", "async-std", "smol"];
@@ -47,8 +53,11 @@ fn dependencies_point_one_way() {
             }
             continue;
         };
-        for (dependency, _) in package.dependencies() {
-            if is_ours(dependency) && !allowed.contains(&dependency) {
+        let in_tests = MAY_USE_IN_TESTS.iter().find(|(name, _)| *name == package.name);
+        let in_tests: &[&str] = in_tests.map_or(&[], |(_, allowed)| allowed);
+        for (kind, dependency, _) in package.dependencies() {
+            let for_tests = kind == "dev-dependencies" && in_tests.contains(&dependency);
+            if is_ours(dependency) && !allowed.contains(&dependency) && !for_tests {
                 broken.push(format!("{} takes in {dependency}", package.name));
             }
         }
@@ -71,8 +80,8 @@ fn crosstalk_names_nothing_that_does_input_or_output() {
     let crosstalk = packages.iter().find(|package| package.name == "crosstalk");
     let named = crosstalk.into_iter().flat_map(|package| package.dependencies());
     let broken: Vec<String> = named
-        .filter(|(name, _)| DOES_IO.contains(name))
-        .map(|(name, _)| format!("crates/crosstalk/Cargo.toml: {name}"))
+        .filter(|(kind, name, _)| *kind == "dependencies" && DOES_IO.contains(name))
+        .map(|(_, name, _)| format!("crates/crosstalk/Cargo.toml: {name}"))
         .collect();
     expect_none(&broken, "crosstalk does no input or output. Put this into crates/carriers.");
     let clippy = text("crates/crosstalk/clippy.toml");
@@ -140,7 +149,7 @@ fn every_package_is_a_member_and_inherits_the_lints() {
 fn versions_stand_in_the_root_only() {
     let mut broken = Vec::new();
     for package in packages() {
-        for (name, value) in package.dependencies() {
+        for (_, name, value) in package.dependencies() {
             let from_root = value.get("workspace").and_then(toml::Value::as_bool) == Some(true);
             if !from_root {
                 broken.push(format!("{}/Cargo.toml: {name}", package.folder));
@@ -170,7 +179,7 @@ fn versions_stand_in_the_root_only() {
 fn the_window_has_no_plugin_that_reaches_beyond_it() {
     let mut broken = Vec::new();
     for package in packages() {
-        for (name, _) in package.dependencies() {
+        for (_, name, _) in package.dependencies() {
             if BANNED_PLUGINS.contains(&name) {
                 broken.push(format!("{}/Cargo.toml: {name}", package.folder));
             }

@@ -23,16 +23,20 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    /// Returns the names of everything that the manifest takes in, in whatever table.
-    pub(crate) fn dependencies(&self) -> Vec<(&str, &toml::Value)> {
+    /// Returns everything that the manifest takes in: the kind of table, the name, the value.
+    pub(crate) fn dependencies(&self) -> Vec<(&'static str, &str, &toml::Value)> {
         let targets = self.manifest.get("target").and_then(toml::Value::as_table);
         let targets = targets.into_iter().flat_map(Table::values).filter_map(toml::Value::as_table);
-        let tables = targets.chain([&self.manifest]).flat_map(|table| {
-            ["dependencies", "dev-dependencies", "build-dependencies"]
-                .into_iter()
-                .filter_map(|kind| table.get(kind).and_then(toml::Value::as_table))
-        });
-        tables.flat_map(|table| table.iter().map(|(name, value)| (name.as_str(), value))).collect()
+        let mut found = Vec::new();
+        for table in targets.chain([&self.manifest]) {
+            for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+                let these = table.get(kind).and_then(toml::Value::as_table);
+                found.extend(
+                    these.into_iter().flatten().map(|(name, value)| (kind, name.as_str(), value)),
+                );
+            }
+        }
+        found
     }
 }
 
