@@ -106,6 +106,11 @@ impl<R: Release> http_body::Body for Received<R> {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
+                if let Ending::Framed(line) = &this.ending {
+                    // Where the next message begins is lost. hyper itself would wait for a handler
+                    // that has nobody to answer.
+                    line.cut();
+                }
                 this.body = None;
                 this.release = None;
                 Poll::Ready(Some(Err(error.into())))

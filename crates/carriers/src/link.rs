@@ -226,10 +226,7 @@ impl Link {
     pub fn drain(&self) {
         self.0.status.note_closed();
         self.0.status.places.close();
-        match &self.0.wire {
-            Wire::Http1(wire) => wire.drain(),
-            Wire::Http2(wire) => wire.drain(),
-        }
+        self.0.wire.drain();
     }
 
     /// Ends the link now; transactions under way are cut.
@@ -325,6 +322,22 @@ impl Tunnel {
             // Whoever waits for a slow visitor does not read the link and would not notice.
             () = line.was_cut() => Err(io::ErrorKind::ConnectionAborted.into()),
         }
+    }
+}
+
+impl Wire {
+    fn drain(&self) {
+        match self {
+            Self::Http1(wire) => wire.drain(),
+            Self::Http2(wire) => wire.drain(),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.status.note_closed();
+        self.wire.drain();
     }
 }
 

@@ -132,6 +132,9 @@ impl<'a> Handshake<'a> {
             Token::Ptth => Method::GET,
             Token::Ptth10 | Token::Ptth09 => Method::POST,
         };
+        if method == Method::POST {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let offered = offered.to_vec();
         Ok(Self { gateway: &options.gateway, token, offered, method, path, headers })
     }

@@ -189,7 +189,7 @@ impl Http1 {
                 Ok(departing) => departing,
                 Err(request) => {
                     lock(&self.slot).sender = Some(sender);
-                    return Err(Unsent::new(SendError::Unsupported, request));
+                    return Err(Unsent::new(SendError::Unsupported, *request));
                 }
             };
         // Until the head is here, giving up ends the connection.
@@ -302,6 +302,7 @@ pub(crate) async fn serve(
                     LinkEnd::Lost
                 }
             },
+            () = handle.was_cut() => LinkEnd::Lost,
             () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 if let Ok(Ok(())) = timeout(grace, connection).await {

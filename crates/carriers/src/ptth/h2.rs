@@ -187,7 +187,7 @@ impl Http2 {
         };
         let Departing { request, recall, websocket, .. } =
             message::depart(request, Version::HTTP_2)
-                .map_err(|request| Unsent::new(SendError::Unsupported, request))?;
+                .map_err(|request| Unsent::new(SendError::Unsupported, *request))?;
         if websocket.is_some() && !self.carries_websockets {
             return Err(Unsent::new(SendError::Unsupported, message::call_back(request)));
         }

@@ -67,8 +67,11 @@ pub(crate) struct WebSocket {
 
 /// Makes a visitor's request one for a link: absolute for HTTP/2, in origin form for HTTP/1.1, and
 /// without what is for one hop only. Gives it back if it does not say for which host it is.
-pub(crate) fn depart(request: Request<Body>, version: Version) -> Result<Departing, Request<Body>> {
-    let Some(authority) = authority(&request) else { return Err(request) };
+pub(crate) fn depart(
+    request: Request<Body>,
+    version: Version,
+) -> Result<Departing, Box<Request<Body>>> {
+    let Some(authority) = authority(&request) else { return Err(Box::new(request)) };
     let (mut parts, body) = request.into_parts();
     let websocket = websocket::is_request(&parts.method, &parts.headers)
         .then(|| WebSocket { key: parts.headers.get(header::SEC_WEBSOCKET_KEY).cloned() });
@@ -82,7 +85,7 @@ pub(crate) fn depart(request: Request<Body>, version: Version) -> Result<Departi
         absolute.path_and_query = Some(path_and_query(&parts.uri));
         absolute.authority = Some(authority);
         let Ok(absolute) = Uri::from_parts(absolute) else {
-            return Err(Request::from_parts(parts, body));
+            return Err(Box::new(Request::from_parts(parts, body)));
         };
         parts.uri = absolute;
         if websocket.is_some() {

@@ -1,0 +1,275 @@
+//! A gateway and a peer that the tests put together.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use carriers::{
+    DialOptions, Link, LinkEnd, Timing,
+    ptth::{
+        Protocol, Token,
+        accept::{self, LinkError},
+        dial,
+    },
+    tls::Roots,
+};
+use crosstalk::{
+    address::GatewayAddress,
+    transaction::{self, Body, Handler},
+};
+use futures_util::StreamExt as _;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::{body::Frame, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::BoxCloneSyncService;
+
+/// How long anything that should happen soon may take on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// The protocols over which every transaction must behave the same.
+pub(crate) const BOTH: [Protocol; 2] = [Protocol::Http2, Protocol::Http1];
+
+/// Waits for something that should happen soon.
+#[track_caller]
+pub(crate) fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match timeout(SOON, what).await {
+            Ok(output) => output,
+            Err(_) => panic!("nothing happened within {SOON:?} at {caller}"),
+        }
+    }
+}
+
+/// A server that turns connections around, as the gateway does.
+pub(crate) struct TestGateway {
+    pub(crate) address: GatewayAddress,
+    pub(crate) socket_address: SocketAddr,
+    pub(crate) links: mpsc::Receiver<Result<Link, LinkError>>,
+    pub(crate) tasks: TaskTracker,
+    _accepting: JoinSet<()>,
+}
+
+impl TestGateway {
+    pub(crate) async fn start(timing: Timing) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket_address = listener.local_addr().unwrap();
+        let tasks = TaskTracker::new();
+        let (found, links) = mpsc::channel(16);
+        let mut accepting = JoinSet::new();
+        let owner = tasks.clone();
+        accepting.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                connections.spawn(accept_on(socket, found.clone(), owner.clone(), timing));
+            }
+        });
+        let address = GatewayAddress::parse(&format!("http://{socket_address}")).unwrap();
+        Self { address, socket_address, links, tasks, _accepting: accepting }
+    }
+
+    pub(crate) fn options(&self) -> DialOptions {
+        DialOptions {
+            gateway: self.address.clone(),
+            proof: "proof".to_owned(),
+            label: None,
+            roots: Roots::System,
+        }
+    }
+}
+
+async fn accept_on(
+    socket: TcpStream,
+    found: mpsc::Sender<Result<Link, LinkError>>,
+    tasks: TaskTracker,
+    timing: Timing,
+) {
+    let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
+        let (found, tasks) = (found.clone(), tasks.clone());
+        async move {
+            let upgrade = hyper::upgrade::on(&mut request);
+            let (parts, _) = request.into_parts();
+            Ok::<_, Infallible>(match accept::read(&parts) {
+                Err(refusal) => refusal.response(),
+                Ok(None) => accept::Refusal::NoUpgrade.response(),
+                Ok(Some(offer)) => {
+                    let response = offer.response();
+                    let owner = tasks.clone();
+                    tasks.spawn(async move {
+                        let _ = found.send(offer.link_with(upgrade, &owner, timing).await).await;
+                    });
+                    response
+                }
+            })
+        }
+    });
+    socket.set_nodelay(true).unwrap();
+    let builder = hyper::server::conn::http1::Builder::new();
+    let _ = builder.serve_connection(TokioIo::new(socket), service).with_upgrades().await;
+}
+
+/// A gateway with a peer on a link.
+pub(crate) struct Pair {
+    pub(crate) gateway: TestGateway,
+    pub(crate) link: Link,
+    pub(crate) peer: JoinSet<LinkEnd>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// How long a peer of the tests finishes what is under way.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
+
+impl Pair {
+    pub(crate) async fn new(protocol: Protocol, handler: Handler) -> Self {
+        Self::with(protocol, handler, Token::Ptth, Timing::default()).await
+    }
+
+    pub(crate) async fn with(
+        protocol: Protocol,
+        handler: Handler,
+        token: Token,
+        timing: Timing,
+    ) -> Self {
+        let mut gateway = TestGateway::start(timing).await;
+        let options = gateway.options();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let mut peer = JoinSet::new();
+        let served = soon(dial::dial_with(&options, token, &[protocol], timing)).await.unwrap();
+        assert_eq!(served.carrier(), protocol.into());
+        peer.spawn(async move { served.run(handler, stopped, GRACE).await });
+        let link = soon(gateway.links.recv()).await.unwrap().unwrap();
+        assert_eq!(link.carrier(), protocol.into());
+        Self { gateway, link, peer, stop }
+    }
+
+    /// Waits until the peer's end says how the link ended.
+    pub(crate) async fn peer_end(&mut self) -> LinkEnd {
+        soon(self.peer.join_next()).await.unwrap().unwrap()
+    }
+
+    /// Sends when the link has a place, as the gateway does.
+    pub(crate) async fn fetch(&self, request: Request<Body>) -> Response<Body> {
+        let place = soon(self.link.reserve()).await.unwrap();
+        soon(place.send(request)).await.unwrap()
+    }
+
+    /// Tells whether a small request is answered, and how fast.
+    pub(crate) async fn ping(&self) -> Duration {
+        let begun = Instant::now();
+        let response = self.fetch(get("/ping")).await;
+        assert_eq!(bytes(response).await.unwrap(), "pong");
+        begun.elapsed()
+    }
+
+    /// Ends the link and checks that nothing is left of it.
+    pub(crate) async fn finish(mut self) {
+        self.link.close();
+        soon(self.link.ended()).await;
+        self.peer_end().await;
+        self.gateway.tasks.close();
+        drop(self.link);
+        soon(self.gateway.tasks.wait()).await;
+    }
+}
+
+/// Makes a handler of a function. `/ping` is answered here.
+pub(crate) fn handler<F, A>(answer: F) -> Handler
+where
+    F: Fn(Request<Body>) -> A + Send + Sync + 'static,
+    A: Future<Output = Response<Body>> + Send + 'static,
+{
+    let answer = Arc::new(answer);
+    BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
+        let answer = Arc::clone(&answer);
+        async move {
+            if request.uri().path() == "/ping" {
+                return Ok(Response::new(transaction::full("pong")));
+            }
+            Ok::<_, Infallible>(answer(request).await)
+        }
+    }))
+}
+
+/// A handler that only answers `/ping`, and everything else with nothing.
+pub(crate) fn idle() -> Handler {
+    handler(async |_| Response::new(transaction::empty()))
+}
+
+pub(crate) fn get(path: &str) -> Request<Body> {
+    request("GET", path, transaction::empty())
+}
+
+pub(crate) fn request(method: &str, path: &str, body: Body) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "site.gateway.example")
+        .body(body)
+        .unwrap()
+}
+
+/// Collects a body, or says that it was cut.
+pub(crate) async fn bytes(response: Response<Body>) -> Result<Bytes, String> {
+    soon(response.into_body().collect())
+        .await
+        .map(|body| body.to_bytes())
+        .map_err(|e| e.to_string())
+}
+
+/// A body of this many bytes in pieces, without a length that is known before.
+pub(crate) fn stream(length: usize) -> Body {
+    let pieces = futures_util::stream::unfold(0, move |at| async move {
+        let next = length.min(at + 60_000);
+        (at < length).then(|| (pattern(at, next), next))
+    });
+    transaction::boxed(StreamBody::new(pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece)))))
+}
+
+/// A body that gives these pieces and then never ends.
+pub(crate) fn endless(pieces: Vec<Bytes>) -> Body {
+    let pieces = futures_util::stream::iter(pieces).chain(futures_util::stream::pending());
+    transaction::boxed(StreamBody::new(pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece)))))
+}
+
+/// Something that goes wrong in a body.
+#[derive(Debug)]
+pub(crate) struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broken")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// A body that breaks off after these pieces.
+pub(crate) fn broken(pieces: Vec<Bytes>) -> Body {
+    let pieces = pieces.into_iter().map(|piece| Ok(Frame::data(piece)));
+    let pieces = pieces.chain([Err(Broken)]);
+    // Each piece leaves before the next one comes.
+    let pieces = futures_util::stream::iter(pieces).then(|piece| async {
+        tokio::task::yield_now().await;
+        piece
+    });
+    transaction::boxed(StreamBody::new(pieces))
+}
+
+/// Bytes that tell where they belong.
+pub(crate) fn pattern(from: usize, to: usize) -> Bytes {
+    (from..to).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
