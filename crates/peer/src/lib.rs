@@ -1,12 +1,33 @@
 //! The engine behind the app, and the headless `veranda-peer`: identities, sites, sessions, the
 //! link to a gateway, and what was delivered.
+//!
+//! - [`Peer`] is the handle; behind it one loop owns everything (`engine`).
+//! - A request comes in over a link and meets the guard of its site (`front`, `session`); what the
+//!   site delivers is followed by the meter (`meter`, `ledger`).
+//! - The keeper holds the link and the names at the gateway (`keeper`, `names`, `registry`).
+//! - What outlives a restart is in the store (`store`), except for keys ([`keys`]).
 
+mod agent;
+mod backoff;
 mod engine;
+mod folders;
+mod front;
+mod keeper;
 pub mod keys;
+mod ledger;
+mod meter;
 mod model;
+mod names;
+mod naming;
+mod os_path;
+mod pages;
+mod registry;
+mod session;
+mod store;
 
 pub use engine::{Config, Peer, StartError};
+pub use keeper::Scope;
 pub use model::{
-    Ended, Event, LinkState, LinkTrouble, PublishError, SiteId, SiteState, SiteTrouble, Snapshot, TransferEnd, TransferId,
-    TransferRecord, TransferState,
+    Ended, Event, LinkState, LinkTrouble, PublishError, SiteId, SiteState, SiteTrouble, Snapshot,
+    TransferEnd, TransferId, TransferRecord, TransferState,
 };

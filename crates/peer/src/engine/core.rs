@@ -1,0 +1,669 @@
+//! The loop that owns everything.
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use carriers::tls::Roots;
+use crosstalk::{address::GatewayAddress, proof::PrivateKey};
+use sites::folder::Folder;
+use tokio::{
+    sync::{Notify, broadcast, mpsc, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Answer, Ask, Config,
+    site::{self, Disk, Site, Where},
+};
+use crate::{
+    front::{Front, Routes},
+    keeper::{Gateway, Keeper, News, Scope, Signals},
+    ledger::{Happening, Ledger, Now},
+    meter::Meter,
+    model::{Event, LinkState, PublishError, SiteId, Snapshot, TransferRecord},
+    names::Wanted,
+    naming,
+    session::Token,
+    store::{Change, Contents, Release, SHOWN_HISTORY, Store, StoredLabel, StoredSite},
+};
+
+/// How soon a transfer's begin and end are told: at once, and no more than twenty times a second.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// How often figures of transfers are told, and how often waiting for receipts may end.
+const FIGURES: Duration = Duration::from_millis(250);
+
+/// How often what nobody waits for is written: one write to the disk for all of a second.
+const KEEP: Duration = Duration::from_secs(1);
+
+/// How many changes wait to be kept when the disk is slow; what is beyond is lost and counted.
+const MAX_PENDING: usize = 16_384;
+
+/// How often transfers under way are written, so that a crash does not hide them.
+const KEEP_RUNNING: Duration = Duration::from_secs(5);
+
+/// How often to look whether the folders are there.
+const LOOK_AT_FOLDERS: Duration = Duration::from_secs(3);
+
+/// How long the disk may take for what the owner waits for.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long links may take to end; it is a little longer than they take themselves.
+const LINKS_END: Duration = Duration::from_secs(2);
+
+/// How much the keeper has to tell at most before it waits: one line for each site and some.
+const NEWS: usize = 64;
+
+/// What can happen.
+enum Tick {
+    Asked(Option<Ask>),
+    Folder(SiteId, Disk),
+    Heard(Option<(u64, News)>),
+    KeepTime,
+    KeepRunningTime,
+    LookAtFolders,
+    LookAtTransfers,
+    TransferNews,
+}
+
+/// The engine's own state.
+pub(super) struct Core {
+    key: Arc<PrivateKey>,
+    identity: String,
+    roots: Roots,
+    scope: Scope,
+    gateway: GatewayAddress,
+    store: Store,
+    meter: Arc<Meter>,
+    sites: Vec<Site>,
+    releases: Vec<Release>,
+    paused: bool,
+    link: LinkState,
+    /// Whether the last thing that listeners heard of the link was that it is up.
+    told_up: Option<bool>,
+    history: VecDeque<TransferRecord>,
+    pending: Vec<Change>,
+    lost_changes: u64,
+    routes: watch::Sender<Arc<Routes>>,
+    wanted: watch::Sender<Arc<Wanted>>,
+    signals: Arc<Signals>,
+    snapshots: watch::Sender<Snapshot>,
+    events: broadcast::Sender<Event>,
+    keepers: TaskTracker,
+    keeper_stop: CancellationToken,
+    /// News of a keeper before the last `use_gateway` is old.
+    keeper_number: u64,
+    news: mpsc::Sender<(u64, News)>,
+    heard: mpsc::Receiver<(u64, News)>,
+    links: Arc<AtomicU64>,
+    folders: JoinSet<(SiteId, Disk)>,
+    look_at: Option<Instant>,
+    looked: Instant,
+}
+
+impl Core {
+    pub(super) fn new(
+        config: Config,
+        scope: Scope,
+        store: Store,
+        contents: Contents,
+        snapshots: watch::Sender<Snapshot>,
+        events: broadcast::Sender<Event>,
+    ) -> Self {
+        let mut ledger = Ledger::new(contents.last_transfer);
+        let mut sites = Vec::new();
+        for mut stored in contents.sites {
+            ledger.add_site(stored.id.clone(), std::mem::take(&mut stored.visitors));
+            sites.push(Site::new(stored, Disk::Unknown));
+        }
+        let (news, heard) = mpsc::channel(NEWS);
+        let key = Arc::new(config.key);
+        Self {
+            identity: key.public().to_string(),
+            key,
+            roots: config.roots,
+            scope,
+            gateway: config.gateway,
+            store,
+            meter: Arc::new(Meter::new(ledger)),
+            sites,
+            releases: contents.releases,
+            paused: contents.paused,
+            link: LinkState::Dialling,
+            told_up: None,
+            history: contents.history.into(),
+            pending: Vec::new(),
+            lost_changes: 0,
+            routes: watch::Sender::new(Arc::default()),
+            wanted: watch::Sender::new(Arc::default()),
+            signals: Arc::new(Signals { retry: Notify::new(), links: watch::Sender::new(0) }),
+            snapshots,
+            events,
+            keepers: TaskTracker::new(),
+            keeper_stop: CancellationToken::new(),
+            keeper_number: 0,
+            news,
+            heard,
+            links: Arc::new(AtomicU64::new(1)),
+            folders: JoinSet::new(),
+            look_at: None,
+            looked: Instant::now(),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        self.changed();
+        self.start_keeper();
+        let mut keep = ticks(KEEP);
+        let mut keep_running = ticks(KEEP_RUNNING);
+        let mut look_at_folders = ticks(LOOK_AT_FOLDERS);
+        let meter = Arc::clone(&self.meter);
+        loop {
+            let look = async {
+                match self.look_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let tick = tokio::select! {
+                biased;
+                ask = asks.recv() => Tick::Asked(ask),
+                () = look => Tick::LookAtTransfers,
+                news = self.heard.recv() => Tick::Heard(news),
+                Some(Ok((site, disk))) = self.folders.join_next() => Tick::Folder(site, disk),
+                () = meter.news() => Tick::TransferNews,
+                _ = keep.tick() => Tick::KeepTime,
+                _ = keep_running.tick() => Tick::KeepRunningTime,
+                _ = look_at_folders.tick() => Tick::LookAtFolders,
+            };
+            match tick {
+                Tick::Asked(None | Some(Ask::Shutdown)) => break,
+                Tick::Asked(Some(ask)) => self.asked(ask).await,
+                Tick::Folder(site, disk) => self.found(&site, disk),
+                Tick::Heard(Some((keeper, news))) if keeper == self.keeper_number => {
+                    self.heard(news);
+                }
+                Tick::Heard(_) => {}
+                Tick::KeepTime => self.keep_soon(),
+                Tick::KeepRunningTime => self.keep_running(),
+                Tick::LookAtFolders => self.look_at_folders(),
+                Tick::LookAtTransfers => self.look_at_transfers(),
+                Tick::TransferNews => {
+                    let at = (self.looked + LOOK_AGAIN).max(Instant::now());
+                    self.look_at = Some(self.look_at.map_or(at, |planned| planned.min(at)));
+                }
+            }
+        }
+        self.end(asks).await;
+    }
+
+    async fn asked(&mut self, ask: Ask) {
+        match ask {
+            Ask::ClearHistory(answer) => {
+                self.look_at_transfers();
+                self.pending.retain(|change| !matches!(change, Change::KeepEnded(_)));
+                let done = self.keep_now(vec![Change::ClearHistory]).await;
+                if done.is_ok() {
+                    self.history.clear();
+                }
+                self.answer(answer, done);
+            }
+            Ask::Publish { path, folder, answer } => {
+                let done = self.publish(path, folder).await;
+                self.answer(answer, done);
+            }
+            Ask::Remove(site, answer) => {
+                let done = self.remove(&site).await;
+                self.answer(answer, done);
+            }
+            Ask::Rename(site, name, answer) => {
+                let done = match self.site(&site) {
+                    None => Err(PublishError::Unknown),
+                    Some(found) => {
+                        let name = naming::readable(&name)
+                            .unwrap_or_else(|| naming::title(&found.stored.path));
+                        self.change(&site, Change::SetName(site.clone(), name.clone()), |site| {
+                            site.stored.name = name;
+                        })
+                        .await
+                    }
+                };
+                self.answer(answer, done);
+            }
+            Ask::Retry => self.signals.retry.notify_waiters(),
+            Ask::SetHidden(id, hidden, answer) => {
+                let change = Change::SetHidden(id.clone(), hidden);
+                let done = self.change(&id, change, |site| site.stored.hidden_files = hidden).await;
+                if done.is_ok() {
+                    // Opened anew, with the other rule; until then the old one holds.
+                    if let Some(site) = self.sites.iter().find(|site| *site.id() == id) {
+                        let path = site.stored.path.clone();
+                        let opened = site::open(&path, hidden).await;
+                        self.found(&id, opened);
+                    }
+                }
+                self.answer(answer, done);
+            }
+            Ask::SetOn(id, on, answer) => {
+                let change = Change::SetOn(id.clone(), on);
+                let done = self.change(&id, change, |site| site.stored.on = on).await;
+                if done.is_ok() && !on {
+                    self.meter.ledger().stop_all(Some(&id), Now::read());
+                }
+                self.answer(answer, done);
+            }
+            Ask::SetPaused(paused, answer) => {
+                let done = self.keep_now(vec![Change::SetPaused(paused)]).await;
+                if done.is_ok() {
+                    self.paused = paused;
+                    if paused {
+                        self.update_routes();
+                        self.meter.ledger().stop_all(None, Now::read());
+                    }
+                }
+                self.answer(answer, done);
+            }
+            Ask::Shutdown => {}
+            Ask::StopTransfer(transfer) => {
+                self.meter.ledger().stop(transfer, Now::read());
+                self.look_soon();
+            }
+            Ask::UseGateway(gateway) => {
+                if gateway != self.gateway {
+                    self.gateway = gateway;
+                    self.link = LinkState::Dialling;
+                    for site in &mut self.sites {
+                        site.refused = None;
+                    }
+                    self.start_keeper();
+                    self.changed();
+                }
+            }
+        }
+    }
+
+    /// Shows what changed, then answers: who asked finds it in the snapshot.
+    fn answer<T>(&mut self, answer: Answer<T>, done: Result<T, PublishError>) {
+        if done.is_ok() {
+            self.changed();
+        }
+        // Who asked may be gone.
+        let _ = answer.send(done);
+    }
+
+    async fn publish(&mut self, path: PathBuf, folder: Folder) -> Result<SiteId, PublishError> {
+        if let Some(site) = self.sites.iter().find(|site| site.stored.path == path) {
+            return Err(PublishError::Already(site.id().clone()));
+        }
+        let name = naming::title(&path);
+        let id = SiteId(BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 9]>()));
+        let label = StoredLabel {
+            gateway: self.gateway.origin(),
+            identity: self.identity.clone(),
+            label: naming::label(&name),
+            origin: None,
+        };
+        let stored = StoredSite {
+            id: id.clone(),
+            name,
+            path,
+            on: true,
+            hidden_files: false,
+            sessions: vec![Token::generate()],
+            labels: vec![label],
+            visitors: std::collections::HashSet::new(),
+        };
+        self.keep_now(vec![Change::AddSite(Box::new(stored.clone()))]).await?;
+        self.meter.ledger().add_site(id.clone(), std::collections::HashSet::new());
+        self.sites.push(Site::new(stored, Disk::There(folder)));
+        Ok(id)
+    }
+
+    async fn remove(&mut self, id: &SiteId) -> Result<(), PublishError> {
+        let site = self.site(id).ok_or(PublishError::Unknown)?;
+        let releases: Vec<Release> = site
+            .stored
+            .labels
+            .iter()
+            .map(|label| Release {
+                gateway: label.gateway.clone(),
+                identity: label.identity.clone(),
+                label: label.label.clone(),
+            })
+            .collect();
+        let mut changes = vec![Change::RemoveSite(id.clone())];
+        changes.extend(releases.iter().cloned().map(Change::AddRelease));
+        self.keep_now(changes).await?;
+        self.releases.extend(releases);
+        self.sites.retain(|site| site.id() != id);
+        self.update_routes();
+        let mut ledger = self.meter.ledger();
+        ledger.stop_all(Some(id), Now::read());
+        ledger.remove_site(id);
+        Ok(())
+    }
+
+    /// Keeps a change of a site, then makes it.
+    async fn change(
+        &mut self,
+        id: &SiteId,
+        change: Change,
+        make: impl FnOnce(&mut Site),
+    ) -> Result<(), PublishError> {
+        self.site(id).ok_or(PublishError::Unknown)?;
+        self.keep_now(vec![change]).await?;
+        if let Some(site) = self.sites.iter_mut().find(|site| site.id() == id) {
+            make(site);
+        }
+        // Before transfers are cut, so that none begins after.
+        self.update_routes();
+        Ok(())
+    }
+
+    fn site(&self, id: &SiteId) -> Option<&Site> {
+        self.sites.iter().find(|site| site.id() == id)
+    }
+
+    fn heard(&mut self, news: News) {
+        match news {
+            News::Link(state) => {
+                let up = match &state {
+                    LinkState::Up { .. } => Some(true),
+                    LinkState::Dialling => None,
+                    LinkState::Down { .. } => Some(false),
+                };
+                self.link = state;
+                if up.is_some() && up != self.told_up {
+                    self.told_up = up;
+                    self.tell(Event::Link(self.link.clone()));
+                }
+                // A dial after a failure that the owner has read about changes nothing for him
+                // until it succeeds or fails; it is shown all the same.
+                self.changed();
+            }
+            News::Named { site, label, origin } => self.named(&site, label, origin),
+            News::Released(release) => {
+                self.releases.retain(|waiting| *waiting != release);
+                self.pending.push(Change::DropRelease(release));
+                self.changed();
+            }
+            News::Trouble { site, trouble } => {
+                if let Some(site) = self.sites.iter_mut().find(|found| *found.id() == site) {
+                    site.refused = Some(trouble);
+                    self.changed();
+                }
+            }
+        }
+    }
+
+    fn named(&mut self, id: &SiteId, label: crosstalk::label::Label, origin: String) {
+        let gateway = self.gateway.origin();
+        let at = Where { gateway: &gateway, identity: &self.identity };
+        let Some(site) = self.sites.iter_mut().find(|site| site.id() == id) else { return };
+        site.refused = None;
+        let new = StoredLabel {
+            gateway: gateway.clone(),
+            identity: self.identity.clone(),
+            label,
+            origin: Some(origin),
+        };
+        let before = site.url(&at);
+        if site.label(&at) != Some(&new) {
+            site.set_label(new.clone());
+            self.pending.push(Change::SetLabel(id.clone(), new));
+        }
+        let after = site.url(&at);
+        self.changed();
+        if let (true, Some(url)) = (before != after, after) {
+            self.tell(Event::Published { site: id.clone(), url });
+            // A link that was shown must hold after a crash.
+            self.keep_soon();
+        }
+    }
+
+    fn found(&mut self, id: &SiteId, disk: Disk) {
+        let Some(site) = self.sites.iter_mut().find(|site| site.id() == id) else { return };
+        let before = matches!(site.disk, Disk::There(_));
+        let after = matches!(disk, Disk::There(_));
+        let was_known = !matches!(site.disk, Disk::Unknown);
+        site.disk = disk;
+        if before && after {
+            self.update_routes();
+        } else if before != after || !was_known {
+            if was_known {
+                tracing::info!(is_there = after, "A published folder changed");
+            }
+            self.changed();
+        }
+    }
+
+    fn look_at_folders(&mut self) {
+        // One look at a time: a dead drive must not pile them up.
+        if self.folders.is_empty() {
+            for site in &self.sites {
+                let (id, look) = (site.id().clone(), site.look());
+                self.folders.spawn(async move { (id, look.await) });
+            }
+        }
+    }
+
+    fn look_soon(&mut self) {
+        self.look_at = Some(self.looked + LOOK_AGAIN);
+    }
+
+    /// Sees what happened to transfers, tells it, and plans to keep it.
+    fn look_at_transfers(&mut self) {
+        let now = Now::read();
+        let (happenings, missed, idle) = {
+            let mut ledger = self.meter.ledger();
+            ledger.handle_timeout(now);
+            let (happenings, missed) = ledger.take_happenings();
+            (happenings, missed, ledger.is_idle())
+        };
+        self.looked = Instant::now();
+        self.look_at = (!idle).then(|| self.looked + FIGURES);
+        if missed > 0 {
+            tracing::warn!(missed, "Too much happened at once; some transfers are not recorded");
+        }
+        for happening in happenings {
+            match happening {
+                Happening::Ended(record) => {
+                    self.history.push_front(record.clone());
+                    self.history.truncate(SHOWN_HISTORY);
+                    self.pending.push(Change::KeepEnded(record.clone()));
+                    self.tell(Event::TransferEnded(record));
+                }
+                Happening::Started(state) => self.tell(Event::TransferStarted(state)),
+                Happening::Visitor { site, key, first } => {
+                    self.pending.push(Change::AddVisitor(site.clone(), key));
+                    if first {
+                        self.tell(Event::FirstVisitor(site));
+                    }
+                }
+            }
+        }
+        self.limit_pending();
+        self.show();
+    }
+
+    fn keep_running(&mut self) {
+        let running = self.meter.ledger().older_than(KEEP, Now::read());
+        self.pending
+            .extend(running.into_iter().map(|(state, name)| Change::KeepRunning(state, name)));
+        self.limit_pending();
+    }
+
+    fn limit_pending(&mut self) {
+        let beyond = self.pending.len().saturating_sub(MAX_PENDING);
+        if beyond > 0 {
+            self.pending.drain(..beyond);
+            self.lost_changes += beyond as u64;
+        }
+    }
+
+    /// Writes what nobody waits for, if the disk has room for it.
+    fn keep_soon(&mut self) {
+        if self.lost_changes > 0 {
+            let lost = std::mem::take(&mut self.lost_changes);
+            tracing::warn!(lost, "The disk is too slow; parts of the history are lost");
+        }
+        if self.pending.is_empty() {
+            return;
+        }
+        if let Err(changes) = self.store.apply_soon(std::mem::take(&mut self.pending)) {
+            self.pending = changes;
+        }
+    }
+
+    /// Writes what somebody waits for, after what came before it.
+    async fn keep_now(&mut self, changes: Vec<Change>) -> Result<(), PublishError> {
+        self.keep_soon();
+        match timeout(STORE_TIMEOUT, self.store.apply(changes)).await {
+            Ok(done) => done.map_err(PublishError::Store),
+            Err(_) => Err(PublishError::Store("the disk does not answer".to_owned())),
+        }
+    }
+
+    /// Ends the keeper, if there is one, and starts one for the gateway of now.
+    fn start_keeper(&mut self) {
+        self.keeper_stop.cancel();
+        self.keeper_stop = CancellationToken::new();
+        self.keeper_number += 1;
+        let number = self.keeper_number;
+        self.update_wanted();
+        self.update_routes();
+        let (tell, mut told) = mpsc::channel(NEWS);
+        let keeper = Keeper {
+            gateway: Gateway::new(self.gateway.clone(), self.roots.clone(), Arc::clone(&self.key)),
+            scope: self.scope,
+            front: Front { routes: self.routes.subscribe(), meter: Arc::clone(&self.meter) },
+            wanted: self.wanted.subscribe(),
+            signals: Arc::clone(&self.signals),
+            news: tell,
+            numbers: Arc::clone(&self.links),
+            stop: self.keeper_stop.clone(),
+        };
+        let news = self.news.clone();
+        self.keepers.spawn(async move {
+            let pass_on = async {
+                while let Some(what) = told.recv().await {
+                    // Nobody listens any more only when everything ends.
+                    if news.send((number, what)).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            tokio::join!(keeper.run(), pass_on);
+        });
+    }
+
+    /// Tells everybody about a change of state.
+    fn changed(&mut self) {
+        self.update_wanted();
+        self.update_routes();
+        self.show();
+    }
+
+    fn update_wanted(&self) {
+        let gateway = self.gateway.origin();
+        let at = Where { gateway: &gateway, identity: &self.identity };
+        let wanted = Wanted {
+            names: self.sites.iter().map(|site| site.wanted(&at)).collect(),
+            releases: self
+                .releases
+                .iter()
+                .filter(|release| release.gateway == gateway && release.identity == self.identity)
+                .cloned()
+                .collect(),
+        };
+        self.wanted.send_if_modified(|current| {
+            let is_new = **current != wanted;
+            if is_new {
+                *current = Arc::new(wanted);
+            }
+            is_new
+        });
+    }
+
+    fn update_routes(&self) {
+        let gateway = self.gateway.origin();
+        let at = Where { gateway: &gateway, identity: &self.identity };
+        let places = self.sites.iter().filter_map(|site| site.place(&at, self.paused));
+        self.routes.send_replace(Arc::new(places.collect()));
+    }
+
+    fn show(&self) {
+        let gateway = self.gateway.origin();
+        let at = Where { gateway: &gateway, identity: &self.identity };
+        let ledger = self.meter.ledger();
+        let state = |site: &Site| site.state(&at, ledger.visitors(site.id()));
+        let snapshot = Snapshot {
+            link: self.link.clone(),
+            paused: self.paused,
+            sites: self.sites.iter().map(state).collect(),
+            transfers: ledger.states(Now::read()),
+            history: self.history.iter().cloned().collect(),
+        };
+        drop(ledger);
+        self.snapshots.send_if_modified(|current| {
+            let is_new = *current != snapshot;
+            if is_new {
+                *current = snapshot;
+            }
+            is_new
+        });
+    }
+
+    fn tell(&self, event: Event) {
+        // Without listeners there is nobody to tell.
+        let _ = self.events.send(event);
+    }
+
+    /// Cuts what is under way, ends the links, and keeps everything.
+    async fn end(mut self, mut asks: mpsc::Receiver<Ask>) {
+        asks.close();
+        self.meter.ledger().stop_all(None, Now::read());
+        self.keeper_stop.cancel();
+        self.keepers.close();
+        // Someone must go on listening while the keepers end.
+        let (keepers, heard) = (self.keepers.clone(), &mut self.heard);
+        let ended = async {
+            let ignore = async { while heard.recv().await.is_some() {} };
+            tokio::select! {
+                () = keepers.wait() => {}
+                () = ignore => {}
+            }
+        };
+        if timeout(LINKS_END, ended).await.is_err() {
+            tracing::debug!("The links did not end in time");
+        }
+        self.meter.ledger().quit(Now::read());
+        self.look_at_transfers();
+        let rest = std::mem::take(&mut self.pending);
+        let keep = async {
+            if !rest.is_empty()
+                && let Err(error) = self.store.apply(rest).await
+            {
+                tracing::warn!(error, "The end of the history cannot be kept");
+            }
+            self.store.close().await;
+        };
+        if timeout(LINKS_END, keep).await.is_err() {
+            tracing::warn!("The disk does not answer; the end of the history may be lost");
+        }
+    }
+}
+
+fn ticks(every: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(every);
+    // After a pause one look is enough.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

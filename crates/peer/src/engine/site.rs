@@ -1,0 +1,151 @@
+//! One site, as the engine knows it.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sites::folder::{Folder, FolderOptions};
+use tokio::time::timeout;
+
+use crate::{
+    folders,
+    front::{Place, Presence, host_of_origin},
+    model::{SiteId, SiteState, SiteTrouble},
+    names::WantedName,
+    naming,
+    session::{Door, Token},
+    store::{StoredLabel, StoredSite},
+};
+
+/// How long opening a folder again may take; a disk that takes longer counts as not there.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A site and what is known of it in this run.
+pub(super) struct Site {
+    pub(super) stored: StoredSite,
+    pub(super) disk: Disk,
+    /// Why the gateway gives it no name.
+    pub(super) refused: Option<SiteTrouble>,
+}
+
+/// Whether the folder is there.
+#[derive(Clone, Debug)]
+pub(super) enum Disk {
+    /// It is not, or cannot be read.
+    Gone,
+    There(Folder),
+    /// Nobody has looked yet.
+    Unknown,
+}
+
+/// Which gateway the labels are for, and who we are there.
+pub(super) struct Where<'a> {
+    pub(super) gateway: &'a str,
+    pub(super) identity: &'a str,
+}
+
+impl Site {
+    pub(super) fn new(stored: StoredSite, disk: Disk) -> Self {
+        Self { stored, disk, refused: None }
+    }
+
+    pub(super) fn id(&self) -> &SiteId {
+        &self.stored.id
+    }
+
+    /// Returns the site's label at this gateway.
+    pub(super) fn label(&self, at: &Where<'_>) -> Option<&StoredLabel> {
+        let mut labels = self.stored.labels.iter();
+        labels.find(|label| label.gateway == at.gateway && label.identity == at.identity)
+    }
+
+    /// Notes the site's label at its gateway.
+    pub(super) fn set_label(&mut self, new: StoredLabel) {
+        let same =
+            |label: &StoredLabel| label.gateway == new.gateway && label.identity == new.identity;
+        self.stored.labels.retain(|label| !same(label));
+        self.stored.labels.push(new);
+    }
+
+    /// Returns the session URL, if the gateway confirmed the name.
+    pub(super) fn url(&self, at: &Where<'_>) -> Option<String> {
+        if self.refused.is_some() {
+            return None;
+        }
+        let origin = self.label(at)?.origin.as_deref()?;
+        Some(self.stored.sessions.first()?.url(origin))
+    }
+
+    /// Returns which name to ask for. At a new gateway it is the one that the site has elsewhere:
+    /// people may remember it, and a gateway that only changed its port knows it.
+    pub(super) fn wanted(&self, at: &Where<'_>) -> WantedName {
+        let (label, settled) = match (self.label(at), self.stored.labels.last()) {
+            (Some(label), _) => (label.label.clone(), label.origin.is_some()),
+            (None, Some(elsewhere)) => (elsewhere.label.clone(), false),
+            (None, None) => (naming::label(&self.stored.name), false),
+        };
+        WantedName { site: self.stored.id.clone(), title: self.stored.name.clone(), label, settled }
+    }
+
+    /// Returns the site as requests meet it, and under which host name.
+    pub(super) fn place(&self, at: &Where<'_>, paused: bool) -> Option<(String, Arc<Place>)> {
+        let origin = self.label(at)?.origin.as_deref()?;
+        let presence = match &self.disk {
+            _ if paused || !self.stored.on => Presence::Off,
+            Disk::Gone | Disk::Unknown => Presence::Gone,
+            Disk::There(folder) => Presence::On(folder.clone()),
+        };
+        let tokens: Vec<Token> = self.stored.sessions.clone();
+        let place = Place {
+            id: self.stored.id.clone(),
+            name: self.stored.name.as_str().into(),
+            door: Door::new(tokens, &self.stored.id.0, origin.starts_with("https://")),
+            presence,
+        };
+        Some((host_of_origin(origin)?, Arc::new(place)))
+    }
+
+    pub(super) fn state(&self, at: &Where<'_>, visitors: u32) -> SiteState {
+        let gone = matches!(self.disk, Disk::Gone).then_some(SiteTrouble::FolderGone);
+        SiteState {
+            id: self.stored.id.clone(),
+            name: self.stored.name.clone(),
+            path: self.stored.path.clone(),
+            on: self.stored.on,
+            hidden_files: self.stored.hidden_files,
+            url: self.url(at),
+            trouble: gone.or_else(|| self.refused.clone()),
+            visitors,
+        }
+    }
+
+    /// Returns what looks whether the folder is there, in a task of its own.
+    pub(super) fn look(&self) -> impl Future<Output = Disk> + Send + use<> {
+        let known = match &self.disk {
+            Disk::There(folder) => Some(folder.clone()),
+            Disk::Gone | Disk::Unknown => None,
+        };
+        let path = self.stored.path.clone();
+        let hidden = self.stored.hidden_files;
+        async move {
+            match known {
+                Some(folder) if folder.is_there().await => Disk::There(folder),
+                // Another folder may be at the same path by now: it is opened anew.
+                Some(_) | None => open(&path, hidden).await,
+            }
+        }
+    }
+}
+
+/// Opens a folder, or finds that it is not there.
+pub(super) async fn open(path: &Path, hidden: bool) -> Disk {
+    let path = path.to_owned();
+    let opening =
+        tokio::task::spawn_blocking(move || Folder::open(&path, FolderOptions { hidden }));
+    match timeout(OPEN_TIMEOUT, opening).await {
+        Ok(Ok(Ok(folder))) => Disk::There(folder),
+        Ok(Ok(Err(error))) => {
+            tracing::debug!(why = folders::reason(&error), "A folder is not there");
+            Disk::Gone
+        }
+        Ok(Err(_)) | Err(_) => Disk::Gone,
+    }
+}

@@ -1,0 +1,239 @@
+//! The front of the peer: where every request comes in and finds its site.
+
+use std::{collections::HashMap, convert::Infallible, sync::Arc};
+
+use crosstalk::{
+    control,
+    transaction::{Body, Handler},
+};
+use http::{HeaderMap, Request, Response, header};
+use sites::folder::Folder;
+use tokio::sync::watch;
+
+use crate::{
+    meter::{Caller, Meter},
+    model::SiteId,
+    pages,
+    session::{Door, Verdict},
+};
+
+/// The sites by the host names that their gateway confirmed, in small letters and without a port:
+/// whatever port a visitor used, the name says which site.
+pub(crate) type Routes = HashMap<String, Arc<Place>>;
+
+/// A site as requests meet it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) id: SiteId,
+    pub(crate) name: Arc<str>,
+    pub(crate) door: Door,
+    pub(crate) presence: Presence,
+}
+
+/// Whether a site can answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Presence {
+    /// The folder is not there.
+    Gone,
+    /// The owner switched the site off, or everything.
+    Off,
+    /// It answers.
+    On(Folder),
+}
+
+/// What all links hand their requests to.
+#[derive(Clone, Debug)]
+pub(crate) struct Front {
+    pub(crate) routes: watch::Receiver<Arc<Routes>>,
+    pub(crate) meter: Arc<Meter>,
+}
+
+impl Front {
+    /// Returns the handler of one link.
+    pub(crate) fn handler(&self, link: u64) -> Handler {
+        let front = self.clone();
+        Handler::new(tower::service_fn(move |request| {
+            let front = front.clone();
+            async move { Ok::<_, Infallible>(front.answer(link, request).await) }
+        }))
+    }
+
+    async fn answer(&self, link: u64, mut request: Request<Body>) -> Response<Body> {
+        let Some(host) = host(request.headers()) else { return pages::no_entry() };
+        if host == control::AUTHORITY {
+            return self.meter.control(link, request).await;
+        }
+        let place = self.routes.borrow().get(&host).cloned();
+        let Some(place) = place else { return pages::no_entry() };
+        let caller = {
+            let method = request.method().clone();
+            Caller::take(&method, request.headers_mut())
+        };
+        let verdict = place.door.judge(request.uri(), request.headers());
+        let folder = match (verdict, &place.presence) {
+            (Verdict::Refused, _) => return pages::no_entry(),
+            (Verdict::Allowed | Verdict::Enter { .. }, Presence::Off) => {
+                return pages::switched_off();
+            }
+            (Verdict::Allowed | Verdict::Enter { .. }, Presence::Gone) => {
+                return pages::folder_gone();
+            }
+            (Verdict::Enter { cookie, location }, Presence::On(_)) => {
+                return pages::enter(cookie, location);
+            }
+            (Verdict::Allowed, Presence::On(folder)) => folder,
+        };
+        place.door.strip(request.headers_mut());
+        let mut response = folder.respond(request).await;
+        pages::invited_only(response.headers_mut());
+        self.meter.watch(link, &place.id, &place.name, caller, response)
+    }
+}
+
+/// Returns the host name of a site's origin, as [`Routes`] has it.
+pub(crate) fn host_of_origin(origin: &str) -> Option<String> {
+    let (_, authority) = origin.split_once("://")?;
+    host_of_authority(authority)
+}
+
+fn host(headers: &HeaderMap) -> Option<String> {
+    host_of_authority(headers.get(header::HOST)?.to_str().ok()?)
+}
+
+fn host_of_authority(authority: &str) -> Option<String> {
+    let authority: http::uri::Authority = authority.parse().ok()?;
+    let host = authority.host();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    (!host.is_empty()).then(|| host.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use crosstalk::transaction;
+    use http::StatusCode;
+    use http_body_util::BodyExt as _;
+    use sites::folder::FolderOptions;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{ledger::Ledger, session::Token};
+
+    const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
+
+    struct World {
+        _folder: TempDir,
+        front: Front,
+    }
+
+    impl World {
+        fn new(presence: impl FnOnce(Folder) -> Presence) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("a.txt"), "hello").unwrap();
+            let opened = Folder::open(folder.path(), FolderOptions { hidden: false }).unwrap();
+            let id = SiteId("k3f9".to_owned());
+            let mut ledger = Ledger::new(0);
+            ledger.add_site(id.clone(), HashSet::new());
+            let place = Place {
+                door: Door::new(vec![Token::parse(TOKEN).unwrap()], &id.0, false),
+                id,
+                name: "Photos".into(),
+                presence: presence(opened),
+            };
+            let host = host_of_origin("http://photos.localhost:8080").unwrap();
+            let routes = Arc::new(Routes::from([(host, Arc::new(place))]));
+            // The last value stays readable when the sender is gone.
+            let (_, routes) = watch::channel(routes);
+            let meter = Arc::new(Meter::new(ledger));
+            Self { _folder: folder, front: Front { routes, meter } }
+        }
+
+        async fn fetch(&self, host: &str, path: &str, cookie: bool) -> (Response<()>, String) {
+            let mut request = Request::get(path);
+            if !host.is_empty() {
+                request = request.header("host", host);
+            }
+            if cookie {
+                request = request.header("cookie", format!("veranda-k3f9={TOKEN}"));
+            }
+            let request = request.body(transaction::empty()).unwrap();
+            let (head, body) = self.front.answer(1, request).await.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            (Response::from_parts(head, ()), String::from_utf8(body.to_vec()).unwrap())
+        }
+    }
+
+    const HOST: &str = "photos.localhost:8080";
+
+    #[tokio::test]
+    async fn the_whole_link_leads_to_the_file() {
+        let world = World::new(Presence::On);
+        let (entered, _) = world.fetch(HOST, &format!("/s/{TOKEN}/a.txt"), false).await;
+        assert_eq!(entered.status(), StatusCode::SEE_OTHER);
+        assert_eq!(entered.headers()["location"], "/a.txt");
+        assert_eq!(entered.headers()["referrer-policy"], "no-referrer");
+        assert_eq!(entered.headers()["cache-control"], "no-store");
+        assert!(entered.headers()["set-cookie"].to_str().unwrap().starts_with("veranda-k3f9="));
+        let (file, content) = world.fetch(HOST, "/a.txt", true).await;
+        assert_eq!((file.status(), &*content), (StatusCode::OK, "hello"));
+        assert!(file.headers().contains_key("cache-control"));
+        assert_eq!(file.headers()["x-robots-tag"], "noindex");
+        assert_eq!(world.front.meter.ledger().visitors(&SiteId("k3f9".to_owned())), 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_learns_whether_there_is_a_site() {
+        let world = World::new(Presence::On);
+        let (nowhere, page) = world.fetch("nowhere.localhost:8080", "/a.txt", true).await;
+        assert_eq!(nowhere.status(), StatusCode::NOT_FOUND);
+        assert!(page.contains("whole link"), "{page}");
+        for (host, path) in [
+            (HOST, "/"),
+            (HOST, "/a.txt"),
+            (HOST, "/s/AAAAAAAAAAAAAAAAAAAAAA"),
+            ("", "/a.txt"),
+            ("a b", "/"),
+            ("[::1]:80", "/"),
+        ] {
+            let (refused, refusal) = world.fetch(host, path, false).await;
+            assert_eq!(refused.status(), nowhere.status(), "{host}{path}");
+            assert_eq!(refused.headers(), nowhere.headers(), "{host}{path}");
+            assert_eq!(refusal, page, "{host}{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_name_finds_its_site_however_it_is_written() {
+        let world = World::new(Presence::On);
+        for host in ["PHOTOS.localhost:8080", "photos.localhost", "photos.localhost.:1"] {
+            assert_eq!(
+                world.fetch(host, "/a.txt", true).await.0.status(),
+                StatusCode::OK,
+                "{host}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_site_that_is_off_says_so_to_the_invited_only() {
+        for (presence, word) in [(Presence::Off, "switched it off"), (Presence::Gone, "unplugged")]
+        {
+            let world = World::new(|_| presence.clone());
+            for (path, cookie) in [("/a.txt".to_owned(), true), (format!("/s/{TOKEN}"), false)] {
+                let (off, page) = world.fetch(HOST, &path, cookie).await;
+                assert_eq!(off.status(), StatusCode::SERVICE_UNAVAILABLE);
+                assert!(page.contains(word), "{page}");
+            }
+            let (refused, _) = world.fetch(HOST, "/a.txt", false).await;
+            assert_eq!(refused.status(), StatusCode::NOT_FOUND);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_gateways_own_transactions_need_no_site() {
+        let world = World::new(Presence::On);
+        let (answer, _) = world.fetch(control::AUTHORITY, "/receipts", false).await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
+}

@@ -1,0 +1,574 @@
+//! Keeps the link to a gateway: dials, serves, notices the end, dials again.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use carriers::{
+    Carrier, DialError, DialOptions, LinkEnd, Served,
+    ptth::{DEFAULT_POOL, Protocol, dial},
+    tls::Roots,
+};
+use crosstalk::{
+    address::GatewayAddress,
+    label::Label,
+    proof::PrivateKey,
+    registry::{GatewayInfo, Reason},
+};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    backoff::Backoff,
+    front::Front,
+    model::{LinkState, LinkTrouble, SiteId, SiteTrouble},
+    names::{self, Wanted},
+    registry::{self, Registry},
+    store::Release,
+};
+
+/// A link that lived this long was a good one: after its loss the next dial comes at once. One that
+/// ends sooner counts as a failure, lest a gateway that throws us out be hammered.
+const GOOD_AFTER: Duration = Duration::from_secs(10);
+
+/// How long transactions under way may go on when the engine ends. Their owner waits for it.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long those of an old link may go on when a new one takes over.
+const HANDOVER: Duration = Duration::from_secs(60);
+
+/// The longest wait that a gateway can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// How often to look whether the computer slept.
+const SLEEP_CHECK: Duration = Duration::from_secs(5);
+
+/// By how much the clocks may differ from it before we believe so.
+const SLEEP_MINIMUM: Duration = Duration::from_secs(20);
+
+/// How long a whole dial may take; the carriers have shorter times for its parts.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A gateway, and who we are to it.
+pub(crate) struct Gateway {
+    pub(crate) address: GatewayAddress,
+    pub(crate) roots: Roots,
+    pub(crate) key: Arc<PrivateKey>,
+    info: Mutex<Option<GatewayInfo>>,
+}
+
+impl Gateway {
+    pub(crate) fn new(address: GatewayAddress, roots: Roots, key: Arc<PrivateKey>) -> Self {
+        Self { address, roots, key, info: Mutex::new(None) }
+    }
+
+    /// Returns what the gateway says of itself; asks when it is not known.
+    pub(crate) async fn info(&self, registry: &mut Registry) -> Result<GatewayInfo, DialError> {
+        if let Some(info) = self.known_info() {
+            return Ok(info);
+        }
+        let info = registry.info().await?;
+        *self.info.lock().unwrap_or_else(PoisonError::into_inner) = Some(info.clone());
+        Ok(info)
+    }
+
+    /// Asks again the next time: it may be another gateway by now.
+    pub(crate) fn forget_info(&self) {
+        *self.info.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn known_info(&self) -> Option<GatewayInfo> {
+        self.info.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes a fresh proof of identity for this gateway.
+    async fn proof(&self) -> Result<String, DialError> {
+        let info = match self.known_info() {
+            Some(info) => info,
+            None => self.info(&mut Registry::connect(&self.address, &self.roots).await?).await?,
+        };
+        Ok(self.key.prove(&info.origin, SystemTime::now()))
+    }
+}
+
+/// What the keeper tells the engine.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The link changed.
+    Link(LinkState),
+    /// The gateway gave a site its name.
+    Named { site: SiteId, label: Label, origin: String },
+    /// A name was given back.
+    Released(Release),
+    /// The gateway gives a site no name.
+    Trouble { site: SiteId, trouble: SiteTrouble },
+}
+
+/// What wakes the keeper's parts.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    /// The owner wants another try at once.
+    pub(crate) retry: Notify,
+    /// How many times a lost link came back.
+    pub(crate) links: watch::Sender<u64>,
+}
+
+/// Which names a link carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// All names of the identity: one peer per identity at a gateway.
+    #[default]
+    Identity,
+    /// Only the name of this peer's one site: several peers may share an identity.
+    Site,
+}
+
+/// Keeps a link to one gateway.
+pub(crate) struct Keeper {
+    pub(crate) gateway: Gateway,
+    pub(crate) scope: Scope,
+    pub(crate) front: Front,
+    pub(crate) wanted: watch::Receiver<Arc<Wanted>>,
+    pub(crate) signals: Arc<Signals>,
+    pub(crate) news: mpsc::Sender<News>,
+    /// Numbers the links of this run.
+    pub(crate) numbers: Arc<AtomicU64>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Links that serve together: one that multiplexes, or a pool of those that do not.
+struct Team {
+    carrier: Carrier,
+    stop: CancellationToken,
+    grace: watch::Sender<Duration>,
+    alive: HashSet<u64>,
+    /// Pool members that ended while others live on; their transfers may still be confirmed.
+    ended: Vec<u64>,
+}
+
+/// How serving came to its end.
+enum Outcome {
+    /// All links of the team are gone.
+    Lost(LinkEnd),
+    /// The computer slept: the links are probably dead and do not know it yet.
+    Slept,
+    Stopped,
+}
+
+type Links = JoinSet<(u64, LinkEnd)>;
+
+impl Keeper {
+    /// Keeps the link until the engine stops it; returns when all of its links have ended.
+    pub(crate) async fn run(self) {
+        let (first, named) = watch::channel(None);
+        let stop = self.stop.clone();
+        let names =
+            names::keep(&self.gateway, self.wanted.clone(), &self.signals, &self.news, &first);
+        let names = stop.run_until_cancelled(names);
+        tokio::join!(names, self.link(named));
+    }
+
+    async fn link(&self, mut named: watch::Receiver<Option<Label>>) {
+        let mut links = Links::new();
+        let mut backoff = Backoff::default();
+        let mut came_up = false;
+        loop {
+            let label = match self.scope {
+                Scope::Identity => None,
+                Scope::Site => match self.label(&mut named).await {
+                    Some(label) => Some(label),
+                    None => break,
+                },
+            };
+            self.tell(LinkState::Dialling).await;
+            let dialled = self.until_stopped(&mut links, self.dial(label.clone())).await;
+            let failure = match dialled {
+                None => break,
+                Some(Ok(served)) => {
+                    if came_up {
+                        self.signals.links.send_modify(|links| *links += 1);
+                    }
+                    came_up = true;
+                    let since = Instant::now();
+                    match self.serve(&mut links, served, label.as_ref()).await {
+                        Outcome::Stopped => break,
+                        Outcome::Slept => {
+                            backoff.reset();
+                            continue;
+                        }
+                        Outcome::Lost(end) => {
+                            tracing::info!(?end, "The link is lost");
+                            self.gateway.forget_info();
+                            Failure::lost(end, since.elapsed() >= GOOD_AFTER)
+                        }
+                    }
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "No link");
+                    // Perhaps it is another gateway by now, with another origin.
+                    self.gateway.forget_info();
+                    Failure::dial(&error, &self.gateway.address)
+                }
+            };
+            if self.rest(&mut links, failure, &mut backoff).await.is_none() {
+                break;
+            }
+        }
+        // Whatever is left after that is cut when the set is dropped.
+        let rest = async {
+            while let Some(ended) = links.join_next().await {
+                self.note(ended);
+            }
+        };
+        let _ = timeout(GRACE * 2, rest).await;
+    }
+
+    /// Dials once: HTTP/2 if the gateway has it, else HTTP/1.1.
+    async fn dial(&self, label: Option<Label>) -> Result<Served, DialError> {
+        let dial = async {
+            let options = DialOptions {
+                gateway: self.gateway.address.clone(),
+                proof: self.gateway.proof().await?,
+                label,
+                roots: self.gateway.roots.clone(),
+            };
+            dial::dial(&options, &[Protocol::Http2, Protocol::Http1]).await
+        };
+        timeout(DIAL_TIMEOUT, dial).await.unwrap_or(Err(DialError::TimedOut))
+    }
+
+    /// Waits for the name of the one site.
+    async fn label(&self, named: &mut watch::Receiver<Option<Label>>) -> Option<Label> {
+        let label = self.stop.run_until_cancelled(named.wait_for(Option::is_some)).await?;
+        label.ok()?.clone()
+    }
+
+    /// Serves over this link, and over its sisters when it cannot multiplex.
+    async fn serve(&self, links: &mut Links, served: Served, label: Option<&Label>) -> Outcome {
+        let carrier = served.carrier();
+        let size = match carrier {
+            Carrier::PtthHttp1 => DEFAULT_POOL,
+            Carrier::PtthHttp2 => 1,
+        };
+        let mut team = Team {
+            carrier,
+            stop: CancellationToken::new(),
+            grace: watch::Sender::new(HANDOVER),
+            alive: HashSet::new(),
+            ended: Vec::new(),
+        };
+        self.join(links, &mut team, served);
+        tracing::info!(%carrier, "Link is up");
+        self.tell(LinkState::Up { carrier, since: SystemTime::now() }).await;
+        let mut backoff = Backoff::default();
+        let mut pause = Duration::ZERO;
+        let slept = slept();
+        tokio::pin!(slept);
+        loop {
+            let missing = team.alive.len() < size;
+            let sister = async {
+                sleep(pause).await;
+                self.dial(label.cloned()).await
+            };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {
+                    team.grace.send_replace(GRACE);
+                    team.stop.cancel();
+                    return Outcome::Stopped;
+                }
+                () = &mut slept => {
+                    tracing::info!("The computer slept; dialling again");
+                    // Should the old link live after all, what is under way goes on over it.
+                    team.stop.cancel();
+                    return Outcome::Slept;
+                }
+                Some(ended) = links.join_next() => {
+                    let Ok((number, end)) = ended else { continue };
+                    if !team.alive.remove(&number) {
+                        self.front.meter.link_ended(number);
+                        continue;
+                    }
+                    team.ended.push(number);
+                    if team.alive.is_empty() {
+                        for number in team.ended {
+                            self.front.meter.link_ended(number);
+                        }
+                        return Outcome::Lost(end);
+                    }
+                    pause = Duration::ZERO;
+                }
+                dialled = sister, if missing => match dialled {
+                    Ok(served) if served.carrier() == team.carrier => {
+                        backoff.reset();
+                        pause = Duration::ZERO;
+                        self.join(links, &mut team, served);
+                    }
+                    // The gateway learnt something better: the next round uses it.
+                    Ok(_) => pause = crate::backoff::LONGEST,
+                    Err(error) => {
+                        tracing::debug!(%error, "A link for the pool cannot be made now");
+                        pause = backoff.next();
+                    }
+                },
+            }
+        }
+    }
+
+    /// Takes a link into the team.
+    fn join(&self, links: &mut Links, team: &mut Team, served: Served) {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        team.alive.insert(number);
+        let handler = self.front.handler(number);
+        let (stop, grace) = (team.stop.clone(), team.grace.subscribe());
+        links.spawn(async move { (number, run(served, handler, stop, grace).await) });
+    }
+
+    /// Waits before the next dial. Returns `None` when the engine stops.
+    async fn rest(&self, links: &mut Links, failure: Failure, backoff: &mut Backoff) -> Option<()> {
+        let retry = self.signals.retry.notified();
+        let wait = match failure.wait {
+            Wait::AtOnce => {
+                backoff.reset();
+                Some(Duration::ZERO)
+            }
+            Wait::Backoff { at_least } => Some(backoff.next().max(at_least)),
+            Wait::ForOwner => None,
+        };
+        let retry_at = wait.map(|wait| SystemTime::now() + wait);
+        self.tell(LinkState::Down { trouble: failure.trouble, retry_at }).await;
+        let pause = async {
+            match wait {
+                Some(wait) => sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        self.until_stopped(links, async {
+            tokio::select! {
+                () = retry => backoff.reset(),
+                () = slept() => backoff.reset(),
+                () = pause => {}
+            }
+        })
+        .await
+    }
+
+    /// Waits for this, noting meanwhile how old links end. `None` when the engine stops.
+    async fn until_stopped<T>(
+        &self,
+        links: &mut Links,
+        what: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::pin!(what);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                Some(ended) = links.join_next() => self.note(ended),
+                done = &mut what => return Some(done),
+            }
+        }
+    }
+
+    fn note(&self, ended: Result<(u64, LinkEnd), tokio::task::JoinError>) {
+        if let Ok((number, _)) = ended {
+            self.front.meter.link_ended(number);
+        }
+    }
+
+    async fn tell(&self, state: LinkState) {
+        // Nobody listens any more only when everything ends.
+        let _ = self.news.send(News::Link(state)).await;
+    }
+}
+
+/// Runs a link with the grace that is meant when it is stopped.
+async fn run(
+    served: Served,
+    handler: crosstalk::transaction::Handler,
+    stop: CancellationToken,
+    mut grace: watch::Receiver<Duration>,
+) -> LinkEnd {
+    // The longest is given to the link; a shorter one cuts it from outside.
+    let served = served.run(handler, stop.clone(), HANDOVER);
+    let short = async {
+        stop.cancelled().await;
+        let wanted = *grace.borrow_and_update();
+        sleep(wanted).await;
+    };
+    tokio::select! {
+        biased;
+        end = served => end,
+        () = short => LinkEnd::Closed,
+    }
+}
+
+/// Returns when the computer has slept.
+async fn slept() {
+    loop {
+        let (monotonic, wall) = (Instant::now(), SystemTime::now());
+        sleep(SLEEP_CHECK).await;
+        let wall = SystemTime::now().duration_since(wall).unwrap_or_default();
+        if is_sleep(monotonic.elapsed(), wall) {
+            return;
+        }
+    }
+}
+
+/// Some systems stop the monotonic clock during sleep and others do not; either way one of the two
+/// clocks ran on much longer than the check takes.
+fn is_sleep(monotonic: Duration, wall: Duration) -> bool {
+    monotonic.max(wall) >= SLEEP_CHECK + SLEEP_MINIMUM
+}
+
+/// Why there is no link, and when to try again.
+struct Failure {
+    trouble: LinkTrouble,
+    wait: Wait,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Wait {
+    AtOnce,
+    Backoff { at_least: Duration },
+    ForOwner,
+}
+
+impl Failure {
+    fn lost(end: LinkEnd, good: bool) -> Self {
+        let sentence = match end {
+            LinkEnd::Closed => "The gateway closed the connection. Veranda connects again.",
+            LinkEnd::Lost => "The connection to the gateway was lost. Veranda connects again.",
+            LinkEnd::Silent => "The gateway does not answer any more. Veranda connects again.",
+        };
+        let wait = if good { Wait::AtOnce } else { Wait::Backoff { at_least: Duration::ZERO } };
+        Self { trouble: LinkTrouble { sentence: sentence.to_owned(), heals: true }, wait }
+    }
+
+    fn dial(error: &DialError, gateway: &GatewayAddress) -> Self {
+        let heals = error.is_worth_retrying();
+        let sentence = sentence(error, gateway);
+        let asked = match error {
+            DialError::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
+            DialError::Certificate(_)
+            | DialError::Moved(_)
+            | DialError::NotAGateway
+            | DialError::TimedOut
+            | DialError::Unreachable(_) => Duration::ZERO,
+        };
+        let wait = if heals {
+            Wait::Backoff { at_least: asked.min(MAX_RETRY_AFTER) }
+        } else {
+            Wait::ForOwner
+        };
+        Self { trouble: LinkTrouble { sentence, heals }, wait }
+    }
+}
+
+/// Says what is the matter and what the owner can do.
+pub(crate) fn sentence(error: &DialError, gateway: &GatewayAddress) -> String {
+    match error {
+        DialError::Unreachable(_) => format!(
+            "The gateway {gateway} cannot be reached. Check the internet connection and the address."
+        ),
+        DialError::TimedOut => format!(
+            "The gateway {gateway} does not answer. Check the internet connection and the address."
+        ),
+        DialError::Certificate(_) => format!(
+            "The certificate of {gateway} is not valid, so somebody else may be answering. \
+             Check the address and the clock of this computer."
+        ),
+        DialError::Moved(address) => {
+            format!("The gateway {gateway} moved to {address}. Use that address from now on.")
+        }
+        DialError::NotAGateway => format!(
+            "What answers at {gateway} is not a gateway of Veranda, or something on the way blocks \
+             the connection. Check the address."
+        ),
+        DialError::Refused { refused, .. } => {
+            let words = registry::printable(&refused.sentence);
+            match refused.reason {
+                Reason::NotAdmitted => format!(
+                    "The gateway {gateway} does not admit you: {words}. Ask its operator, or use \
+                     another gateway."
+                ),
+                Reason::ProofRefused => format!(
+                    "The gateway {gateway} does not believe who you are: {words}. Is the clock of \
+                     this computer right?"
+                ),
+                Reason::BadRequest
+                | Reason::Busy
+                | Reason::NotFound
+                | Reason::ProofMissing
+                | Reason::Taken
+                | Reason::Unknown
+                | Reason::UpgradeRequired => format!("The gateway {gateway} refuses: {words}"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crosstalk::registry::Refused;
+    use http::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn sleep_is_seen_by_whichever_clock_ran_on() {
+        let (short, hour) = (Duration::from_secs(6), Duration::from_secs(3600));
+        assert!(!is_sleep(short, short));
+        assert!(is_sleep(short, hour));
+        assert!(is_sleep(hour, hour));
+        // A clock that was set back says nothing.
+        assert!(!is_sleep(short, Duration::ZERO));
+    }
+
+    #[test]
+    fn every_failure_has_a_sentence_and_a_next_step() {
+        let gateway = GatewayAddress::parse("https://gateway.example").unwrap();
+        let io = || std::io::Error::other("x");
+        let refused = |reason, status, retry_after| DialError::Refused {
+            status,
+            refused: Refused { reason, sentence: "not\u{7} today".to_owned() },
+            retry_after,
+        };
+        let soon = Wait::Backoff { at_least: Duration::ZERO };
+        for (error, words, wait) in [
+            (DialError::Unreachable(io()), "cannot be reached", &soon),
+            (DialError::TimedOut, "does not answer", &soon),
+            (
+                refused(Reason::NotAdmitted, StatusCode::FORBIDDEN, None),
+                "not today",
+                &Wait::ForOwner,
+            ),
+            (refused(Reason::Taken, StatusCode::CONFLICT, None), "refuses", &Wait::ForOwner),
+            (
+                refused(Reason::Busy, StatusCode::SERVICE_UNAVAILABLE, Some(MAX_RETRY_AFTER * 9)),
+                "refuses",
+                &Wait::Backoff { at_least: MAX_RETRY_AFTER },
+            ),
+        ] {
+            let failure = Failure::dial(&error, &gateway);
+            assert!(failure.trouble.sentence.contains(words), "{}", failure.trouble.sentence);
+            assert_eq!(failure.wait, *wait, "{error}");
+            assert_eq!(failure.trouble.heals, *wait != Wait::ForOwner);
+        }
+    }
+
+    #[test]
+    fn a_good_link_is_replaced_at_once_and_a_short_one_is_not() {
+        assert_eq!(Failure::lost(LinkEnd::Lost, true).wait, Wait::AtOnce);
+        assert_ne!(Failure::lost(LinkEnd::Closed, false).wait, Wait::AtOnce);
+    }
+}

@@ -1,0 +1,97 @@
+//! The few pages that the peer itself shows to visitors.
+
+use crosstalk::transaction::{self, Body};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use maud::{DOCTYPE, html};
+
+/// Nothing of these pages comes from anywhere else.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+const STYLE: &str = "\
+body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1.5rem;\
+color-scheme:light dark}h1{font-size:1.5rem}";
+
+/// The page for everybody without the right link. It is the same whether there is a site or not.
+pub(crate) fn no_entry() -> Response<Body> {
+    page(
+        StatusCode::NOT_FOUND,
+        "Nothing to see here",
+        "There is nothing at this address, or it needs the whole link. Open the link exactly as \
+         you were given it; if it still leads here, ask the person who gave it to you for a new one.",
+    )
+}
+
+/// The page for a visitor with the right link while the site is switched off.
+pub(crate) fn switched_off() -> Response<Body> {
+    page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Switched off for now",
+        "Your link is right, but its owner has switched it off for now. Try again later.",
+    )
+}
+
+/// The page for a visitor with the right link while the folder cannot be read.
+pub(crate) fn folder_gone() -> Response<Body> {
+    page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Not available right now",
+        "Your link is right, but the files are not there at the moment: perhaps a drive is \
+         unplugged. Try again later, or tell the person who gave you the link.",
+    )
+}
+
+/// Leads a visitor whose secret was right to the clean path.
+pub(crate) fn enter(cookie: HeaderValue, location: HeaderValue) -> Response<Body> {
+    let mut response = Response::new(transaction::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    response.headers_mut().insert(header::LOCATION, location);
+    guarded(response.headers_mut());
+    response
+}
+
+/// An answer without a page, for programs.
+pub(crate) fn bare(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(transaction::empty());
+    *response.status_mut() = status;
+    guarded(response.headers_mut());
+    response
+}
+
+fn page(status: StatusCode, title: &str, text: &str) -> Response<Body> {
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { (title) }
+                style { (maud::PreEscaped(STYLE)) }
+            }
+            body { main { h1 { (title) } p { (text) } } }
+        }
+    };
+    let mut response = Response::new(transaction::full(markup.into_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    guarded(headers);
+    response
+}
+
+/// What must not be kept by anybody, nor tell where the visitor came from.
+fn guarded(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
+}
+
+/// Adds to a site's response what follows from its being for invited visitors only.
+pub(crate) fn invited_only(headers: &mut HeaderMap) {
+    // A cache between us and the visitor would give it to others who were not invited.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
+}

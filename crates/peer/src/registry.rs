@@ -1,0 +1,160 @@
+//! Asking a gateway for names.
+
+use std::{pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use carriers::{
+    DialError,
+    tls::{self, Roots},
+};
+use crosstalk::{
+    address::GatewayAddress,
+    label::Label,
+    registry::{Claimed, GatewayInfo, INFO_PATH, NAMES_PATH, Refused},
+};
+use futures_util::{FutureExt as _, future::Fuse};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+/// How long a gateway may take to answer one question.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The longest answer that is read; ours have a few hundred bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// The longest sentence of a gateway that is shown to the owner.
+const MAX_SENTENCE: usize = 300;
+
+/// A connection for questions, one after the other.
+pub(crate) struct Registry {
+    authority: String,
+    sender: http1::SendRequest<Empty<Bytes>>,
+    /// Moves the bytes; it is polled while a question is under way.
+    connection: Fuse<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Registry {
+    /// Connects to the gateway.
+    pub(crate) async fn connect(
+        gateway: &GatewayAddress,
+        roots: &Roots,
+    ) -> Result<Self, DialError> {
+        let stream = tls::connect(gateway, roots).await?;
+        let handshake = http1::handshake(TokioIo::new(stream));
+        let (sender, connection) = timeout(ANSWER_TIMEOUT, handshake)
+            .await
+            .map_err(|_| DialError::TimedOut)?
+            .map_err(lost)?;
+        let connection: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async {
+            // How it ends shows in the answer that is missing.
+            let _ = connection.await;
+        });
+        Ok(Self { authority: gateway.authority(), sender, connection: connection.fuse() })
+    }
+
+    /// Asks the gateway who it is.
+    pub(crate) async fn info(&mut self) -> Result<GatewayInfo, DialError> {
+        self.ask(Method::GET, INFO_PATH, None).await
+    }
+
+    /// Asks for a name.
+    pub(crate) async fn claim(&mut self, label: &Label, proof: &str) -> Result<Claimed, DialError> {
+        let claimed: Claimed =
+            self.ask(Method::PUT, &format!("{NAMES_PATH}{label}"), Some(proof)).await?;
+        if claimed.label == *label { Ok(claimed) } else { Err(DialError::NotAGateway) }
+    }
+
+    /// Gives a name back. One that is not ours (any more) is as good as given back.
+    pub(crate) async fn release(&mut self, label: &Label, proof: &str) -> Result<(), DialError> {
+        match self.send(Method::DELETE, &format!("{NAMES_PATH}{label}"), Some(proof)).await {
+            Ok(_) => Ok(()),
+            Err(DialError::Refused {
+                status: StatusCode::NOT_FOUND | StatusCode::CONFLICT,
+                ..
+            }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        proof: Option<&str>,
+    ) -> Result<T, DialError> {
+        let body = self.send(method, path, proof).await?;
+        serde_json::from_slice(&body).map_err(|_| DialError::NotAGateway)
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        proof: Option<&str>,
+    ) -> Result<Bytes, DialError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, &self.authority)
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, concat!("veranda-peer/", env!("CARGO_PKG_VERSION")));
+        if let Some(proof) = proof {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {proof}"));
+        }
+        let request = request.body(Empty::new()).map_err(|_| DialError::NotAGateway)?;
+        let exchange = async {
+            self.sender.ready().await.map_err(lost)?;
+            let response = self.sender.send_request(request).await.map_err(lost)?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+            Ok((head, body.map_err(|_| DialError::NotAGateway)?.to_bytes()))
+        };
+        let exchange = async {
+            tokio::pin!(exchange);
+            tokio::select! {
+                biased;
+                answer = &mut exchange => answer,
+                // The last bytes may hold the whole answer.
+                () = &mut self.connection => exchange.await,
+            }
+        };
+        let (head, body) =
+            timeout(ANSWER_TIMEOUT, exchange).await.map_err(|_| DialError::TimedOut)??;
+        if head.status.is_success() {
+            return Ok(body);
+        }
+        if head.status.is_redirection() {
+            let target = head.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let target = target.and_then(|target| target.parse::<http::Uri>().ok());
+            let moved = target.and_then(|uri| {
+                GatewayAddress::parse(&format!("{}://{}", uri.scheme_str()?, uri.authority()?)).ok()
+            });
+            return Err(moved.map_or(DialError::NotAGateway, DialError::Moved));
+        }
+        let refused: Refused = serde_json::from_slice(&body).map_err(|_| DialError::NotAGateway)?;
+        let retry_after = head
+            .headers
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        Err(DialError::Refused { status: head.status, refused, retry_after })
+    }
+}
+
+/// Makes a gateway's sentence fit to be shown.
+pub(crate) fn printable(sentence: &str) -> String {
+    let printable: String =
+        sentence.chars().filter(|c| !c.is_control()).take(MAX_SENTENCE).collect();
+    printable.trim().to_owned()
+}
+
+fn lost(error: hyper::Error) -> DialError {
+    if error.is_parse() {
+        return DialError::NotAGateway;
+    }
+    DialError::Unreachable(std::io::Error::other(error))
+}

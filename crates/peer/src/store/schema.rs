@@ -1,0 +1,111 @@
+//! The tables, and how older ones become today's.
+
+use rusqlite::Connection;
+
+/// One step per version, never changed once released; a new version is a new step.
+pub(super) const STEPS: &[&str] = &[
+    // 1: the first one.
+    "CREATE TABLE settings (
+        key   TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+     ) STRICT;
+     CREATE TABLE sites (
+        id       TEXT PRIMARY KEY,
+        position INTEGER NOT NULL,
+        kind     TEXT NOT NULL CHECK (kind IN ('folder')),
+        name     TEXT NOT NULL,
+        path     BLOB NOT NULL,
+        is_on    INTEGER NOT NULL,
+        hidden   INTEGER NOT NULL
+     ) STRICT;
+     -- A session is one shareable link; a site may have many.
+     CREATE TABLE sessions (
+        token    TEXT PRIMARY KEY,
+        site     TEXT NOT NULL REFERENCES sites (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX sessions_of_a_site ON sessions (site);
+     -- The name of a site at a gateway belongs to the identity that claimed it there.
+     CREATE TABLE labels (
+        site     TEXT NOT NULL REFERENCES sites (id) ON DELETE CASCADE,
+        gateway  TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        label    TEXT NOT NULL,
+        origin   TEXT,
+        changed  INTEGER NOT NULL,
+        PRIMARY KEY (site, gateway, identity)
+     ) STRICT, WITHOUT ROWID;
+     -- Names of removed sites that their gateways have not heard of yet.
+     CREATE TABLE releases (
+        gateway  TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        label    TEXT NOT NULL,
+        PRIMARY KEY (gateway, identity, label)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE visitors (
+        site    TEXT NOT NULL REFERENCES sites (id) ON DELETE CASCADE,
+        address BLOB NOT NULL,
+        PRIMARY KEY (site, address)
+     ) STRICT, WITHOUT ROWID;
+     -- Sites go, their history stays: no reference here.
+     CREATE TABLE transfers (
+        id        INTEGER PRIMARY KEY,
+        site      TEXT NOT NULL,
+        site_name TEXT NOT NULL,
+        file      TEXT NOT NULL,
+        visitor   TEXT,
+        agent     TEXT NOT NULL,
+        size      INTEGER NOT NULL,
+        delivered INTEGER NOT NULL,
+        since     INTEGER NOT NULL,
+        until     INTEGER NOT NULL,
+        ending    TEXT NOT NULL
+     ) STRICT;",
+];
+
+/// Why a store is not used as it is.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// What is in it cannot be trusted; it is kept aside.
+    Damaged(String),
+    /// A newer program made it: nothing is wrong with it.
+    Newer(i64),
+    /// Another program holds it, or the disk says no.
+    Unusable(String),
+}
+
+/// The marks of a broken file; everything else is the disk's or another program's business.
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged(error.to_string())
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Unusable("another Veranda uses it; close that one first".to_owned())
+            }
+            _ => Self::Unusable(error.to_string()),
+        }
+    }
+}
+
+/// Checks what is there and brings it to the newest version.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), Refusal> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(Refusal::Damaged(verdict));
+    }
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let Some(missing) = usize::try_from(version).ok().and_then(|version| STEPS.get(version..))
+    else {
+        return Err(Refusal::Newer(version));
+    };
+    for (step, number) in missing.iter().zip(version + 1..) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
