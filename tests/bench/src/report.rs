@@ -1,0 +1,295 @@
+//! Medians, shares and the table.
+
+use std::{collections::BTreeMap, fmt, thread};
+
+use serde::Serialize;
+
+use crate::{
+    cells::{CELLS, FIRST_BYTE, FIRST_BYTE_GOAL, IDLE_LINK_GOAL, LARGE, Work},
+    process::Used,
+};
+
+/// One turn of one system.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Figures {
+    /// Requests or bytes per second, or seconds.
+    value: f64,
+    /// The share of the computer that others used meanwhile.
+    foreign: f64,
+    /// Seconds of processor time for each GiB, by process.
+    cpu_per_gib: BTreeMap<&'static str, f64>,
+}
+
+impl Figures {
+    pub(crate) fn new(value: f64, used: &Used, bytes: u64) -> Self {
+        let gib = bytes as f64 / (1_u64 << 30) as f64;
+        let cpu_per_gib = if bytes == 0 {
+            BTreeMap::new()
+        } else {
+            used.by_name.iter().map(|(name, seconds)| (*name, seconds / gib)).collect()
+        };
+        Self { value, foreign: used.foreign, cpu_per_gib }
+    }
+}
+
+/// All turns of one system.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    system: &'static str,
+    turns: BTreeMap<&'static str, Vec<Figures>>,
+}
+
+impl Row {
+    pub(crate) fn new(system: &'static str) -> Self {
+        Self { system, turns: BTreeMap::new() }
+    }
+
+    pub(crate) fn add(&mut self, cell: &'static str, figures: Figures) {
+        self.turns.entry(cell).or_default().push(figures);
+    }
+}
+
+/// Memory of the gateway with idle links, in bytes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct IdleLinks {
+    pub(crate) asked: usize,
+    pub(crate) opened: usize,
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+}
+
+impl IdleLinks {
+    fn each(&self) -> u64 {
+        self.after.saturating_sub(self.before) / (self.opened.max(1) as u64)
+    }
+}
+
+/// The outcome of a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// When, in seconds since 1970.
+    at: u64,
+    cores: usize,
+    rounds: usize,
+    /// Turns in which others used more than this were left out, where others remain.
+    max_foreign: f64,
+    /// The median share of the computer that others used.
+    foreign: f64,
+    systems: Vec<Summary>,
+    idle_links: Option<IdleLinks>,
+    turns: Vec<Row>,
+}
+
+/// What a system comes to.
+#[derive(Debug, Serialize)]
+struct Summary {
+    system: &'static str,
+    /// Medians.
+    values: BTreeMap<&'static str, f64>,
+    /// The same as shares of the nginx hop.
+    shares: BTreeMap<&'static str, f64>,
+    /// How many turns each median is of.
+    counted: BTreeMap<&'static str, usize>,
+    /// Seconds of processor time for each GiB of one stream, by process.
+    cpu_per_gib: BTreeMap<&'static str, f64>,
+}
+
+/// The row that all others are shares of.
+const REFERENCE: &str = "nginx hop";
+
+impl Report {
+    pub(crate) fn new(
+        at: u64,
+        rounds: usize,
+        max_foreign: f64,
+        turns: Vec<Row>,
+        idle_links: Option<IdleLinks>,
+    ) -> Self {
+        let mut systems: Vec<_> = turns.iter().map(|row| summarise(row, max_foreign)).collect();
+        let reference = systems.iter().find(|summary| summary.system == REFERENCE);
+        let reference = reference.map(|summary| summary.values.clone()).unwrap_or_default();
+        for summary in &mut systems {
+            let shares = summary.values.iter().filter_map(|(cell, value)| {
+                reference.get(cell).map(|reference| (*cell, value / reference))
+            });
+            summary.shares = shares.collect();
+        }
+        let foreign = turns.iter().flat_map(|row| row.turns.values().flatten());
+        let foreign = median(foreign.map(|figures| figures.foreign).collect()).unwrap_or_default();
+        let cores = thread::available_parallelism().map_or(1, Into::into);
+        Self { at, cores, rounds, max_foreign, foreign, systems, idle_links, turns }
+    }
+
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+}
+
+fn summarise(row: &Row, max_foreign: f64) -> Summary {
+    let mut summary = Summary {
+        system: row.system,
+        values: BTreeMap::new(),
+        shares: BTreeMap::new(),
+        counted: BTreeMap::new(),
+        cpu_per_gib: BTreeMap::new(),
+    };
+    for (&cell, turns) in &row.turns {
+        let quiet: Vec<_> = turns.iter().filter(|turn| turn.foreign <= max_foreign).collect();
+        let counted = if quiet.is_empty() { turns.iter().collect() } else { quiet };
+        summary.counted.insert(cell, counted.len());
+        if let Some(value) = median(counted.iter().map(|turn| turn.value).collect()) {
+            summary.values.insert(cell, value);
+        }
+        if cell == LARGE {
+            let names = counted.first().map(|turn| turn.cpu_per_gib.keys()).into_iter().flatten();
+            for &name in names {
+                let each = counted.iter().filter_map(|turn| turn.cpu_per_gib.get(name).copied());
+                summary.cpu_per_gib.extend(median(each.collect()).map(|value| (name, value)));
+            }
+        }
+    }
+    summary
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cores, rounds, max_foreign, foreign, systems, idle_links, .. } = self;
+        writeln!(
+            f,
+            "\nShares of one plain nginx reverse-proxy hop; medians of {rounds} rounds on {cores} cores."
+        )?;
+        writeln!(
+            f,
+            "Others used {:.0} % of this computer meanwhile; turns with more than {:.0} % are left out where quieter ones remain.",
+            foreign * 100.0,
+            max_foreign * 100.0
+        )?;
+        if foreign > max_foreign {
+            writeln!(
+                f,
+                "That is too much: these figures say little. Run it again when the computer is idle."
+            )?;
+        }
+        let columns: Vec<_> = CELLS.iter().filter(|cell| cell.name != FIRST_BYTE).collect();
+        write!(f, "\n{:<18}", "")?;
+        for cell in &columns {
+            write!(f, "{:>11}", cell.name)?;
+        }
+        writeln!(f)?;
+        for summary in systems {
+            write!(f, "{:<18}", summary.system)?;
+            for cell in &columns {
+                match summary.shares.get(cell.name) {
+                    Some(share) => write!(f, "{share:>11.2}")?,
+                    None => write!(f, "{:>11}", "-")?,
+                }
+            }
+            writeln!(f)?;
+        }
+        write!(f, "{:<18}", "goal of PTTH/2")?;
+        for cell in &columns {
+            match cell.goal {
+                Some(goal) => write!(f, "{goal:>11.2}")?,
+                None => write!(f, "{:>11}", "-")?,
+            }
+        }
+        writeln!(f)?;
+        for summary in systems.iter().filter(|summary| summary.system == REFERENCE) {
+            write!(f, "{:<18}", "1.00 is")?;
+            for cell in &columns {
+                let value = summary.values.get(cell.name).copied().unwrap_or_default();
+                let text = match cell.work {
+                    Work::Requests { .. } => format!("{:.1} k/s", value / 1e3),
+                    Work::Large | Work::Shares(_) => format!("{:.2} GB/s", value / 1e9),
+                    Work::FirstByte => String::new(),
+                };
+                write!(f, "{text:>11}")?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(f, "\nProcessor time, seconds per GiB of one stream:")?;
+        for summary in systems {
+            let parts: Vec<_> = summary
+                .cpu_per_gib
+                .iter()
+                .map(|(name, value)| format!("{name} {value:.2}"))
+                .collect();
+            writeln!(f, "  {:<16}{}", summary.system, parts.join(", "))?;
+        }
+        writeln!(
+            f,
+            "\nFirst byte of 1 KiB, p50, and what was added to nginx direct (goal of PTTH/2: {:.2} ms):",
+            FIRST_BYTE_GOAL * 1e3
+        )?;
+        let direct = systems.first().and_then(|summary| summary.values.get(FIRST_BYTE)).copied();
+        for summary in systems {
+            if let (Some(value), Some(direct)) = (summary.values.get(FIRST_BYTE), direct) {
+                writeln!(
+                    f,
+                    "  {:<16}{:.3} ms, added {:.3} ms",
+                    summary.system,
+                    value * 1e3,
+                    (value - direct) * 1e3
+                )?;
+            }
+        }
+        if let Some(idle) = idle_links {
+            writeln!(
+                f,
+                "\nMemory of the gateway: {:.1} KiB for each of {} idle links (goal {} KiB), from {:.1} to {:.1} MiB; what the system keeps for the sockets is not in it.",
+                idle.each() as f64 / 1024.0,
+                idle.opened,
+                IDLE_LINK_GOAL / 1024,
+                idle.before as f64 / 1_048_576.0,
+                idle.after as f64 / 1_048_576.0,
+            )?;
+            if idle.opened < idle.asked {
+                writeln!(f, "{} were asked for; is the limit of open files too low?", idle.asked)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(value: f64, foreign: f64) -> Figures {
+        Figures { value, foreign, cpu_per_gib: BTreeMap::new() }
+    }
+
+    #[test]
+    fn counts_quiet_turns_where_there_are_any() {
+        let mut row = Row::new("x");
+        for (value, foreign) in [(1.0, 0.0), (100.0, 0.5), (3.0, 0.1)] {
+            row.add("a", figures(value, foreign));
+        }
+        row.add("b", figures(7.0, 0.9));
+        let summary = summarise(&row, 0.1);
+        assert_eq!((summary.values["a"], summary.counted["a"]), (2.0, 2));
+        assert_eq!((summary.values["b"], summary.counted["b"]), (7.0, 1));
+    }
+
+    #[test]
+    fn prints_shares_of_the_hop() {
+        let mut hop = Row::new(REFERENCE);
+        hop.add("1K c32", figures(1000.0, 0.0));
+        let mut veranda = Row::new("veranda");
+        veranda.add("1K c32", figures(870.0, 0.0));
+        let report = Report::new(0, 1, 0.1, vec![hop, veranda], None);
+        assert_eq!(report.systems[1].shares["1K c32"], 0.87);
+        let text = report.to_string();
+        assert!(text.contains("0.87") && text.contains("1.0 k/s"), "{text}");
+    }
+}

@@ -1,0 +1,257 @@
+//! The order of things: start, measure in turns, stop, print.
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{
+    cells::{CELLS, Cell, Work},
+    idle, load,
+    process::{self, Usage},
+    report::{Figures, IdleLinks, Report, Row},
+    systems::{Nginx, Published, System},
+    visitor,
+};
+
+/// Measures Veranda beside nginx and prints shares of one plain nginx reverse-proxy hop.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
+
+    /// A tenth of the time and of the size: shows that everything works, not how fast.
+    #[arg(long)]
+    quick: bool,
+
+    /// What to measure beside Veranda.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "nginx")]
+    against: Vec<Against>,
+
+    /// How many rounds; the median of all counts.
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+
+    /// How many idle links the gateway holds when its memory is looked at; 0 leaves it out.
+    #[arg(long, value_name = "N")]
+    idle_links: Option<usize>,
+
+    /// Where the figures go, as JSON.
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    out: PathBuf,
+
+    /// Where `veranda-gateway` and `veranda-peer` are; beside this program unless told.
+    #[arg(long, value_name = "DIR")]
+    binaries: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Against {
+    /// As origin, and as reverse proxy before it.
+    Nginx,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Opens links that nobody uses, prints how many, and holds them until its input ends.
+    #[command(hide = true)]
+    IdleLinks {
+        /// The gateway's address.
+        gateway: String,
+        /// How many.
+        count: usize,
+    },
+}
+
+/// What the length of a run decides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    pub(crate) rounds: usize,
+    /// How long one turn of small requests is, in seconds.
+    pub(crate) seconds: u64,
+    /// The large file, in bytes.
+    pub(crate) large: u64,
+    /// What each of several streams fetches, in bytes.
+    pub(crate) share: u64,
+    /// Requests for the time of the first byte, in each turn.
+    pub(crate) requests: usize,
+    idle_links: usize,
+}
+
+const FULL: Extent = Extent {
+    rounds: 5,
+    seconds: 3,
+    large: 1 << 30,
+    share: 256 << 20,
+    requests: 500,
+    idle_links: 10_000,
+};
+
+const QUICK: Extent = Extent {
+    rounds: 1,
+    seconds: 1,
+    large: 128 << 20,
+    share: 32 << 20,
+    requests: 100,
+    idle_links: 500,
+};
+
+/// In how much of a turn the computer may do something else: more changes the figures more than
+/// what is measured does.
+const MAX_FOREIGN: f64 = 0.10;
+
+pub(crate) fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Task::IdleLinks { gateway, count }) = &arguments.task {
+        return idle::hold(gateway, *count);
+    }
+    let mut extent = if arguments.quick { QUICK } else { FULL };
+    extent.rounds = arguments.rounds.unwrap_or(extent.rounds);
+    extent.idle_links = arguments.idle_links.unwrap_or(extent.idle_links);
+    if extent.rounds == 0 {
+        bail!("no rounds, no figures");
+    }
+    for (program, package) in [("nginx", "nginx"), ("wrk", "wrk"), ("curl", "curl")] {
+        process::require(program, package)?;
+    }
+    let binaries = binaries(arguments.binaries.as_deref())?;
+    let place = tempfile::Builder::new().prefix("veranda-bench-").tempdir()?;
+    let report = measure(extent, &binaries, place.path())?;
+    let file = write(&report, &arguments.out)?;
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{report}\nThese figures are in {}", file.display())?;
+    Ok(())
+}
+
+fn binaries(told: Option<&Path>) -> Result<PathBuf> {
+    let here = env::current_exe().context("this program does not know where it is")?;
+    let folder = match told {
+        Some(folder) => folder.to_owned(),
+        None => here.parent().context("this program is in no folder")?.to_owned(),
+    };
+    for name in ["veranda-gateway", "veranda-peer"] {
+        if !folder.join(name).is_file() {
+            bail!(
+                "{name} is not in {}: build it first (cargo build --release -p gateway -p peer)",
+                folder.display()
+            );
+        }
+    }
+    Ok(folder)
+}
+
+fn measure(extent: Extent, binaries: &Path, place: &Path) -> Result<Report> {
+    let folder = place.join("folder");
+    fs::create_dir(&folder)?;
+    tell("Writing the files")?;
+    for (name, size) in [
+        ("1k.bin", 1 << 10),
+        ("100k.bin", 100 << 10),
+        ("large.bin", extent.large),
+        ("share.bin", extent.share),
+    ] {
+        write_file(&folder.join(name), size)?;
+    }
+
+    tell("Starting nginx, a gateway and a peer")?;
+    let nginx = Nginx::start(place, &folder)?;
+    let veranda = Published::start(binaries, place, &folder)?;
+    let systems = [nginx.direct(), nginx.hop(), veranda.system()];
+    for system in &systems {
+        for (name, size) in [("1k.bin", 1 << 10), ("100k.bin", 100 << 10)] {
+            let (status, body) = visitor::fetch(system, name)?;
+            if status != 200 || body.len() as u64 != size {
+                bail!("{} answers {status} with {} bytes for {name}", system.name, body.len());
+            }
+        }
+    }
+
+    let mut rows: Vec<Row> = systems.iter().map(|system| Row::new(system.name)).collect();
+    for round in 1..=extent.rounds {
+        for cell in CELLS {
+            tell(&format!("Round {round} of {}: {}", extent.rounds, cell.name))?;
+            for (system, row) in systems.iter().zip(&mut rows) {
+                let figures = turn(system, cell, extent)
+                    .with_context(|| format!("{} with {}", cell.name, system.name))?;
+                row.add(cell.name, figures);
+            }
+        }
+    }
+    drop(veranda);
+    drop(nginx);
+
+    let idle_links = if extent.idle_links == 0 {
+        None
+    } else {
+        tell(&format!("Opening {} idle links", extent.idle_links))?;
+        Some(idle_links(binaries, place, extent.idle_links)?)
+    };
+    let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(Report::new(at, extent.rounds, MAX_FOREIGN, rows, idle_links))
+}
+
+/// Loads one system once.
+fn turn(system: &System, cell: &Cell, extent: Extent) -> Result<Figures> {
+    let before = Usage::now(&system.processes)?;
+    let value = match cell.work {
+        Work::Requests { file, connections, closes } => {
+            load::wrk(system, file, connections, closes, extent.seconds)?
+        }
+        Work::Large => load::curls(system, "large.bin", extent.large, 1)?,
+        Work::Shares(streams) => load::curls(system, "share.bin", extent.share, streams)?,
+        Work::FirstByte => visitor::first_byte(system, "1k.bin", extent.requests)?.as_secs_f64(),
+    };
+    let used = Usage::now(&system.processes)?.since(&before);
+    let bytes = match cell.work {
+        Work::Large => extent.large,
+        Work::Shares(streams) => extent.share * streams as u64,
+        Work::Requests { .. } | Work::FirstByte => 0,
+    };
+    Ok(Figures::new(value, &used, bytes))
+}
+
+fn idle_links(binaries: &Path, place: &Path, count: usize) -> Result<IdleLinks> {
+    let gateway = Published::gateway(binaries, &place.join("idle"))?;
+    let before = process::resident(gateway.id())?;
+    let holder = idle::Holder::start(gateway.origin(), count)?;
+    let opened = holder.opened();
+    let after = process::settled_resident(gateway.id())?;
+    Ok(IdleLinks { asked: count, opened, before, after })
+}
+
+fn write_file(path: &Path, size: u64) -> Result<()> {
+    let mut file = io::BufWriter::with_capacity(1 << 20, File::create(path)?);
+    // Not all alike, so that nothing on the way makes it shorter.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut left = size;
+    while left > 0 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let bytes = state.to_le_bytes();
+        let count = left.min(8);
+        file.write_all(&bytes[..usize::try_from(count)?])?;
+        left -= count;
+    }
+    file.flush()?;
+    Ok(())
+}
+
+fn write(report: &Report, folder: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join(format!("{}.json", report.at()));
+    fs::write(&path, serde_json::to_vec_pretty(report)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+fn tell(what: &str) -> io::Result<()> {
+    writeln!(io::stderr().lock(), "{what}")
+}
