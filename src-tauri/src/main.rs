@@ -1,2 +1,41 @@
-//! Entry point.
-fn main() {}
+//! Veranda's window and tray: thin, everything is decided in `desktop`.
+
+// No console behind the window on Windows.
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+mod arguments;
+mod backstage;
+mod commands;
+mod folders;
+mod shell;
+mod start;
+mod tray;
+mod viewer;
+mod window;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::Arguments;
+
+/// Says what the log says: `VERANDA_LOG=debug`. Without it, what helps somebody at night.
+const LOG_VARIABLE: &str = "VERANDA_LOG";
+
+/// What is logged without that.
+const LOG_DEFAULT: &str = "info,zbus=warn,tracing=warn";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter =
+        EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match start::run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "Veranda cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}

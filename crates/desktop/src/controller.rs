@@ -5,7 +5,11 @@ use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 use gateway::Gateway;
 use peer::{Event, Snapshot};
 use tokio::{
-    sync::{broadcast::error::RecvError, mpsc, oneshot},
+    sync::{
+        broadcast::error::RecvError,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -47,8 +51,9 @@ const SHOW_INTERVAL: Duration = Duration::from_millis(100);
 /// on the bus, and a page of small files would make the icon flicker.
 const TRAY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long the peer has to end links and keep everything when the app quits.
-const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the peer has to end links and keep everything when the app quits: a little more than it
+/// gives itself.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long the embedded gateway has to end after the peer.
 const GATEWAY_STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -122,8 +127,10 @@ impl Handle {
 
     /// Tells without waiting: who calls may be the thread that draws.
     fn tell(&self, told: Told) {
-        if self.told.try_send(told).is_err() {
-            tracing::warn!("The app is too busy, or ending; a click was lost");
+        match self.told.try_send(told) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => tracing::debug!("A click came too late"),
+            Err(TrySendError::Full(_)) => tracing::warn!("The app is too busy; a click was lost"),
         }
     }
 }

@@ -1,0 +1,109 @@
+//! The desktop, as the controller sees it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use desktop::{
+    Answer, Shell, View,
+    notices::Notification,
+    notifier::Notifier,
+    tray::{Icon, Tray},
+    tray_host,
+};
+use tauri::AppHandle;
+use tauri_plugin_autostart::ManagerExt as _;
+use tauri_plugin_clipboard_manager::ClipboardExt as _;
+
+use crate::{tray, viewer::Viewer, window};
+
+/// The real desktop, by Tauri.
+pub(crate) struct Desktop {
+    app: AppHandle,
+    viewer: Arc<Viewer>,
+    notifier: Option<Notifier>,
+    icon: Option<Icon>,
+    has_icon: Arc<AtomicBool>,
+}
+
+impl Desktop {
+    pub(crate) fn new(app: AppHandle, viewer: Arc<Viewer>) -> Self {
+        let notifier = Notifier::start();
+        let notifier = notifier.inspect_err(|error| {
+            tracing::warn!(%error, "There will be no notifications");
+        });
+        let has_icon = Arc::new(AtomicBool::new(false));
+        Self { app, viewer, notifier: notifier.ok(), icon: None, has_icon }
+    }
+
+    /// Draws the tray where only that can be done: on the main thread.
+    fn draw(&mut self, tray: &Tray) -> tauri::Result<()> {
+        let icon_too = self.icon.replace(tray.icon) != Some(tray.icon);
+        let (app, tray, has_icon) = (self.app.clone(), tray.clone(), Arc::clone(&self.has_icon));
+        self.app.run_on_main_thread(move || match tray::draw(&app, &tray, icon_too) {
+            Ok(()) => has_icon.store(true, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "The tray icon cannot be drawn"),
+        })
+    }
+}
+
+impl Shell for Desktop {
+    fn show(&mut self, view: &View) {
+        self.viewer.show(view);
+    }
+
+    fn tray(&mut self, tray: &Tray) {
+        if let Err(error) = self.draw(tray) {
+            tracing::warn!(%error, "The tray icon cannot be drawn");
+        }
+    }
+
+    fn notify(&mut self, notification: &Notification) {
+        if let Some(notifier) = &self.notifier {
+            notifier.show(notification);
+        }
+    }
+
+    fn copy(&mut self, text: &str) -> anyhow::Result<()> {
+        Ok(self.app.clipboard().write_text(text)?)
+    }
+
+    fn open(&mut self, link: &str) -> anyhow::Result<()> {
+        Ok(tauri_plugin_opener::open_url(link, None::<&str>)?)
+    }
+
+    fn raise(&mut self) {
+        if let Err(error) = window::raise(&self.app) {
+            tracing::error!(%error, "The window cannot be shown");
+        }
+    }
+
+    fn hide(&mut self) {
+        if let Err(error) = window::hide(&self.app) {
+            tracing::warn!(%error, "The window cannot be taken away");
+        }
+    }
+
+    fn has_tray(&self) -> Answer<'static, bool> {
+        let has_icon = self.has_icon.load(Ordering::Relaxed);
+        Box::pin(async move { has_icon && tray_host::is_there().await })
+    }
+
+    fn starts_at_login(&mut self) -> anyhow::Result<bool> {
+        Ok(self.app.autolaunch().is_enabled()?)
+    }
+
+    fn set_start_at_login(&mut self, on: bool) -> anyhow::Result<()> {
+        let autolaunch = self.app.autolaunch();
+        // Switching off what is off is an error for some systems.
+        if autolaunch.is_enabled()? != on {
+            if on { autolaunch.enable()? } else { autolaunch.disable()? }
+        }
+        Ok(())
+    }
+
+    fn quit(&mut self) {
+        self.app.exit(0);
+    }
+}

@@ -1,0 +1,127 @@
+//! Puts the app together, and turns its event loop.
+
+use std::{
+    env,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use desktop::{Controller, Handle, Options, Request, SystemKeychain};
+use tauri::{App, AppHandle, Builder, Manager as _, RunEvent, Wry};
+use tauri_plugin_window_state::StateFlags;
+
+use crate::{
+    arguments::{Arguments, HIDDEN},
+    backstage::Backstage,
+    commands::{self, Dialog},
+    folders,
+    shell::Desktop,
+    viewer::Viewer,
+    window,
+};
+
+/// How long a running app that does not answer may take to be gone: longer than quitting takes.
+const RUNNING_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often that is tried.
+const RUNNING_RETRY: Duration = Duration::from_millis(300);
+
+/// Runs the app until its end.
+///
+/// # Errors
+/// When it cannot start.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let app = build(arguments)?;
+    app.run(|app, event| match event {
+        // The last window is closed; the tray stays. Quitting has a code.
+        RunEvent::ExitRequested { code: None, api, .. } => api.prevent_exit(),
+        RunEvent::Exit => {
+            if let Some(handle) = app.try_state::<Handle>() {
+                handle.click(Request::Quit);
+            }
+            if let Some(backstage) = app.try_state::<Backstage>() {
+                backstage.wait();
+            }
+        }
+        #[cfg(target_os = "macos")]
+        RunEvent::Reopen { .. } => raise(app),
+        _ => {}
+    });
+    Ok(())
+}
+
+/// Builds the app. A second start passes its arguments on to the first one and ends here; when the
+/// first one is just ending, it does not answer, and a moment later there is none.
+fn build(arguments: &Arguments) -> anyhow::Result<App<Wry>> {
+    let patience = Instant::now() + RUNNING_PATIENCE;
+    loop {
+        let arguments = arguments.clone();
+        let built = builder().setup(move |app| Ok(set_up(app, &arguments)?));
+        match built.build(context()) {
+            Err(error @ tauri::Error::PluginInitialization(..)) if Instant::now() < patience => {
+                tracing::info!(%error, "Another start is in the way; trying again");
+                thread::sleep(RUNNING_RETRY);
+            }
+            built => return built.context("the window system refuses"),
+        }
+    }
+}
+
+/// Embeds configuration, permissions and pages, once.
+fn context() -> tauri::Context {
+    tauri::generate_context!()
+}
+
+fn builder() -> Builder<Wry> {
+    let remembered = StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED;
+    tauri::Builder::default()
+        // First, so that a second start does nothing else.
+        .plugin(tauri_plugin_single_instance::init(second_start))
+        .plugin(tauri_plugin_autostart::Builder::new().args([HIDDEN]).build())
+        .plugin(tauri_plugin_clipboard_manager::init())
+        .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(remembered).build())
+        .invoke_handler(tauri::generate_handler![
+            commands::ask,
+            commands::choose_folder,
+            commands::watch
+        ])
+        .on_window_event(window::happened)
+}
+
+fn set_up(app: &App, arguments: &Arguments) -> anyhow::Result<()> {
+    let data = folders::data()?;
+    let viewer = Arc::new(Viewer::default());
+    let (controller, handle) = Controller::new(Options {
+        data: data.folder,
+        shell: Box::new(Desktop::new(app.handle().clone(), Arc::clone(&viewer))),
+        keychain: Arc::new(SystemKeychain::new(data.key)),
+        hidden: arguments.hidden,
+        publish: arguments.folders_from(&env::current_dir().unwrap_or_default()),
+    });
+    app.manage(viewer);
+    app.manage(Dialog::default());
+    app.manage(handle.clone());
+    app.manage(Backstage::start(controller, handle)?);
+    Ok(())
+}
+
+/// Does what a second start was asked for.
+fn second_start(app: &AppHandle, words: Vec<String>, folder: String) {
+    let arguments = Arguments::passed_on(&words);
+    let Some(handle) = app.try_state::<Handle>() else { return };
+    if !arguments.folders.is_empty() {
+        handle.folders(arguments.folders_from(&PathBuf::from(folder)));
+    }
+    if !arguments.hidden {
+        handle.click(Request::ShowWindow);
+    }
+}
+
+#[cfg(target_os = "macos")]
+fn raise(app: &AppHandle) {
+    app.state::<Handle>().click(Request::ShowWindow);
+}
