@@ -79,6 +79,10 @@ pub const RETRY_SECONDS: u64 = 10;
 /// HTTP/1.1, and as many again while it changes networks. The oldest gives way to the newest.
 pub const LINKS_PER_PEER: usize = 8;
 
+/// The same for links that carry one transaction at a time, as reversed HTTP/1.1 does: each visitor
+/// who is slow holds one, and the peer dials more as they fill up.
+pub const SINGLE_LINKS_PER_PEER: usize = 64;
+
 /// How many links the gateway holds in all.
 pub const MAX_LINKS: usize = 20_000;
 

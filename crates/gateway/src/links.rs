@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use carriers::{Link, LinkEnd, Place};
+use carriers::{Carrier, Link, LinkEnd, Place};
 use crosstalk::{label::Label, proof::PublicKey};
 use futures_util::future::select_all;
 use tokio::{
@@ -23,6 +23,9 @@ use crate::{
 };
 
 /// All links of a gateway. Cheap to clone.
+///
+/// A peer that has a berth but no link is about to come, or was here a moment ago; its visitors wait
+/// for it a little.
 #[derive(Clone)]
 pub(crate) struct Links {
     peers: Arc<Mutex<HashMap<PublicKey, Peer>>>,
@@ -39,6 +42,8 @@ pub(crate) struct Links {
 struct Peer {
     /// From the oldest to the newest.
     links: VecDeque<Arc<PeerLink>>,
+    /// How many links are there or about to come.
+    berths: usize,
     /// How many visitors wait for room or for the peer's comeback.
     waiting: usize,
     /// Told when a link comes.
@@ -63,8 +68,12 @@ pub(crate) enum NoPlace {
     Busy,
 }
 
-/// The right to become one of the gateway's links.
-pub(crate) struct Berth(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+/// The right to one of the gateway's links. From here on visitors wait for its peer.
+pub(crate) struct Berth {
+    links: Links,
+    key: PublicKey,
+    _permit: OwnedSemaphorePermit,
+}
 
 /// What the links of a peer say to a visitor right now.
 enum Look {
@@ -100,19 +109,16 @@ impl Links {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for the right to one more link.
-    pub(crate) fn berth(&self) -> Option<Berth> {
-        self.berths.clone().try_acquire_owned().ok().map(Berth)
+    /// Asks for the right to one more link of this peer.
+    pub(crate) fn berth(&self, key: PublicKey) -> Option<Berth> {
+        let permit = self.berths.clone().try_acquire_owned().ok()?;
+        self.peers().entry(key).or_default().berths += 1;
+        Some(Berth { links: self.clone(), key, _permit: permit })
     }
 
     /// Serves a link until it ends: from now on visitors get places on it.
-    pub(crate) async fn hold(
-        &self,
-        key: PublicKey,
-        label: Option<Label>,
-        link: Link,
-        berth: Berth,
-    ) -> LinkEnd {
+    pub(crate) async fn hold(&self, berth: Berth, label: Option<Label>, link: Link) -> LinkEnd {
+        let key = berth.key;
         let added = self.add(key, label, link.clone());
         let end = match self.cut.run_until_cancelled(link.ended()).await {
             Some(end) => end,
@@ -121,14 +127,14 @@ impl Links {
                 link.ended().await
             }
         };
-        drop((link, berth));
+        drop(link);
         if self.remove(&key, &added) {
             drop(added);
             // Visitors who come meanwhile find the peer still known, and wait for it.
             let comeback = tokio::time::sleep(limits::COMEBACK_TIMEOUT);
             self.cut.run_until_cancelled(comeback).await;
-            self.forget_if_gone(&key);
         }
+        drop(berth);
         end
     }
 
@@ -139,8 +145,14 @@ impl Links {
         let mut peers = self.peers();
         let peer = peers.entry(key).or_default();
         peer.links.push_back(added.clone());
-        let same = |link: &Arc<PeerLink>| link.label == added.label;
-        if peer.links.iter().filter(|link| same(link)).count() > limits::LINKS_PER_PEER
+        let carrier = added.link.carrier();
+        let most = match carrier {
+            Carrier::PtthHttp1 => limits::SINGLE_LINKS_PER_PEER,
+            Carrier::PtthHttp2 => limits::LINKS_PER_PEER,
+        };
+        let same =
+            |link: &Arc<PeerLink>| link.label == added.label && link.link.carrier() == carrier;
+        if peer.links.iter().filter(|link| same(link)).count() > most
             && let Some(oldest) = peer.links.iter().position(same)
             && let Some(oldest) = peer.links.remove(oldest)
         {
@@ -172,7 +184,7 @@ impl Links {
 
     fn forget_if_gone(&self, key: &PublicKey) {
         let mut peers = self.peers();
-        if peers.get(key).is_some_and(|peer| peer.links.is_empty() && peer.waiting == 0) {
+        if peers.get(key).is_some_and(|peer| peer.berths == 0 && peer.waiting == 0) {
             peers.remove(key);
         }
     }
@@ -288,6 +300,15 @@ impl Links {
             tracing::debug!("Some links did not end in time");
         }
         self.cut.cancel();
+    }
+}
+
+impl Drop for Berth {
+    fn drop(&mut self) {
+        if let Some(peer) = self.links.peers().get_mut(&self.key) {
+            peer.berths -= 1;
+        }
+        self.links.forget_if_gone(&self.key);
     }
 }
 

@@ -49,7 +49,9 @@ pub(crate) async fn answer(
         Ok(response) => response,
         Err(never) => match never {},
     };
-    pages::protect(response.headers_mut());
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        pages::protect(response.headers_mut());
+    }
     response.map(transaction::boxed)
 }
 
@@ -134,7 +136,7 @@ async fn begin(
     let shared = &connection.shared;
     let key = shared.auth.identify(&parts.headers).await?;
     let name = name.transpose()?;
-    let berth = shared.links.berth();
+    let berth = shared.links.berth(key);
     let berth = berth.ok_or_else(|| Refusal::busy("the gateway has as many links as it can"))?;
     if let Some(label) = &name {
         shared.names.claim(label.clone(), key).await?;
@@ -180,7 +182,7 @@ async fn hold(
     drop(tasks);
     let carrier = link.carrier();
     tracing::info!(%key, %carrier, "A link is up");
-    let end = links.hold(key, name, link, berth).await;
+    let end = links.hold(berth, name, link).await;
     tracing::info!(%key, %carrier, ?end, "A link has ended");
 }
 
