@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    site::{Noticed, pattern},
+    site::{LONGEST, Noticed, pattern},
     world::{Answer, DEADLINE, World},
 };
 
@@ -29,7 +29,7 @@ const CANCEL_WITHIN: Duration = Duration::from_secs(1);
 const NOT_SLOWED: Duration = Duration::from_secs(5);
 
 /// The sizes at which framing goes wrong, and one that needs flow control.
-const SIZES: [usize; 7] = [0, 1, 255, 65_535, 65_536, 65_537, 20 * 1024 * 1024];
+const SIZES: [usize; 7] = [0, 1, 255, 65_535, 65_536, 65_537, LONGEST];
 
 /// Downloads of every size arrive equal and complete, with and without an announced length.
 pub async fn downloads_are_equal(world: &mut World) -> Result<()> {
@@ -99,7 +99,7 @@ pub async fn request_heads_are_equal(world: &mut World) -> Result<()> {
     ensure!(text.contains("x-twice: one\nx-twice: two\n"), "{text}");
     ensure!(text.contains("x-bytes: \u{fc}\n"), "{text}");
     ensure!(text.contains("forwarded: for=127.0.0.1;"), "{text}");
-    for hidden in ["x-hop", "te:", "198.51.100.9", "veranda-transaction: 7"] {
+    for hidden in ["x-hop", "\nte: ", "198.51.100.9", "veranda-transaction: 7"] {
         ensure!(!text.contains(hidden), "{hidden} passed: {text}");
     }
     Ok(())
@@ -121,7 +121,7 @@ pub async fn large_heads_pass_and_larger_ones_are_refused(world: &mut World) -> 
     ensure!(answer.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "{:?}", answer.status);
     let request = world.visitor.request("GET", "/heads").header("x-want", larger).body(empty())?;
     let answer = world.visitor.fetch(request).await?;
-    ensure!(answer.status == StatusCode::BAD_GATEWAY, "{:?}", answer.status);
+    ensure!(answer.status.is_server_error() && answer.complete, "{:?}", answer.status);
     ensure!(world.visitor.get("/hello").await?.text() == "hello");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A site that provokes carriers: bodies of any size, cuts, silence, early answers, upgrades.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, io, sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
 use crosstalk::transaction::{Body, BodyError, Handler, boxed, empty, full};
@@ -19,11 +19,18 @@ use tower::util::BoxCloneSyncService;
 /// The size of the pieces in which the site sends.
 const PIECE: usize = 16 * 1024;
 
+/// The longest body that a case asks for.
+pub const LONGEST: usize = 20 * 1024 * 1024;
+
+/// Computed once: computing it for each of hundreds of visitors would measure this loop.
+static PATTERN: LazyLock<Bytes> =
+    LazyLock::new(|| (0..LONGEST).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect());
+
 /// Returns the bytes that `/bytes/<n>` and `/stream/<n>` answer: every value of a byte, in an order
-/// in which a lost or doubled piece shows.
+/// in which a lost or doubled piece shows. No more than [`LONGEST`].
 #[must_use]
 pub fn pattern(length: usize) -> Bytes {
-    (0..length).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
+    PATTERN.slice(..length.min(LONGEST))
 }
 
 /// What the site noticed.
