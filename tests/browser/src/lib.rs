@@ -1,1 +1,1 @@
-//! See Cargo.toml.
+//! A real Chromium opens session URLs; the tests are in `tests/visits`: `cargo test -p browser`.

@@ -43,6 +43,9 @@ const PANEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </channel>
 "#;
 
+/// Nothing moves by itself, so that a picture tells whether something happened.
+const GTK: &str = "[Settings]\ngtk-cursor-blink=false\ngtk-enable-animations=false\n";
+
 /// Makes all folders and files of a desktop below this folder.
 pub(super) fn furnish(place: &Path) -> anyhow::Result<()> {
     for folder in ["home/.config", "home/.local/share", "home/.local/state", "home/.cache"] {
@@ -56,6 +59,10 @@ pub(super) fn furnish(place: &Path) -> anyhow::Result<()> {
     let panel = place.join("home/.config/xfce4/xfconf/xfce-perchannel-xml");
     fs::create_dir_all(&panel)?;
     fs::write(panel.join("xfce4-panel.xml"), PANEL)?;
+
+    let gtk = place.join("home/.config/gtk-3.0");
+    fs::create_dir_all(&gtk)?;
+    fs::write(gtk.join("settings.ini"), GTK)?;
 
     link_services(&place.join("services"))?;
     fs::write(place.join("bus.conf"), bus_configuration(place))?;

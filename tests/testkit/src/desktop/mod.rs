@@ -9,6 +9,7 @@ mod clipboard;
 mod driver;
 mod files;
 mod tray;
+mod windows;
 
 use std::{
     env,
@@ -27,12 +28,10 @@ use crate::{
 
 pub use driver::Driver;
 pub use tray::{MenuLine, Tray};
+pub use windows::Window;
 
 /// What unlocks the keychain of a throw-away desktop.
 const KEYCHAIN_PASSWORD: &str = "throw-away";
-
-/// How many colours a screen has at least once a window is painted on it; an empty one has fewer.
-const PAINTED: usize = 20;
 
 /// What a desktop consists of besides a screen, a bus and windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,32 +212,6 @@ impl Desktop {
         all
     }
 
-    /// Takes a picture of the screen: `target/screenshots/<name>.png`.
-    ///
-    /// # Errors
-    /// When it cannot be taken.
-    pub async fn screenshot(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let file = crate::screenshots()?.join(format!("{name}.png"));
-        let path = file.to_str().context("a path that is not text")?;
-        self.output("import", &["-window", "root", path]).await?;
-        Ok(file)
-    }
-
-    /// Waits until something is painted: a page answers before its first frame is on the screen.
-    ///
-    /// # Errors
-    /// When the screen stays empty.
-    pub async fn wait_until_painted(&self) -> anyhow::Result<()> {
-        let file = self.home.path().join("tmp/painted.png");
-        let path = file.to_str().context("a path that is not text")?;
-        eventually("paint on the screen", async || {
-            self.output("import", &["-window", "root", path]).await?;
-            let colours = self.output("identify", &["-format", "%k", path]).await?;
-            Ok((colours.trim().parse::<usize>()? > PAINTED).then_some(()))
-        })
-        .await
-    }
-
     /// Returns all notifications since the desktop began, newest first. Those that are shown are
     /// closed: the daemon tells only of those that are over.
     ///
@@ -297,19 +270,6 @@ impl Desktop {
     /// When there is none in time, or another one as well.
     pub async fn tray(&self) -> anyhow::Result<Tray> {
         tray::only(&self.connection).await
-    }
-
-    /// Waits until there is a window with this text in its title and returns its number.
-    ///
-    /// # Errors
-    /// When there is none in time.
-    pub async fn wait_for_window(&self, title: &str) -> anyhow::Result<String> {
-        eventually(&format!("a window called {title:?}"), async || {
-            let found =
-                self.output("xdotool", &["search", "--onlyvisible", "--name", title]).await?;
-            Ok(found.lines().next().map(str::to_owned))
-        })
-        .await
     }
 
     /// Starts a WebDriver on this desktop.

@@ -1,0 +1,133 @@
+//! Files that a browser keeps.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use peer::{Ended, TransferEnd, TransferRecord};
+use testkit::waiting::eventually;
+
+use crate::world::{World, with_site};
+
+/// Enough to be cut in the middle on a fast machine, in bytes.
+const LARGE: usize = 384 * 1024 * 1024;
+
+/// Presses "Resume" of the only download on Chromium's own page of downloads.
+const RESUME: &str = "
+    const items = document.querySelector('downloads-manager').shadowRoot
+        .querySelectorAll('downloads-item');
+    const buttons = [...items].flatMap((item) => [...item.shadowRoot.querySelectorAll('cr-button')]);
+    const resume = buttons.find((button) => !button.hidden && button.innerText.trim() === 'Resume');
+    resume?.click();
+    return [resume !== undefined, buttons.map((button) => button.innerText.trim())];";
+
+#[tokio::test]
+async fn a_download_is_what_was_published() {
+    let content = large_file(3_000_001);
+    with_site("download", &[("photo collection.zip", &content)], async |world| {
+        world.enter().await?;
+        world.follow("photo collection.zip").await?;
+        let file = downloaded(world, "photo collection.zip").await?;
+        assert!(fs::read(file)? == content, "another file arrived");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_download_that_the_owner_cut_is_resumed_where_it_was_cut() {
+    let content = large_file(LARGE);
+    with_site("resume", &[("film.bin", &content)], async |world| {
+        world.enter().await?;
+        world.follow("film.bin").await?;
+        let transfer = first_bytes(world).await?;
+        world.whole.peer()?.stop_transfer(transfer).await;
+        let cut = ended(world, 1).await?;
+        assert_eq!(cut[0].end, TransferEnd::Cut(Ended::Owner));
+
+        resume(world).await?;
+        let file = downloaded(world, "film.bin").await?;
+        assert!(fs::read(file)? == content, "what was put together is another file");
+        // The browser asked for the rest, and for nothing twice but what was on its way.
+        let all = ended(world, 2).await?;
+        assert_eq!(all[0].end, TransferEnd::Complete);
+        assert!(all[0].size < content.len() as u64, "all of it was fetched again");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_download_that_lost_its_owner_is_resumed_when_he_is_back() {
+    let content = large_file(LARGE);
+    with_site("resume-away", &[("film.bin", &content)], async |world| {
+        world.enter().await?;
+        world.follow("film.bin").await?;
+        first_bytes(world).await?;
+        world.whole.stop_peer().await;
+
+        world.whole.start_peer().await?;
+        world.whole.session_url().await?;
+        resume(world).await?;
+        let file = downloaded(world, "film.bin").await?;
+        assert!(fs::read(file)? == content, "what was put together is another file");
+        Ok(())
+    })
+    .await;
+}
+
+/// Waits until some of the only transfer was delivered, and returns its id.
+async fn first_bytes(world: &World) -> anyhow::Result<peer::TransferId> {
+    let under_way = world.whole.until("bytes on their way", |snapshot| {
+        snapshot.transfers.iter().any(|transfer| transfer.delivered > 0)
+    });
+    let transfers = under_way.await?.transfers;
+    Ok(transfers.first().context("the transfer is over already")?.id)
+}
+
+/// Waits until this many transfers of the film are over and returns them, newest first.
+async fn ended(world: &World, count: usize) -> anyhow::Result<Vec<TransferRecord>> {
+    let of_the_film = |history: &[TransferRecord]| -> Vec<TransferRecord> {
+        history.iter().filter(|record| record.file.contains("film.bin")).cloned().collect()
+    };
+    let snapshot = world
+        .whole
+        .until("the end of a transfer", |snapshot| of_the_film(&snapshot.history).len() >= count)
+        .await?;
+    Ok(of_the_film(&snapshot.history))
+}
+
+/// Presses "Resume" unless Chromium resumes by itself, as it does after some kinds of cuts.
+async fn resume(world: &World) -> anyhow::Result<()> {
+    world.page().goto("chrome://downloads").await?;
+    eventually("a download that goes on", async || {
+        if finished(world, "film.bin")?.is_some() {
+            return Ok(Some(()));
+        }
+        let pressed = world.page().execute(RESUME, vec![]).await?;
+        ensure!(pressed[0] == true, "there are only the buttons {}", pressed[1]);
+        Ok(Some(()))
+    })
+    .await
+}
+
+async fn downloaded(world: &World, name: &str) -> anyhow::Result<PathBuf> {
+    eventually("the whole download", async || finished(world, name)).await
+}
+
+/// Returns the file once it has its own name: until then it is called `.crdownload`.
+fn finished(world: &World, name: &str) -> anyhow::Result<Option<PathBuf>> {
+    let file = world.browser.downloads().join(name);
+    if file.exists() {
+        return Ok(Some(file));
+    }
+    let there: Vec<_> = fs::read_dir(world.browser.downloads())?.flatten().collect();
+    bail!("there is only {there:?}");
+}
+
+/// Content in which no two places are alike.
+fn large_file(size: usize) -> Vec<u8> {
+    let mut content: Vec<u8> =
+        (0..size.div_ceil(8)).flat_map(|number| (number as u64).to_le_bytes()).collect();
+    content.truncate(size);
+    content
+}

@@ -1,0 +1,7 @@
+//! What visitors see who have nothing but a browser.
+
+mod away;
+mod downloads;
+mod listing;
+mod pages;
+mod world;

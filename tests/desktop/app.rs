@@ -1,0 +1,197 @@
+//! The app, on a desktop of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use fantoccini::{Client, Locator, elements::Element};
+use testkit::{
+    desktop::{Desktop, Driver, Furniture, Window},
+    waiting::eventually,
+};
+
+/// The app, as cargo built it for these tests.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_veranda");
+
+/// What stands in the title of its window.
+pub(crate) const TITLE: &str = "Veranda";
+
+/// The app with a window that is driven. Dropping it ends everything.
+pub(crate) struct App {
+    driver: Driver,
+    page: Client,
+    pub(crate) desktop: Desktop,
+}
+
+/// Runs a test on a desktop with this furniture, with an app that was started with these arguments.
+/// When it fails, there is a screenshot and what the programs said.
+pub(crate) async fn with_app(
+    name: &str,
+    furniture: Furniture,
+    folders: &[&Path],
+    test: impl AsyncFnOnce(&mut App) -> anyhow::Result<()>,
+) {
+    let desktop = Desktop::with(furniture).await.expect("the desktop comes up");
+    let mut app = App::open(desktop, folders).await.expect("the app opens");
+    if let Err(error) = test(&mut app).await {
+        let picture = app.desktop.screenshot(&format!("failed-{name}")).await;
+        let (driver, others) = (app.driver.log(), app.desktop.logs());
+        panic!("{error:?}\n\nSeen: {picture:?}\nThe app said:\n{driver}\nOthers said:\n{others}");
+    }
+}
+
+impl App {
+    async fn open(desktop: Desktop, folders: &[&Path]) -> anyhow::Result<Self> {
+        let (driver, page) = Self::start(&desktop, folders).await?;
+        Ok(Self { driver, page, desktop })
+    }
+
+    async fn start(desktop: &Desktop, folders: &[&Path]) -> anyhow::Result<(Driver, Client)> {
+        let driver = desktop.driver().await?;
+        let folders = folders
+            .iter()
+            .map(|folder| folder.to_str().context("a path that is not text"))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let page = driver.open(Path::new(PROGRAM), &folders).await?;
+        Ok((driver, page))
+    }
+
+    /// Quits in the tray's menu, waits until the app is gone, and starts it again.
+    pub(crate) async fn restart(&mut self) -> anyhow::Result<()> {
+        self.quit().await?;
+        (self.driver, self.page) = Self::start(&self.desktop, &[]).await?;
+        Ok(())
+    }
+
+    /// Quits in the tray's menu and waits until the app is gone.
+    pub(crate) async fn quit(&self) -> anyhow::Result<()> {
+        let tray = self.desktop.tray().await?;
+        tray.click(&tray.line("Quit", |line| line.label == "Quit").await?).await?;
+        self.wait_until_gone().await
+    }
+
+    /// Waits until the app has ended.
+    pub(crate) async fn wait_until_gone(&self) -> anyhow::Result<()> {
+        let name = format!("{}.SingleInstance", identifier()?);
+        self.desktop.wait_until_name_is_free(&name).await
+    }
+
+    /// Returns the window's page.
+    pub(crate) fn page(&self) -> &Client {
+        &self.page
+    }
+
+    /// Returns the window.
+    pub(crate) async fn window(&self) -> anyhow::Result<Window> {
+        self.desktop.wait_for_window(TITLE).await
+    }
+
+    /// Waits for the window's new page, after the window was closed and opened again.
+    pub(crate) async fn follow_window(&mut self) -> anyhow::Result<()> {
+        eventually("the page of the new window", async || {
+            let page = self.page.windows().await?.into_iter().next().context("no page")?;
+            self.page.switch_to_window(page).await?;
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    /// Waits for what bears this `data-testid`.
+    pub(crate) async fn element(&self, id: &str) -> anyhow::Result<Element> {
+        let selector = selector(id);
+        eventually(&selector, async || {
+            Ok(self.page.find_all(Locator::Css(&selector)).await?.into_iter().next())
+        })
+        .await
+        .with_context(|| format!("there is no {id}"))
+    }
+
+    /// Returns how many bear this `data-testid` now.
+    pub(crate) async fn count(&self, id: &str) -> anyhow::Result<usize> {
+        Ok(self.page.find_all(Locator::Css(&selector(id))).await?.len())
+    }
+
+    /// Waits until nothing bears this `data-testid`.
+    pub(crate) async fn wait_until_none(&self, id: &str) -> anyhow::Result<()> {
+        eventually(&format!("no {id}"), async || Ok((self.count(id).await? == 0).then_some(())))
+            .await
+    }
+
+    /// Clicks on what bears this `data-testid`.
+    pub(crate) async fn click(&self, id: &str) -> anyhow::Result<()> {
+        // It may be drawn anew between finding and clicking.
+        eventually(&format!("a click on {id}"), async || {
+            self.element(id).await?.click().await?;
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    /// Returns the text of what bears this `data-testid`.
+    pub(crate) async fn text(&self, id: &str) -> anyhow::Result<String> {
+        Ok(self.element(id).await?.text().await?)
+    }
+
+    /// Waits until the text of what bears this `data-testid` has these words in it.
+    pub(crate) async fn wait_for_text(&self, id: &str, words: &str) -> anyhow::Result<String> {
+        eventually(&format!("{words:?} in {id}"), async || {
+            let text = self.text(id).await?;
+            if text.contains(words) { Ok(Some(text)) } else { bail!("it says {text:?}") }
+        })
+        .await
+    }
+
+    /// Waits until an attribute of what bears this `data-testid` is as wanted, and returns it.
+    pub(crate) async fn wait_for_attribute(
+        &self,
+        id: &str,
+        attribute: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<String> {
+        eventually(&format!("{attribute} of {id}"), async || {
+            let value = self.element(id).await?.attr(attribute).await?.unwrap_or_default();
+            if wanted(&value) { Ok(Some(value)) } else { bail!("it is {value:?}") }
+        })
+        .await
+    }
+
+    /// Returns the session URL of the only site, once there is one.
+    pub(crate) async fn link(&self) -> anyhow::Result<String> {
+        self.wait_for_text("site-link", "http://").await
+    }
+
+    /// Returns the shown fingerprint of the identity.
+    pub(crate) async fn fingerprint(&self) -> anyhow::Result<String> {
+        self.click("open-settings").await?;
+        let fingerprint = self.text("fingerprint").await?;
+        self.click("close-settings").await?;
+        Ok(fingerprint)
+    }
+}
+
+/// Makes a folder to publish in the owner's home and returns it.
+pub(crate) fn folder_with(
+    desktop_or_place: &Path,
+    name: &str,
+    files: &[(&str, &[u8])],
+) -> anyhow::Result<PathBuf> {
+    let folder = desktop_or_place.join(name);
+    fs::create_dir_all(&folder)?;
+    for (file, content) in files {
+        fs::write(folder.join(file), content)?;
+    }
+    Ok(folder)
+}
+
+fn selector(id: &str) -> String {
+    format!("[data-testid={id:?}]")
+}
+
+/// Returns the name under which the system knows the app.
+fn identifier() -> anyhow::Result<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tauri.conf.json");
+    let configuration: serde_json::Value = serde_json::from_str(&fs::read_to_string(file)?)?;
+    Ok(configuration["identifier"].as_str().context("no identifier")?.to_owned())
+}

@@ -1,0 +1,14 @@
+//! The real app in a real desktop, driven through its window, its tray, its notifications and its
+//! links, as an owner and a visitor have them.
+//!
+//! Screenshots go to `target/screenshots`; those of failed tests are called `failed-<test>`.
+
+#![cfg(target_os = "linux")]
+
+mod accessibility;
+mod app;
+mod choosing;
+mod fetching;
+mod keys;
+mod starting;
+mod tray;

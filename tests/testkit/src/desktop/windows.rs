@@ -1,0 +1,167 @@
+//! Windows and keys, as somebody at the desk has them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use super::Desktop;
+use crate::{processes, waiting::eventually};
+
+/// How many colours a screen has at least once a window is painted on it; an empty one has fewer.
+const PAINTED: usize = 20;
+
+/// A window, by the number that the screen gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window(String);
+
+impl Desktop {
+    /// Returns the windows that are to be seen and have this text in their title.
+    ///
+    /// # Errors
+    /// When the screen is gone.
+    pub async fn windows(&self, title: &str) -> anyhow::Result<Vec<Window>> {
+        let mut command = self.command("xdotool");
+        command.args(["search", "--onlyvisible", "--name", title]);
+        // It fails when it finds nothing.
+        let output = tokio::process::Command::from(command).output().await?;
+        let numbers = String::from_utf8(output.stdout)?;
+        Ok(numbers.lines().map(|number| Window(number.to_owned())).collect())
+    }
+
+    /// Waits until there is a window with this text in its title.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub async fn wait_for_window(&self, title: &str) -> anyhow::Result<Window> {
+        eventually(&format!("a window called {title:?}"), async || {
+            Ok(self.windows(title).await?.into_iter().next())
+        })
+        .await
+    }
+
+    /// Waits until no window with this text in its title is to be seen.
+    ///
+    /// # Errors
+    /// When there is still one after the time.
+    pub async fn wait_until_no_window(&self, title: &str) -> anyhow::Result<()> {
+        eventually(&format!("no window called {title:?}"), async || {
+            Ok(self.windows(title).await?.is_empty().then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until this window has the keyboard.
+    ///
+    /// # Errors
+    /// When it does not get it in time.
+    pub async fn wait_until_active(&self, window: &Window) -> anyhow::Result<()> {
+        eventually("the window to be the active one", async || {
+            let active = self.output("xdotool", &["getactivewindow"]).await?;
+            Ok((active.trim() == window.0).then_some(()))
+        })
+        .await
+    }
+
+    /// Gives the keyboard to a window.
+    ///
+    /// # Errors
+    /// When it does not get it in time.
+    pub async fn activate(&self, window: &Window) -> anyhow::Result<()> {
+        self.output("xdotool", &["windowactivate", &window.0]).await?;
+        self.wait_until_active(window).await
+    }
+
+    /// Presses keys, in the names of xdotool: `ctrl+l`, `Return`.
+    ///
+    /// # Errors
+    /// When the screen is gone.
+    pub async fn press(&self, keys: &[&str]) -> anyhow::Result<()> {
+        self.output("xdotool", &[&["key", "--clearmodifiers"], keys].concat()).await?;
+        Ok(())
+    }
+
+    /// Types text.
+    ///
+    /// # Errors
+    /// When the screen is gone.
+    pub async fn type_text(&self, text: &str) -> anyhow::Result<()> {
+        self.output("xdotool", &["type", "--clearmodifiers", "--", text]).await?;
+        Ok(())
+    }
+
+    /// Closes a window as its owner does.
+    ///
+    /// # Errors
+    /// When the window does not get the keyboard.
+    pub async fn close(&self, window: &Window) -> anyhow::Result<()> {
+        self.activate(window).await?;
+        self.press(&["alt+F4"]).await
+    }
+
+    /// Makes a window small, so that it is seen no more.
+    ///
+    /// # Errors
+    /// When the screen is gone.
+    pub async fn minimise(&self, window: &Window) -> anyhow::Result<()> {
+        self.output("xdotool", &["windowminimize", "--sync", &window.0]).await?;
+        Ok(())
+    }
+
+    /// Does something to a window and waits until that is to be seen: until the window looks
+    /// different, and then the same for a moment. Nothing blinks on this desktop.
+    ///
+    /// # Errors
+    /// When what is done fails, or nothing is to be seen in time.
+    pub async fn until_seen(
+        &self,
+        window: &Window,
+        what: &str,
+        act: impl AsyncFnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let before = self.picture_of(window).await?;
+        act().await?;
+        let mut last = before.clone();
+        eventually(&format!("what was done to be seen: {what}"), async || {
+            let now = self.picture_of(window).await?;
+            let still = now == last;
+            last = now;
+            Ok((still && last != before).then_some(()))
+        })
+        .await
+    }
+
+    async fn picture_of(&self, window: &Window) -> anyhow::Result<Vec<u8>> {
+        let mut command = self.command("import");
+        command.args(["-silent", "-window", &window.0, "rgb:-"]);
+        processes::output(command).await
+    }
+
+    /// Takes a picture of the screen: `target/screenshots/<name>.png`.
+    ///
+    /// # Errors
+    /// When it cannot be taken.
+    pub async fn screenshot(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let file = crate::screenshots()?.join(format!("{name}.png"));
+        let path = file.to_str().context("a path that is not text")?;
+        self.output("import", &["-silent", "-window", "root", path]).await?;
+        Ok(file)
+    }
+
+    /// Waits until something is painted: a page answers before its first frame is on the screen.
+    ///
+    /// # Errors
+    /// When the screen stays empty.
+    pub async fn wait_until_painted(&self) -> anyhow::Result<()> {
+        let file = self.home.path().join("tmp/painted.png");
+        let path = file.to_str().context("a path that is not text")?;
+        eventually("paint on the screen", async || {
+            self.output("import", &["-silent", "-window", "root", path]).await?;
+            let colours = self.output("identify", &["-format", "%k", path]).await?;
+            match colours.trim().parse::<usize>()? {
+                enough if enough > PAINTED => Ok(Some(())),
+                few => bail!("the screen has {few} colours"),
+            }
+        })
+        .await
+    }
+}
