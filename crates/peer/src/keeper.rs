@@ -100,6 +100,23 @@ impl Gateway {
     }
 }
 
+/// Makes a fresh proof of identity for a gateway, which it says how to address: for programs that
+/// speak to it themselves, good for one use within a minute.
+///
+/// # Errors
+/// When the gateway cannot be asked; with a sentence for the owner.
+pub async fn prove(
+    key: Arc<PrivateKey>,
+    address: &GatewayAddress,
+    roots: &Roots,
+) -> Result<String, LinkTrouble> {
+    let gateway = Gateway::new(address.clone(), roots.clone(), key);
+    gateway.proof().await.map_err(|error| LinkTrouble {
+        sentence: sentence(&error, address),
+        heals: error.is_worth_retrying(),
+    })
+}
+
 /// What the keeper tells the engine.
 #[derive(Debug)]
 pub(crate) enum News {

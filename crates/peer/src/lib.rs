@@ -26,7 +26,7 @@ mod session;
 mod store;
 
 pub use engine::{Config, Peer, StartError};
-pub use keeper::Scope;
+pub use keeper::{Scope, prove};
 pub use model::{
     Ended, Event, LinkState, LinkTrouble, PublishError, SiteId, SiteState, SiteTrouble, Snapshot,
     TransferEnd, TransferId, TransferRecord, TransferState,

@@ -159,7 +159,6 @@ impl Core {
     }
 
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        self.changed();
         self.start_keeper();
         let mut keep = ticks(KEEP);
         let mut keep_running = ticks(KEEP_RUNNING);
@@ -565,7 +564,7 @@ impl Core {
     }
 
     /// Tells everybody about a change of state.
-    fn changed(&mut self) {
+    pub(super) fn changed(&self) {
         self.update_wanted();
         self.update_routes();
         self.show();

@@ -117,6 +117,8 @@ impl Peer {
         let weak = events.downgrade();
         let path = config.store.clone();
         let core = Core::new(config, scope, store, contents, snapshots, events);
+        // Who asks at once finds what was kept.
+        core.changed();
         tasks.spawn(core.run(asked));
         tasks.close();
         Ok(Self {
@@ -255,6 +257,3 @@ impl Peer {
         let _ = self.asks.send(ask).await;
     }
 }
-
-#[cfg(test)]
-mod tests;

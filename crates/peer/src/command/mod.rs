@@ -1,0 +1,188 @@
+//! What the command line can ask for.
+
+mod identity;
+mod output;
+mod publish;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use carriers::tls::Roots;
+use clap::{Args, Parser, Subcommand};
+use crosstalk::address::GatewayAddress;
+
+/// Something else went wrong.
+const OTHER: u8 = 1;
+/// The folder cannot be published.
+const FOLDER: u8 = 3;
+/// The gateway says no, and trying again would not change that.
+const GATEWAY: u8 = 4;
+/// The identity's key cannot be used.
+const KEY: u8 = 5;
+
+/// Why the program ends, for the person who started it and for scripts.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What happened and what can be done.
+    pub(crate) sentence: String,
+    /// The exit code.
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    fn new(code: u8, sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), code }
+    }
+}
+
+/// Publishes a folder of this computer on the web, through a gateway.
+#[derive(Debug, Parser)]
+#[command(name = "veranda-peer", version, after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  ended as asked (Ctrl-C, SIGTERM, --once)
+  1  something else went wrong
+  2  the command line cannot be read, for example the gateway's address
+  3  the folder cannot be published
+  4  the gateway says no, and trying again would not change that
+  5  the identity's key cannot be used
+
+Environment:
+  VERANDA_PASSPHRASE  opens the file of --key-file, instead of asking on the terminal
+  VERANDA_LOG         what to log on standard error: error, warn, info, debug";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Proof(Proof),
+    Publish(Publish),
+}
+
+/// Prints a fresh proof of identity, for use with curl and other programs.
+///
+/// The proof is good for one request within a minute:
+///
+///   curl -X PUT -H "Authorization: Bearer $(veranda-peer proof --gateway URL)" \
+///        URL/veranda/names/my-name
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+struct Proof {
+    #[command(flatten)]
+    gateway: Gateway,
+    #[command(flatten)]
+    key: Key,
+}
+
+/// Publishes a folder until it is ended with Ctrl-C.
+///
+/// Prints the link, and then who fetches what. The same folder with the same data keeps its link.
+/// When the gateway is away, it is tried again until it is back.
+#[derive(Args, Debug)]
+#[command(after_help = JSON_HELP)]
+struct Publish {
+    /// The folder. Nothing outside it is ever served.
+    folder: PathBuf,
+    #[command(flatten)]
+    gateway: Gateway,
+    /// The title; the folder's name if left out.
+    #[arg(long, value_name = "TITLE")]
+    name: Option<String>,
+    /// Serve hidden files too: those whose names begin with a dot.
+    #[arg(long)]
+    hidden_files: bool,
+    #[command(flatten)]
+    key: Key,
+    /// Where links and the history are kept; if left out, where this system keeps such things.
+    #[arg(long, value_name = "FOLDER", env = "VERANDA_DATA")]
+    data: Option<PathBuf>,
+    /// Print one JSON object a line instead of text (see below).
+    #[arg(long)]
+    json: bool,
+    /// End when the first file was delivered completely.
+    #[arg(long)]
+    once: bool,
+}
+
+const JSON_HELP: &str = r#"With --json each line is an object. The first, as soon as the link works:
+  {"event":"published","site":ID,"url":URL}
+It comes again if the URL changes. Then, as things happen:
+  {"event":"link","state":"up","carrier":TEXT,"since":TIME}
+  {"event":"link","state":"down","sentence":TEXT,"heals":BOOL,"retry_at":TIME or null}
+  {"event":"transfer","state":"started" or "progress","id":NUMBER,"site":ID,"file":TEXT,
+   "visitor":ADDRESS or null,"agent":TEXT,"size":BYTES,"sent":BYTES,"delivered":BYTES,
+   "rate":BYTES A SECOND,"since":TIME}
+  {"event":"transfer","state":"ended","id":NUMBER,"site":ID,"file":TEXT,
+   "visitor":ADDRESS or null,"agent":TEXT,"size":BYTES,"delivered":BYTES,"since":TIME,
+   "until":TIME,"end":"complete" or "cut","by":null or "connection", "file", "owner",
+   "unconfirmed", "visitor"}
+"sent" was handed to the gateway; "delivered" was taken by the visitor's connection. TIME is
+milliseconds since 1970. Problems are sentences on standard error."#;
+
+/// Which gateway.
+#[derive(Args, Debug)]
+struct Gateway {
+    /// The gateway's address, like https://gateway.example or localhost:8080.
+    #[arg(long = "gateway", value_name = "URL", env = "VERANDA_GATEWAY",
+          value_parser = GatewayAddress::parse)]
+    address: GatewayAddress,
+}
+
+/// Whose names they are.
+#[derive(Args, Debug)]
+struct Key {
+    /// A file with the identity's key, encrypted with a passphrase; it is made if it is not there.
+    /// If left out, the key is in the keychain of this computer, if there is one.
+    #[arg(long = "key-file", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// Does what the command line asks for.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Proof(proof) => {
+            let identity = identity::open(proof.key.file.as_deref()).await?;
+            let gateway = &proof.gateway.address;
+            let made = peer::prove(identity.key.into(), gateway, &Roots::System).await;
+            let made = made.map_err(|trouble| Failure::new(GATEWAY, trouble.sentence))?;
+            writeln!(io::stdout(), "{made}").map_err(|error| Failure::new(OTHER, error.to_string()))
+        }
+        Command::Publish(publish) => publish::run(publish).await,
+    }
+}
+
+/// Says something to the person at the terminal that is no result.
+fn say(sentence: &str) {
+    // Without anybody to read it there is nothing to do.
+    let _ = writeln!(io::stderr(), "{sentence}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn reads_what_the_readme_says() {
+        let line =
+            "veranda-peer publish ./folder --gateway localhost:8080 --name Photos --json --once";
+        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+        let Command::Publish(publish) = arguments.command else { panic!() };
+        assert_eq!(publish.gateway.address.origin(), "http://localhost:8080");
+        assert!(publish.json && publish.once && !publish.hidden_files);
+        let bad = "veranda-peer publish ./folder --gateway http://gateway.example";
+        let sentence = Arguments::try_parse_from(bad.split(' ')).unwrap_err().to_string();
+        assert!(sentence.contains("needs https://"), "{sentence}");
+    }
+}

@@ -1,0 +1,279 @@
+//! What the program prints: bars on a terminal, lines elsewhere, or JSON.
+
+use std::{
+    collections::HashMap,
+    io::{self, IsTerminal as _, Write as _},
+    net::IpAddr,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use indicatif::{
+    HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle,
+};
+use peer::{Ended, LinkState, TransferEnd, TransferId, TransferRecord, TransferState};
+use serde_json::{Value, json};
+
+/// How often a line tells how far a transfer is.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How often an object does.
+const OBJECT_EVERY: Duration = Duration::from_secs(1);
+
+/// How many bars fit on a screen; more transfers go on without one.
+const MAX_BARS: usize = 10;
+
+/// Where and how to print.
+pub(super) struct Output {
+    form: Form,
+    /// The transfers that were told of, when that was, and how far they were.
+    told: HashMap<TransferId, (Instant, u64)>,
+}
+
+enum Form {
+    Bars { bars: MultiProgress, running: HashMap<TransferId, ProgressBar> },
+    Json,
+    Lines,
+}
+
+impl Output {
+    /// Chooses by what standard output is.
+    pub(super) fn new(json: bool) -> Self {
+        let form = if json {
+            Form::Json
+        } else if io::stdout().is_terminal() {
+            let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
+            Form::Bars { bars, running: HashMap::new() }
+        } else {
+            Form::Lines
+        };
+        Self { form, told: HashMap::new() }
+    }
+
+    /// Lets something else print above the bars.
+    pub(super) fn above<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.form {
+            Form::Bars { bars, .. } => bars.suspend(print),
+            Form::Json | Form::Lines => print(),
+        }
+    }
+
+    /// The link works.
+    pub(super) fn published(&self, site: &str, name: &str, url: &str) -> io::Result<()> {
+        match self.form {
+            Form::Json => object(&json!({ "event": "published", "site": site, "url": url })),
+            Form::Bars { .. } | Form::Lines => self.line(&format!("{name} is published at\n{url}")),
+        }
+    }
+
+    /// The link to the gateway changed.
+    pub(super) fn link(&self, state: &LinkState) -> io::Result<()> {
+        match (&self.form, state) {
+            (Form::Json, LinkState::Up { carrier, since }) => object(&json!({
+                "event": "link",
+                "state": "up",
+                "carrier": carrier.to_string(),
+                "since": millis(*since),
+            })),
+            (Form::Json, LinkState::Down { trouble, retry_at }) => object(&json!({
+                "event": "link",
+                "state": "down",
+                "sentence": trouble.sentence,
+                "heals": trouble.heals,
+                "retry_at": retry_at.map(millis),
+            })),
+            (Form::Bars { .. } | Form::Lines, LinkState::Up { carrier, .. }) => {
+                self.line(&format!("Connected to the gateway by {carrier}."))
+            }
+            (Form::Bars { .. } | Form::Lines, LinkState::Down { trouble, .. }) => {
+                self.line(&trouble.sentence)
+            }
+            (_, LinkState::Dialling) => Ok(()),
+        }
+    }
+
+    /// A transfer began.
+    pub(super) fn started(&mut self, state: &TransferState) -> io::Result<()> {
+        self.told.insert(state.id, (Instant::now(), 0));
+        match &mut self.form {
+            Form::Json => object(&transfer("started", state)),
+            Form::Lines => line(&format!(
+                "{} fetches {} ({}).",
+                visitor(state.visitor, &state.agent),
+                state.file,
+                HumanBytes(state.size)
+            )),
+            Form::Bars { bars, running } => {
+                if running.len() < MAX_BARS {
+                    let bar = bars.add(ProgressBar::new(state.size).with_style(style()));
+                    bar.set_message(format!(
+                        "{} {}",
+                        state.file,
+                        visitor(state.visitor, &state.agent)
+                    ));
+                    running.insert(state.id, bar);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Transfers went on.
+    pub(super) fn progress(&mut self, transfers: &[TransferState]) -> io::Result<()> {
+        for state in transfers {
+            match &mut self.form {
+                Form::Json => {
+                    if self
+                        .told
+                        .get_mut(&state.id)
+                        .is_some_and(|told| is_due(told, state, OBJECT_EVERY))
+                    {
+                        object(&transfer("progress", state))?;
+                    }
+                }
+                Form::Lines => {
+                    if self
+                        .told
+                        .get_mut(&state.id)
+                        .is_some_and(|told| is_due(told, state, LINE_EVERY))
+                    {
+                        line(&format!(
+                            "{}: {} of {} delivered, {} a second.",
+                            state.file,
+                            HumanBytes(state.delivered),
+                            HumanBytes(state.size),
+                            HumanBytes(state.rate)
+                        ))?;
+                    }
+                }
+                Form::Bars { running, .. } => {
+                    if let Some(bar) = running.get(&state.id) {
+                        bar.set_position(state.delivered);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A transfer is over.
+    pub(super) fn ended(&mut self, record: &TransferRecord) -> io::Result<()> {
+        self.told.remove(&record.id);
+        if let Form::Bars { running, .. } = &mut self.form
+            && let Some(bar) = running.remove(&record.id)
+        {
+            bar.finish_and_clear();
+        }
+        match &self.form {
+            Form::Json => object(&ended(record)),
+            Form::Bars { .. } | Form::Lines => self.line(&sentence(record)),
+        }
+    }
+
+    fn line(&self, text: &str) -> io::Result<()> {
+        self.above(|| line(text))
+    }
+}
+
+/// Returns whether to tell of a transfer again, and notes it.
+fn is_due(told: &mut (Instant, u64), state: &TransferState, every: Duration) -> bool {
+    let is_due = told.0.elapsed() >= every && told.1 != state.delivered;
+    if is_due {
+        *told = (Instant::now(), state.delivered);
+    }
+    is_due
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template(
+        "{bar:24} {percent:>3} % {bytes:>11} of {total_bytes} {binary_bytes_per_sec:>13} {wide_msg}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn line(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{text}")?;
+    output.flush()
+}
+
+fn object(object: &Value) -> io::Result<()> {
+    line(&object.to_string())
+}
+
+fn transfer(word: &str, state: &TransferState) -> Value {
+    json!({
+        "event": "transfer",
+        "state": word,
+        "id": state.id.0,
+        "site": state.site.0,
+        "file": state.file,
+        "visitor": state.visitor,
+        "agent": state.agent,
+        "size": state.size,
+        "sent": state.sent,
+        "delivered": state.delivered,
+        "rate": state.rate,
+        "since": millis(state.since),
+    })
+}
+
+fn ended(record: &TransferRecord) -> Value {
+    let (end, by) = match record.end {
+        TransferEnd::Complete => ("complete", None),
+        TransferEnd::Cut(by) => ("cut", Some(by)),
+    };
+    let by = by.map(|by| match by {
+        Ended::Connection => "connection",
+        Ended::File => "file",
+        Ended::Owner => "owner",
+        Ended::Unconfirmed => "unconfirmed",
+        Ended::Visitor => "visitor",
+    });
+    json!({
+        "event": "transfer",
+        "state": "ended",
+        "id": record.id.0,
+        "site": record.site.0,
+        "file": record.file,
+        "visitor": record.visitor,
+        "agent": record.agent,
+        "size": record.size,
+        "delivered": record.delivered,
+        "since": millis(record.since),
+        "until": millis(record.until),
+        "end": end,
+        "by": by,
+    })
+}
+
+fn sentence(record: &TransferRecord) -> String {
+    let (file, delivered) = (&record.file, HumanBytes(record.delivered));
+    let size = HumanBytes(record.size);
+    let who = visitor(record.visitor, &record.agent);
+    let time = HumanDuration(record.until.duration_since(record.since).unwrap_or_default());
+    match record.end {
+        TransferEnd::Complete => format!("{file}: {size} delivered to {who} in {time}."),
+        TransferEnd::Cut(by) => {
+            let why = match by {
+                Ended::Connection => "the connection to the gateway was lost",
+                Ended::File => "the file became shorter or cannot be read",
+                Ended::Owner => "it was stopped here",
+                Ended::Unconfirmed => "the gateway did not say how it ended",
+                Ended::Visitor => "the visitor left",
+            };
+            format!("{file}: {delivered} of {size} delivered to {who}; {why}.")
+        }
+    }
+}
+
+fn visitor(address: Option<IpAddr>, agent: &str) -> String {
+    match address {
+        Some(address) => format!("{address} ({agent})"),
+        None => format!("a visitor ({agent})"),
+    }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

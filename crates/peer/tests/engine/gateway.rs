@@ -1,0 +1,290 @@
+//! A gateway for tests: it answers as it is told and remembers what it was asked.
+
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, SystemTime},
+};
+
+use carriers::{
+    Link,
+    ptth::{Protocol, accept},
+};
+use crosstalk::{
+    address::GatewayAddress,
+    control::{AUTHORITY, RECEIPT_HEADER, RECEIPTS_PATH, Receipt, Receipts, TRANSACTION_HEADER},
+    forwarded,
+    label::Label,
+    proof,
+    registry::{Claimed, GatewayInfo, INFO_PATH, NAMES_PATH, PTTH_PATH, Reason, Refused},
+    transaction::{self, Body},
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::task::TaskTracker;
+
+/// How long anything may take in these tests.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+pub(crate) struct Gateway {
+    pub(crate) address: GatewayAddress,
+    state: Arc<State>,
+    _tasks: JoinSet<()>,
+}
+
+struct State {
+    address: GatewayAddress,
+    orders: Mutex<Orders>,
+    links: watch::Sender<Vec<Link>>,
+    tasks: TaskTracker,
+}
+
+/// What the gateway does, and what it saw.
+#[derive(Default)]
+pub(crate) struct Orders {
+    /// Who has which name.
+    pub(crate) names: HashMap<String, String>,
+    /// Names that were given back.
+    pub(crate) released: Vec<String>,
+    /// How many times each path was asked for.
+    pub(crate) asked: HashMap<String, usize>,
+    /// Refuses everything with this.
+    pub(crate) refuse: Option<(StatusCode, Reason)>,
+    /// Refuses the next claims as taken.
+    pub(crate) taken: usize,
+    /// Speaks HTTP/1.1 only.
+    pub(crate) old: bool,
+    seen: HashSet<String>,
+}
+
+/// A response as a visitor sees it.
+pub(crate) struct Seen {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+impl Gateway {
+    pub(crate) async fn start() -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap()).await
+    }
+
+    pub(crate) async fn start_at(address: SocketAddr) -> Self {
+        let listener = listen(address).await;
+        let port = listener.local_addr().unwrap().port();
+        let address = GatewayAddress::parse(&format!("http://localhost:{port}")).unwrap();
+        let state = Arc::new(State {
+            address: address.clone(),
+            orders: Mutex::default(),
+            links: watch::Sender::new(Vec::new()),
+            tasks: TaskTracker::new(),
+        });
+        let mut tasks = JoinSet::new();
+        let shared = Arc::clone(&state);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let state = Arc::clone(&shared);
+                connections.spawn(async move {
+                    let service = service_fn(move |request| answer(Arc::clone(&state), request));
+                    let connection =
+                        http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                    let _ = connection.with_upgrades().await;
+                });
+            }
+        });
+        Self { address, state, _tasks: tasks }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub(crate) fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.state.orders.lock().unwrap()
+    }
+
+    pub(crate) fn asked(&self, path: &str) -> usize {
+        self.orders().asked.get(path).copied().unwrap_or_default()
+    }
+
+    /// Waits until this many links are open, and returns them.
+    pub(crate) async fn links(&self, count: usize) -> Vec<Link> {
+        let mut links = self.state.links.subscribe();
+        let open = |links: &Vec<Link>| links.iter().filter(|link| link.is_open()).count() == count;
+        let wait = async {
+            loop {
+                if open(&links.borrow_and_update()) {
+                    return links.borrow().iter().filter(|link| link.is_open()).cloned().collect();
+                }
+                // Links close without a word here.
+                let _ = timeout(Duration::from_millis(20), links.changed()).await;
+            }
+        };
+        timeout(SOON, wait).await.expect("links")
+    }
+
+    /// Sends a visitor's `GET` over the link.
+    pub(crate) async fn visit(
+        &self,
+        link: &Link,
+        url: &str,
+        cookie: Option<&str>,
+        number: u64,
+    ) -> Seen {
+        let uri: http::Uri = url.parse().unwrap();
+        let host = uri.authority().unwrap().as_str().to_owned();
+        let mut request = Request::get(uri.path_and_query().unwrap().as_str())
+            .header(header::HOST, &host)
+            .header(header::USER_AGENT, "curl/8.5.0")
+            .header(
+                forwarded::HEADER,
+                forwarded::format("192.0.2.7".parse().unwrap(), &host, false),
+            )
+            .header(TRANSACTION_HEADER, number);
+        if let Some(cookie) = cookie {
+            request = request.header(header::COOKIE, cookie);
+        }
+        let request = request.body(transaction::empty()).unwrap();
+        // A link that carries one at a time may not be done with the last one yet.
+        let send = async { link.reserve().await.unwrap().send(request).await.unwrap() };
+        let response = timeout(SOON, send).await.unwrap();
+        let (head, body) = response.into_parts();
+        Seen { status: head.status, headers: head.headers, body }
+    }
+
+    /// Opens a session URL and returns the cookie.
+    pub(crate) async fn enter(&self, link: &Link, url: &str) -> String {
+        let entered = self.visit(link, url, None, 0).await;
+        assert_eq!(entered.status, StatusCode::SEE_OTHER);
+        let cookie = entered.headers[header::SET_COOKIE].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Tells the peer what a visitor's connection took.
+    pub(crate) async fn receipt(&self, link: &Link, receipt: Receipt) {
+        let receipts = Receipts { receipts: vec![receipt], missed: 0 };
+        let request = Request::post(RECEIPTS_PATH)
+            .header(header::HOST, AUTHORITY)
+            .body(transaction::full(serde_json::to_vec(&receipts).unwrap()))
+            .unwrap();
+        let response = timeout(SOON, link.send(request)).await.unwrap().unwrap();
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    }
+}
+
+impl Seen {
+    pub(crate) fn wants_receipts(&self) -> bool {
+        self.headers.contains_key(RECEIPT_HEADER)
+    }
+
+    pub(crate) async fn text(self) -> String {
+        let body = timeout(SOON, self.body.collect()).await.unwrap().unwrap();
+        String::from_utf8(body.to_bytes().to_vec()).unwrap()
+    }
+}
+
+/// The port may need a moment until it is free again.
+async fn listen(address: SocketAddr) -> TcpListener {
+    let deadline = tokio::time::Instant::now() + SOON;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => assert!(tokio::time::Instant::now() < deadline, "{error}"),
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn answer(
+    state: Arc<State>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let refuse = {
+        let mut orders = state.orders.lock().unwrap();
+        *orders.asked.entry(path.clone()).or_default() += 1;
+        orders.refuse
+    };
+    if let Some((status, reason)) = refuse {
+        return Ok(refused(status, reason));
+    }
+    if path == INFO_PATH {
+        let port = state.address.port();
+        return Ok(json(&GatewayInfo {
+            software: "a gateway for tests".to_owned(),
+            origin: state.address.origin(),
+            sites: format!("http://*.localhost:{port}"),
+        }));
+    }
+    let Some(key) = prove(&state, request.headers()) else {
+        return Ok(refused(StatusCode::UNAUTHORIZED, Reason::ProofRefused));
+    };
+    if let Some(label) = path.strip_prefix(NAMES_PATH) {
+        return Ok(name(&state, request.method(), label, &key));
+    }
+    assert!(path.starts_with(PTTH_PATH), "{path}");
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (mut parts, _) = request.into_parts();
+    if state.orders.lock().unwrap().old {
+        parts.headers.insert("alpn", "http%2F1.1".parse().unwrap());
+    }
+    let offer = accept::read(&parts).unwrap().unwrap();
+    assert!(!state.orders.lock().unwrap().old || offer.protocol() == Protocol::Http1);
+    let response = offer.response();
+    let shared = Arc::clone(&state);
+    state.tasks.spawn(async move {
+        let link = offer.link(upgrade, &shared.tasks).await.unwrap();
+        shared.links.send_modify(|links| links.push(link.clone()));
+        link.ended().await;
+    });
+    Ok(response)
+}
+
+fn prove(state: &State, headers: &HeaderMap) -> Option<String> {
+    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+    let proven = proof::verify(token, &state.address.origin(), SystemTime::now()).unwrap();
+    assert!(state.orders.lock().unwrap().seen.insert(proven.id), "a proof is used once");
+    Some(proven.key.to_string())
+}
+
+fn name(state: &State, method: &Method, label: &str, key: &str) -> Response<Body> {
+    let mut orders = state.orders.lock().unwrap();
+    let owner = orders.names.get(label).cloned();
+    if method == Method::DELETE {
+        orders.names.remove(label);
+        orders.released.push(label.to_owned());
+        let mut response = Response::new(transaction::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        return response;
+    }
+    assert_eq!(method, Method::PUT);
+    if orders.taken > 0 || owner.is_some_and(|owner| owner != key) {
+        orders.taken = orders.taken.saturating_sub(1);
+        return refused(StatusCode::CONFLICT, Reason::Taken);
+    }
+    orders.names.insert(label.to_owned(), key.to_owned());
+    let origin = format!("http://{label}.localhost:{}", state.address.port());
+    json(&Claimed { label: Label::parse(label).unwrap(), origin })
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Response<Body> {
+    Response::new(transaction::full(serde_json::to_vec(value).unwrap()))
+}
+
+fn refused(status: StatusCode, reason: Reason) -> Response<Body> {
+    let mut response = json(&Refused { reason, sentence: "no, not today".to_owned() });
+    *response.status_mut() = status;
+    response
+}
