@@ -186,16 +186,21 @@ fn is_port(digits: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn route(hosts: &Hosts, uri: &str, host: &[&str]) -> Result<Route, HostError> {
+    fn request(uri: &str, host: &[&str]) -> (Uri, HeaderMap) {
         let mut headers = HeaderMap::new();
         for host in host {
             headers.append(header::HOST, host.parse().unwrap());
         }
-        hosts.route(&uri.parse().unwrap(), &headers)
+        (uri.parse().unwrap(), headers)
+    }
+
+    fn route(hosts: &Hosts, uri: &str, host: &[&str]) -> Result<Route, HostError> {
+        let (uri, headers) = request(uri, host);
+        hosts.route(&uri, &headers)
     }
 
     fn site(label: &str) -> Result<Route, HostError> {
-        Ok(Route::Site(label.parse().unwrap()))
+        Label::parse(label).map(Route::Site).map_err(|_| HostError::Malformed)
     }
 
     #[test]

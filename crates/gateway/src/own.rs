@@ -65,8 +65,8 @@ async fn front(Extension(connection): Extension<Connection>, request: Request) -
         },
         Err(refusal) => foreign(refusal.response()),
         Ok(None) if matches!(parts.method, Method::GET | Method::HEAD) => {
-            let GatewayInfo { sites, .. } = connection.shared.hosts.info();
-            foreign(Page::Welcome { sites: &sites }.answer(&parts.headers))
+            let example = connection.shared.hosts.info().sites.replacen('*', "name", 1);
+            foreign(Page::Welcome { example: &example }.answer(&parts.headers))
         }
         Ok(None) => wrong_method().await,
     }
@@ -190,7 +190,7 @@ async fn no_such_page(request: Request) -> Response {
     if request.uri().path().starts_with("/veranda/") {
         return Refusal::not_found("there is nothing at this address").into_response();
     }
-    foreign(Page::NoSuchPage.answer(request.headers()))
+    foreign(Page::NotFound.answer(request.headers()))
 }
 
 async fn wrong_method() -> Response {

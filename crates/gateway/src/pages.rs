@@ -29,7 +29,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page<'a> {
     /// What this is, at the gateway's own address.
-    Welcome { sites: &'a str },
+    Welcome { example: &'a str },
     /// The owner's computer has no link.
     Away,
     /// All links are full.
@@ -37,7 +37,7 @@ pub(crate) enum Page<'a> {
     /// No site has this name.
     NoSuchSite,
     /// The gateway itself has no such page.
-    NoSuchPage,
+    NotFound,
     /// The visitor has too much under way.
     TooMany,
     /// The owner's computer went away before it answered.
@@ -93,13 +93,13 @@ impl<'a> Page<'a> {
 
     fn words(self) -> Words<'a> {
         let (status, title, sentences) = match self {
-            Self::Welcome { sites } => (
+            Self::Welcome { example } => (
                 StatusCode::OK,
                 "This is a Veranda gateway",
                 vec![
                     "Through it people publish files from their own computers. Their addresses \
                      look like this:",
-                    sites,
+                    example,
                     "If somebody sent you a link, open that link: there is nothing more to see \
                      here.",
                 ],
@@ -130,7 +130,7 @@ impl<'a> Page<'a> {
                     "Ask the person who sent it to you for a new one.",
                 ],
             ),
-            Self::NoSuchPage => (
+            Self::NotFound => (
                 StatusCode::NOT_FOUND,
                 "There is nothing at this address",
                 vec!["If somebody sent you a link, check that you have all of it."],

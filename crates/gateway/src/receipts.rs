@@ -233,8 +233,8 @@ mod tests {
 
     #[test]
     fn only_what_moved_is_told_and_ends_come_first() {
-        let mut state = State::default();
-        state.running = vec![running(1, 10), running(2, 0)];
+        let running = vec![running(1, 10), running(2, 0)];
+        let mut state = State { running, ..State::default() };
         state.push_final(last(3));
         let batch = state.take();
         let told: Vec<_> = batch.receipts.iter().map(|r| (r.transaction, r.state)).collect();
@@ -246,8 +246,7 @@ mod tests {
 
     #[test]
     fn ends_that_could_not_be_sent_come_again_in_order() {
-        let mut state = State::default();
-        state.running = vec![running(9, 10)];
+        let mut state = State { running: vec![running(9, 10)], ..State::default() };
         for number in 0..3 {
             state.push_final(last(number));
         }

@@ -101,9 +101,15 @@ impl Store {
             }
             Self::prepare(connection, now)
         };
-        open().map_err(|error| match error {
-            OpenError::Database(error) if is_damage(&error) => OpenError::Damaged(file.to_owned()),
-            other => other,
+        open().map_err(|error| match &error {
+            OpenError::Database(database) if is_damage(database) => {
+                OpenError::Damaged(file.to_owned())
+            }
+            OpenError::Io(_)
+            | OpenError::Database(_)
+            | OpenError::Damaged(_)
+            | OpenError::Newer
+            | OpenError::Stopped => error,
         })
     }
 

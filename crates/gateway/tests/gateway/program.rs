@@ -1,0 +1,79 @@
+//! The program `veranda-gateway`.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Command, Stdio},
+};
+
+fn start(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_veranda-gateway"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn it_says_where_it_listens_and_stops_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let mut program = start(&["--listen", "127.0.0.1:0", "--data", data, "--json"]);
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let first: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["event"], "listening");
+    let address = first["address"].as_str().unwrap();
+    let port = address.strip_prefix("127.0.0.1:").unwrap();
+    assert_ne!(port, "0");
+    assert_eq!(first["origin"], format!("http://localhost:{port}"));
+    std::net::TcpStream::connect(address).unwrap();
+
+    // The address is taken now; the sentence says so and the status is a failure.
+    let mut second = start(&["--listen", address, "--data", data]);
+    assert_eq!(second.wait().unwrap().code(), Some(1));
+    let mut sentence = String::new();
+    second.stderr.take().unwrap().read_to_string(&mut sentence).unwrap();
+    assert!(sentence.contains(&format!("cannot listen on {address}")), "{sentence}");
+
+    end(&mut program);
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert!(program.wait().unwrap().success() || cfg!(not(unix)));
+    if cfg!(unix) {
+        assert_eq!(rest, [r#"{"event":"stopping"}"#, r#"{"event":"stopped"}"#]);
+    }
+}
+
+#[test]
+fn a_damaged_list_of_a_public_gateway_is_left_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("names.sqlite");
+    std::fs::write(&list, "no database").unwrap();
+    let data = folder.path().to_str().unwrap();
+    let arguments = [
+        "--listen",
+        "127.0.0.1:0",
+        "--domain",
+        "gateway.example",
+        "--behind-proxy",
+        "--data",
+        data,
+    ];
+    let mut program = start(&arguments);
+    assert_eq!(program.wait().unwrap().code(), Some(1));
+    let mut sentence = String::new();
+    program.stderr.take().unwrap().read_to_string(&mut sentence).unwrap();
+    assert!(sentence.contains("is damaged"), "{sentence}");
+    assert_eq!(std::fs::read_to_string(list).unwrap(), "no database");
+}
+
+#[cfg(unix)]
+fn end(program: &mut Child) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let pid = Pid::from_raw(program.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+}
+
+#[cfg(not(unix))]
+fn end(program: &mut Child) {
+    program.kill().unwrap();
+}
