@@ -151,6 +151,18 @@ impl<R: Release> Drop for Received<R> {
     }
 }
 
+/// Why a body that goes onto a link broke off. Without the cause: hyper looks for a reason of HTTP/2
+/// in it, and `NO_ERROR` of another connection would make a cut look like an end.
+#[derive(Debug, thiserror::Error)]
+#[error("the message broke off: {0}")]
+struct BrokenOff(String);
+
+fn broken_off(
+    polled: Poll<Option<Result<Frame<Bytes>, BodyError>>>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    polled.map(|frame| frame.map(|frame| frame.map_err(|e| BrokenOff(e.to_string()).into())))
+}
+
 /// The string on a request's body by which it is called back when nobody wants the response:
 /// HTTP/2 cancels a transaction only when both directions are given up.
 #[derive(Default)]
@@ -198,7 +210,9 @@ impl http_body::Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let Some(recall) = &this.recall else { return Pin::new(&mut this.body).poll_frame(cx) };
+        let Some(recall) = &this.recall else {
+            return broken_off(Pin::new(&mut this.body).poll_frame(cx));
+        };
         recall.waker.register(cx.waker());
         if recall.recalled.load(Ordering::SeqCst) {
             return Poll::Ready(Some(Err(Cut.into())));
@@ -207,7 +221,7 @@ impl http_body::Body for Outgoing {
         if matches!(polled, Poll::Ready(None)) || this.body.is_end_stream() {
             recall.ended.store(true, Ordering::SeqCst);
         }
-        polled
+        broken_off(polled)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -216,5 +230,28 @@ impl http_body::Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// The body of a handler's response.
+pub(crate) struct Answer(pub(crate) Body);
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        broken_off(Pin::new(&mut self.0).poll_frame(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
     }
 }

@@ -42,7 +42,8 @@ impl fmt::Debug for DialOptions {
     }
 }
 
-/// A link that is up: requests come in as soon as [`Served::run`] is polled.
+/// A link that is up: requests come in as soon as [`Served::run`] is polled. The gateway waits for
+/// that some seconds only.
 pub struct Served {
     pub(crate) protocol: Protocol,
     pub(crate) connection: Upgraded,

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     Carrier, Link, LinkEnd, SendError, Timing, Unsent,
-    body::{Ending, Outgoing, Received, Release},
+    body::{Answer, Ending, Outgoing, Received, Release},
     line::{Line, LineHandle},
     link::{Hold, Inner, Places, Status, Wire},
 };
@@ -98,6 +98,7 @@ pub(crate) async fn link(
         .initial_connection_window_size(limits::LINK_WINDOW)
         .initial_max_send_streams(UNSETTLED)
         .max_header_list_size(u32::try_from(MAX_LINK_HEADER_LIST).unwrap_or(u32::MAX))
+        .max_send_buf_size(limits::STREAM_WINDOW as usize)
         .max_concurrent_reset_streams(MAX_REMEMBERED_RESETS)
         .reset_stream_duration(REMEMBER_RESETS_FOR)
         // Counted over the life of a link, so any limit would end every link some day.
@@ -305,13 +306,13 @@ pub(super) async fn answer(
     mut handler: Handler,
     line: LineHandle,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<Answer>, Infallible> {
     match message::arrive(request, &line) {
-        Err(response) => Ok(*response),
+        Err(response) => Ok(response.map(Answer)),
         Ok((request, arrival)) => {
             poll_fn(|cx| handler.poll_ready(cx)).await?;
             let response = handler.call(request).await?;
-            Ok(message::answer(response, &arrival))
+            Ok(message::answer(response, &arrival).map(Answer))
         }
     }
 }

@@ -339,6 +339,33 @@ async fn a_response_that_breaks_off_is_never_complete() {
     }
 }
 
+/// An error as another HTTP/2 connection gives it when its stream is reset without one.
+#[tokio::test]
+async fn a_cut_stays_a_cut_although_its_cause_says_no_error() {
+    let go_on = Arc::new(Notify::new());
+    let goes_on = Arc::clone(&go_on);
+    let pair = Pair::new(
+        Protocol::Http2,
+        handler(move |_| {
+            let go_on = Arc::clone(&goes_on);
+            let piece = futures_util::stream::once(async { Ok(Frame::data(pattern(0, 1000))) });
+            let error = futures_util::stream::once(async move {
+                go_on.notified().await;
+                Err(h2::Error::from(h2::Reason::NO_ERROR))
+            });
+            let pieces = futures_util::StreamExt::chain(piece, error);
+            async { Response::new(transaction::boxed(StreamBody::new(pieces))) }
+        }),
+    )
+    .await;
+    let upload = request("POST", "/", endless(vec!["x".into()]));
+    let mut response = pair.fetch(upload).await;
+    soon(response.body_mut().frame()).await.unwrap().unwrap();
+    go_on.notify_one();
+    assert!(bytes(response).await.is_err());
+    pair.finish().await;
+}
+
 #[tokio::test]
 async fn a_link_that_ends_cuts_what_is_under_way() {
     for protocol in BOTH {
