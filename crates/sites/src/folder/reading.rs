@@ -201,6 +201,15 @@ impl Body for FileBody {
     }
 }
 
+impl Drop for FileBody {
+    fn drop(&mut self) {
+        // A piece that is being read is read to its end; one that waits for a thread is not.
+        if let State::Reading(reading) = &self.state {
+            reading.abort();
+        }
+    }
+}
+
 /// An open file at a place in it, and what it was like when it was opened.
 struct Source {
     file: File,
