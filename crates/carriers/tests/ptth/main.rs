@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where something is missing")]
 
 mod dialling;
+mod endings;
 mod endurance;
 mod handshake;
 mod transactions;
