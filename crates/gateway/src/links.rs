@@ -303,6 +303,13 @@ impl Links {
     }
 }
 
+impl Berth {
+    /// Returns whose it is.
+    pub(crate) fn key(&self) -> PublicKey {
+        self.key
+    }
+}
+
 impl Drop for Berth {
     fn drop(&mut self) {
         if let Some(peer) = self.links.peers().get_mut(&self.key) {

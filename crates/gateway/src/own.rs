@@ -15,11 +15,12 @@ use crosstalk::{
 };
 use http::{Method, StatusCode, request::Parts};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::{
     limits,
-    links::Berth,
+    links::{Berth, Links},
     pages::{self, Page},
     refusal::Refusal,
     shared::Connection,
@@ -150,23 +151,21 @@ async fn begin(
     };
     connection.meter.becomes_link();
     let response = offer.response();
-    shared.tasks.spawn(hold(connection.clone(), offer, upgrade, key, name, berth));
+    let (links, tasks) = (shared.links.clone(), shared.tasks.clone());
+    shared.tasks.spawn(hold(links, tasks, offer, upgrade, name, berth));
     Ok(foreign(response))
 }
 
-/// Serves a link from the moment its connection turns around until it ends.
+/// Serves a link from the moment its connection turns around until it ends. It has nothing of the
+/// connection any more, whose place is for the next visitor.
 async fn hold(
-    connection: Connection,
+    links: Links,
+    tasks: TaskTracker,
     offer: Offer,
     upgrade: OnUpgrade,
-    key: PublicKey,
     name: Option<Label>,
     berth: Berth,
 ) {
-    // Only what a link needs lives as long as the link.
-    let Connection { shared, .. } = connection;
-    let (links, tasks) = (shared.links.clone(), shared.tasks.clone());
-    drop(shared);
     let start = Box::pin(tokio::time::timeout(limits::LINK_START, offer.link(upgrade, &tasks)));
     let link = match start.await {
         Ok(Ok(link)) => link,
@@ -180,7 +179,7 @@ async fn hold(
         }
     };
     drop(tasks);
-    let carrier = link.carrier();
+    let (key, carrier) = (berth.key(), link.carrier());
     tracing::info!(%key, %carrier, "A link is up");
     let end = links.hold(berth, name, link).await;
     tracing::info!(%key, %carrier, ?end, "A link has ended");
