@@ -31,7 +31,7 @@ use crate::{
     backoff::Backoff,
     front::Front,
     model::{LinkState, LinkTrouble, SiteId, SiteTrouble},
-    names::{self, Wanted},
+    names::{self, First, Wanted},
     registry::{self, Registry},
     store::Release,
 };
@@ -186,7 +186,7 @@ type Links = JoinSet<(u64, LinkEnd)>;
 impl Keeper {
     /// Keeps the link until the engine stops it; returns when all of its links have ended.
     pub(crate) async fn run(self) {
-        let (first, named) = watch::channel(None);
+        let (first, named) = watch::channel(First::Unknown);
         let stop = self.stop.clone();
         let names =
             names::keep(&self.gateway, self.wanted.clone(), &self.signals, &self.news, &first);
@@ -194,7 +194,7 @@ impl Keeper {
         tokio::join!(names, self.link(named));
     }
 
-    async fn link(&self, mut named: watch::Receiver<Option<Label>>) {
+    async fn link(&self, mut named: watch::Receiver<First>) {
         let mut links = Links::new();
         let mut backoff = Backoff::default();
         let mut came_up = false;
@@ -263,10 +263,21 @@ impl Keeper {
         timeout(DIAL_TIMEOUT, dial).await.unwrap_or(Err(DialError::TimedOut))
     }
 
-    /// Waits for the name of the one site.
-    async fn label(&self, named: &mut watch::Receiver<Option<Label>>) -> Option<Label> {
-        let label = self.stop.run_until_cancelled(named.wait_for(Option::is_some)).await?;
-        label.ok()?.clone()
+    /// Waits for the name of the one site, and says why it does not come. `None` when the engine
+    /// stops.
+    async fn label(&self, named: &mut watch::Receiver<First>) -> Option<Label> {
+        loop {
+            let first = named.borrow_and_update().clone();
+            match first {
+                First::Held(label) => return Some(label),
+                First::Failed { trouble, again_in } => {
+                    let retry_at = again_in.map(|wait| SystemTime::now() + wait);
+                    self.tell(LinkState::Down { trouble, retry_at }).await;
+                }
+                First::Unknown => self.tell(LinkState::Dialling).await,
+            }
+            self.stop.run_until_cancelled(named.changed()).await?.ok()?;
+        }
     }
 
     /// Serves over this link, and over its sisters when it cannot multiplex.

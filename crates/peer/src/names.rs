@@ -1,10 +1,15 @@
 //! Holds the names of the sites at a gateway: claims them, claims them again after the gateway was
 //! away, and gives back those of removed sites.
 
-use std::{collections::HashSet, sync::Arc, time::SystemTime};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use carriers::DialError;
 use crosstalk::{
+    address::GatewayAddress,
     label::Label,
     registry::{GatewayInfo, Reason},
 };
@@ -15,8 +20,8 @@ use tokio::{
 
 use crate::{
     backoff::Backoff,
-    keeper::{Gateway, News, Signals},
-    model::{SiteId, SiteTrouble},
+    keeper::{self, Gateway, News, Signals},
+    model::{LinkTrouble, SiteId, SiteTrouble},
     naming,
     registry::{self, Registry},
     store::Release,
@@ -25,6 +30,9 @@ use crate::{
 /// How many names are tried for a new site before the gateway gets some rest. With a random ending
 /// of 28^5 the second one hardly ever happens.
 const MAX_TRIES: usize = 5;
+
+/// How long to leave a gateway alone that does not want us. The owner can ask sooner.
+const SELDOM: Duration = Duration::from_secs(10 * 60);
 
 /// What should be held at a gateway.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +52,21 @@ pub(crate) struct WantedName {
     pub(crate) settled: bool,
 }
 
+/// How far the name is that a link for one site waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum First {
+    /// It cannot be had now.
+    Failed {
+        trouble: LinkTrouble,
+        /// After which wait it is asked for again; `None` when the owner has to do something.
+        again_in: Option<Duration>,
+    },
+    /// The gateway gave it.
+    Held(Label),
+    #[default]
+    Unknown,
+}
+
 /// What a pass over the wanted names left to do.
 #[derive(Debug, PartialEq, Eq)]
 enum Left {
@@ -59,7 +82,7 @@ pub(crate) async fn keep(
     mut wanted: watch::Receiver<Arc<Wanted>>,
     signals: &Signals,
     news: &mpsc::Sender<News>,
-    first: &watch::Sender<Option<Label>>,
+    first: &watch::Sender<First>,
 ) {
     let mut backoff = Backoff::default();
     let mut links = signals.links.subscribe();
@@ -72,20 +95,23 @@ pub(crate) async fn keep(
             done = Done { generation, ..Done::default() };
         }
         done.held.retain(|(site, _)| now.names.iter().any(|name| name.site == *site));
-        let left = match pass(gateway, &now, &mut done, news, first).await {
-            Ok(left) => left,
+        let retry = signals.retry.notified();
+        let pause = match pass(gateway, &now, &mut done, news, first).await {
+            Ok(Left::Later) => Some(backoff.next()),
+            Ok(Left::Nothing) => {
+                backoff.reset();
+                None
+            }
             Err(error) => {
                 tracing::debug!(%error, "The names cannot be claimed now");
                 gateway.forget_info();
-                Left::Later
-            }
-        };
-        let retry = signals.retry.notified();
-        let pause = match left {
-            Left::Later => Some(backoff.next()),
-            Left::Nothing => {
-                backoff.reset();
-                None
+                let heals = error.is_worth_retrying();
+                // What the gateway refuses as a whole is refused again, so ask it seldom.
+                let pause = if heals { backoff.next() } else { SELDOM };
+                let sentence = keeper::sentence(&error, &gateway.address);
+                let again_in = heals.then_some(pause);
+                fail(first, LinkTrouble { sentence, heals }, again_in);
+                Some(pause)
             }
         };
         let rest = async {
@@ -118,7 +144,7 @@ async fn pass(
     wanted: &Wanted,
     done: &mut Done,
     news: &mpsc::Sender<News>,
-    first: &watch::Sender<Option<Label>>,
+    first: &watch::Sender<First>,
 ) -> Result<Left, DialError> {
     let is_open = |name: &&WantedName| {
         !done.refused.contains(&name.site) && !done.held.iter().any(|(site, _)| *site == name.site)
@@ -134,7 +160,7 @@ async fn pass(
         match claim(gateway, &info, &mut registry, name).await? {
             Answer::Held { label, origin } => {
                 done.held.insert((name.site.clone(), label.clone()));
-                first.send_replace(Some(label.clone()));
+                first.send_replace(First::Held(label.clone()));
                 tell(news, News::Named { site: name.site.clone(), label, origin }).await;
             }
             Answer::Refused { trouble, heals } => {
@@ -143,6 +169,8 @@ async fn pass(
                 } else {
                     done.refused.insert(name.site.clone());
                 }
+                let sentence = sentence(&trouble, &gateway.address);
+                fail(first, LinkTrouble { sentence, heals }, heals.then_some(Duration::ZERO));
                 tell(news, News::Trouble { site: name.site.clone(), trouble }).await;
             }
         }
@@ -204,6 +232,28 @@ async fn claim(
         }
     }
     Ok(Answer::Refused { trouble: SiteTrouble::NameTaken, heals: true })
+}
+
+/// Notes why there is no name, unless there is one.
+fn fail(first: &watch::Sender<First>, trouble: LinkTrouble, again_in: Option<Duration>) {
+    first.send_if_modified(|first| {
+        let waits = !matches!(first, First::Held(_));
+        if waits {
+            *first = First::Failed { trouble, again_in };
+        }
+        waits
+    });
+}
+
+fn sentence(trouble: &SiteTrouble, gateway: &GatewayAddress) -> String {
+    match trouble {
+        SiteTrouble::FolderGone => "The folder is not there.".to_owned(),
+        SiteTrouble::NameTaken => format!(
+            "The gateway {gateway} gives the name of this link to somebody else. Remove the folder \
+             and publish it again to get a new link."
+        ),
+        SiteTrouble::Refused(words) => format!("The gateway {gateway} gives no name: {words}"),
+    }
 }
 
 /// Returns whether the same question may get another answer without anyone doing anything.

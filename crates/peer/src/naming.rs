@@ -31,7 +31,7 @@ pub(crate) fn readable(title: &str) -> Option<String> {
 }
 
 /// Controls, and what changes the direction or hides in a line.
-fn is_deceptive(c: char) -> bool {
+pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
 }

@@ -20,6 +20,8 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use crate::naming;
+
 /// How long a gateway may take to answer one question.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -148,7 +150,7 @@ impl Registry {
 /// Makes a gateway's sentence fit to be shown.
 pub(crate) fn printable(sentence: &str) -> String {
     let printable: String =
-        sentence.chars().filter(|c| !c.is_control()).take(MAX_SENTENCE).collect();
+        sentence.chars().filter(|c| !naming::is_deceptive(*c)).take(MAX_SENTENCE).collect();
     printable.trim().to_owned()
 }
 

@@ -127,7 +127,7 @@ milliseconds since 1970. Problems are sentences on standard error."#;
 /// Which gateway.
 #[derive(Args, Debug)]
 struct Gateway {
-    /// The gateway's address, like https://gateway.example or localhost:8080.
+    /// The gateway's address, like gateway.example or localhost:8080.
     #[arg(long = "gateway", value_name = "URL", env = "VERANDA_GATEWAY",
           value_parser = GatewayAddress::parse)]
     address: GatewayAddress,

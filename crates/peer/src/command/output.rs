@@ -250,7 +250,7 @@ fn sentence(record: &TransferRecord) -> String {
     let (file, delivered) = (&record.file, HumanBytes(record.delivered));
     let size = HumanBytes(record.size);
     let who = visitor(record.visitor, &record.agent);
-    let time = HumanDuration(record.until.duration_since(record.since).unwrap_or_default());
+    let time = duration(record.until.duration_since(record.since).unwrap_or_default());
     match record.end {
         TransferEnd::Complete => format!("{file}: {size} delivered to {who} in {time}."),
         TransferEnd::Cut(by) => {
@@ -263,6 +263,15 @@ fn sentence(record: &TransferRecord) -> String {
             };
             format!("{file}: {delivered} of {size} delivered to {who}; {why}.")
         }
+    }
+}
+
+/// Says how long something took, as exactly as anybody wants to know.
+fn duration(time: Duration) -> String {
+    if time < Duration::from_secs(10) {
+        format!("{:.1} seconds", time.as_secs_f64())
+    } else {
+        HumanDuration(time).to_string()
     }
 }
 

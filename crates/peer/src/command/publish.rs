@@ -208,8 +208,8 @@ fn trouble_of(site: &SiteState) -> Option<String> {
                 "The folder {folder} is not there any more. It is served again when it is back."
             )
         }
-        SiteTrouble::NameTaken => "The gateway gives the name of this link to somebody else; \
-             publish with another --data to get a new link."
+        SiteTrouble::NameTaken => "The gateway gives the name of this link to somebody else. Use \
+             another --data to get a new link."
             .to_owned(),
         SiteTrouble::Refused(why) => format!("The gateway gives this folder no link: {why}"),
     })

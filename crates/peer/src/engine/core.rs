@@ -1,5 +1,7 @@
 //! The loop that owns everything.
 
+mod notice;
+
 use std::{
     collections::VecDeque,
     path::PathBuf,
@@ -25,26 +27,20 @@ use super::{
 use crate::{
     front::{Front, Routes},
     keeper::{Gateway, Keeper, News, Scope, Signals},
-    ledger::{Happening, Ledger, Now},
+    ledger::{Ledger, Now},
     meter::Meter,
     model::{Event, LinkState, PublishError, SiteId, Snapshot, TransferRecord},
     names::Wanted,
     naming,
     session::Token,
-    store::{Change, Contents, Release, SHOWN_HISTORY, Store, StoredLabel, StoredSite},
+    store::{Change, Contents, Release, Store, StoredLabel, StoredSite},
 };
 
 /// How soon a transfer's begin and end are told: at once, and no more than twenty times a second.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// How often figures of transfers are told, and how often waiting for receipts may end.
-const FIGURES: Duration = Duration::from_millis(250);
-
 /// How often what nobody waits for is written: one write to the disk for all of a second.
 const KEEP: Duration = Duration::from_secs(1);
-
-/// How many changes wait to be kept when the disk is slow; what is beyond is lost and counted.
-const MAX_PENDING: usize = 16_384;
 
 /// How often transfers under way are written, so that a crash does not hide them.
 const KEEP_RUNNING: Duration = Duration::from_secs(5);
@@ -52,8 +48,8 @@ const KEEP_RUNNING: Duration = Duration::from_secs(5);
 /// How often to look whether the folders are there.
 const LOOK_AT_FOLDERS: Duration = Duration::from_secs(3);
 
-/// How long the disk may take for what the owner waits for.
-const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long opening a folder anew may keep the engine from everything else.
+const REOPEN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long links may take to end; it is a little longer than they take themselves.
 const LINKS_END: Duration = Duration::from_secs(2);
@@ -90,7 +86,8 @@ pub(super) struct Core {
     told_up: Option<bool>,
     history: VecDeque<TransferRecord>,
     pending: Vec<Change>,
-    lost_changes: u64,
+    /// How much of the history is missing because too much happened, or the disk was too slow.
+    left_out: u64,
     routes: watch::Sender<Arc<Routes>>,
     wanted: watch::Sender<Arc<Wanted>>,
     signals: Arc<Signals>,
@@ -140,7 +137,7 @@ impl Core {
             told_up: None,
             history: contents.history.into(),
             pending: Vec::new(),
-            lost_changes: 0,
+            left_out: 0,
             routes: watch::Sender::new(Arc::default()),
             wanted: watch::Sender::new(Arc::default()),
             signals: Arc::new(Signals { retry: Notify::new(), links: watch::Sender::new(0) }),
@@ -207,7 +204,6 @@ impl Core {
         match ask {
             Ask::ClearHistory(answer) => {
                 self.look_at_transfers();
-                self.pending.retain(|change| !matches!(change, Change::KeepEnded(_)));
                 let done = self.keep_now(vec![Change::ClearHistory]).await;
                 if done.is_ok() {
                     self.history.clear();
@@ -241,12 +237,7 @@ impl Core {
                 let change = Change::SetHidden(id.clone(), hidden);
                 let done = self.change(&id, change, |site| site.stored.hidden_files = hidden).await;
                 if done.is_ok() {
-                    // Opened anew, with the other rule; until then the old one holds.
-                    if let Some(site) = self.sites.iter().find(|site| *site.id() == id) {
-                        let path = site.stored.path.clone();
-                        let opened = site::open(&path, hidden).await;
-                        self.found(&id, opened);
-                    }
+                    self.reopen(&id).await;
                 }
                 self.answer(answer, done);
             }
@@ -349,6 +340,17 @@ impl Core {
         Ok(())
     }
 
+    /// Opens the folder of a site with the rules of now.
+    async fn reopen(&mut self, id: &SiteId) {
+        // What was asked under the old rules must not come back later.
+        self.folders = JoinSet::new();
+        let Some(site) = self.site(id) else { return };
+        let (path, hidden) = (site.stored.path.clone(), site.stored.hidden_files);
+        let opened = timeout(REOPEN_TIMEOUT, site::open(&path, hidden)).await;
+        // Nothing is served by the old rules; the next look opens it.
+        self.found(id, opened.unwrap_or(Disk::Unknown));
+    }
+
     /// Keeps a change of a site, then makes it.
     async fn change(
         &mut self,
@@ -368,166 +370,6 @@ impl Core {
 
     fn site(&self, id: &SiteId) -> Option<&Site> {
         self.sites.iter().find(|site| site.id() == id)
-    }
-
-    fn heard(&mut self, news: News) {
-        match news {
-            News::Link(state) => {
-                let up = match &state {
-                    LinkState::Up { .. } => Some(true),
-                    LinkState::Dialling => None,
-                    LinkState::Down { .. } => Some(false),
-                };
-                self.link = state;
-                if up.is_some() && up != self.told_up {
-                    self.told_up = up;
-                    self.tell(Event::Link(self.link.clone()));
-                }
-                // A dial after a failure that the owner has read about changes nothing for him
-                // until it succeeds or fails; it is shown all the same.
-                self.changed();
-            }
-            News::Named { site, label, origin } => self.named(&site, label, origin),
-            News::Released(release) => {
-                self.releases.retain(|waiting| *waiting != release);
-                self.pending.push(Change::DropRelease(release));
-                self.changed();
-            }
-            News::Trouble { site, trouble } => {
-                if let Some(site) = self.sites.iter_mut().find(|found| *found.id() == site) {
-                    site.refused = Some(trouble);
-                    self.changed();
-                }
-            }
-        }
-    }
-
-    fn named(&mut self, id: &SiteId, label: crosstalk::label::Label, origin: String) {
-        let gateway = self.gateway.origin();
-        let at = Where { gateway: &gateway, identity: &self.identity };
-        let Some(site) = self.sites.iter_mut().find(|site| site.id() == id) else { return };
-        site.refused = None;
-        let new = StoredLabel {
-            gateway: gateway.clone(),
-            identity: self.identity.clone(),
-            label,
-            origin: Some(origin),
-        };
-        let before = site.url(&at);
-        if site.label(&at) != Some(&new) {
-            site.set_label(new.clone());
-            self.pending.push(Change::SetLabel(id.clone(), new));
-        }
-        let after = site.url(&at);
-        self.changed();
-        if let (true, Some(url)) = (before != after, after) {
-            self.tell(Event::Published { site: id.clone(), url });
-            // A link that was shown must hold after a crash.
-            self.keep_soon();
-        }
-    }
-
-    fn found(&mut self, id: &SiteId, disk: Disk) {
-        let Some(site) = self.sites.iter_mut().find(|site| site.id() == id) else { return };
-        let before = matches!(site.disk, Disk::There(_));
-        let after = matches!(disk, Disk::There(_));
-        let was_known = !matches!(site.disk, Disk::Unknown);
-        site.disk = disk;
-        if before && after {
-            self.update_routes();
-        } else if before != after || !was_known {
-            if was_known {
-                tracing::info!(is_there = after, "A published folder changed");
-            }
-            self.changed();
-        }
-    }
-
-    fn look_at_folders(&mut self) {
-        // One look at a time: a dead drive must not pile them up.
-        if self.folders.is_empty() {
-            for site in &self.sites {
-                let (id, look) = (site.id().clone(), site.look());
-                self.folders.spawn(async move { (id, look.await) });
-            }
-        }
-    }
-
-    fn look_soon(&mut self) {
-        self.look_at = Some(self.looked + LOOK_AGAIN);
-    }
-
-    /// Sees what happened to transfers, tells it, and plans to keep it.
-    fn look_at_transfers(&mut self) {
-        let now = Now::read();
-        let (happenings, missed, idle) = {
-            let mut ledger = self.meter.ledger();
-            ledger.handle_timeout(now);
-            let (happenings, missed) = ledger.take_happenings();
-            (happenings, missed, ledger.is_idle())
-        };
-        self.looked = Instant::now();
-        self.look_at = (!idle).then(|| self.looked + FIGURES);
-        if missed > 0 {
-            tracing::warn!(missed, "Too much happened at once; some transfers are not recorded");
-        }
-        for happening in happenings {
-            match happening {
-                Happening::Ended(record) => {
-                    self.history.push_front(record.clone());
-                    self.history.truncate(SHOWN_HISTORY);
-                    self.pending.push(Change::KeepEnded(record.clone()));
-                    self.tell(Event::TransferEnded(record));
-                }
-                Happening::Started(state) => self.tell(Event::TransferStarted(state)),
-                Happening::Visitor { site, key, first } => {
-                    self.pending.push(Change::AddVisitor(site.clone(), key));
-                    if first {
-                        self.tell(Event::FirstVisitor(site));
-                    }
-                }
-            }
-        }
-        self.limit_pending();
-        self.show();
-    }
-
-    fn keep_running(&mut self) {
-        let running = self.meter.ledger().older_than(KEEP, Now::read());
-        self.pending
-            .extend(running.into_iter().map(|(state, name)| Change::KeepRunning(state, name)));
-        self.limit_pending();
-    }
-
-    fn limit_pending(&mut self) {
-        let beyond = self.pending.len().saturating_sub(MAX_PENDING);
-        if beyond > 0 {
-            self.pending.drain(..beyond);
-            self.lost_changes += beyond as u64;
-        }
-    }
-
-    /// Writes what nobody waits for, if the disk has room for it.
-    fn keep_soon(&mut self) {
-        if self.lost_changes > 0 {
-            let lost = std::mem::take(&mut self.lost_changes);
-            tracing::warn!(lost, "The disk is too slow; parts of the history are lost");
-        }
-        if self.pending.is_empty() {
-            return;
-        }
-        if let Err(changes) = self.store.apply_soon(std::mem::take(&mut self.pending)) {
-            self.pending = changes;
-        }
-    }
-
-    /// Writes what somebody waits for, after what came before it.
-    async fn keep_now(&mut self, changes: Vec<Change>) -> Result<(), PublishError> {
-        self.keep_soon();
-        match timeout(STORE_TIMEOUT, self.store.apply(changes)).await {
-            Ok(done) => done.map_err(PublishError::Store),
-            Err(_) => Err(PublishError::Store("the disk does not answer".to_owned())),
-        }
     }
 
     /// Ends the keeper, if there is one, and starts one for the gateway of now.
@@ -596,33 +438,6 @@ impl Core {
         let at = Where { gateway: &gateway, identity: &self.identity };
         let places = self.sites.iter().filter_map(|site| site.place(&at, self.paused));
         self.routes.send_replace(Arc::new(places.collect()));
-    }
-
-    fn show(&self) {
-        let gateway = self.gateway.origin();
-        let at = Where { gateway: &gateway, identity: &self.identity };
-        let ledger = self.meter.ledger();
-        let state = |site: &Site| site.state(&at, ledger.visitors(site.id()));
-        let snapshot = Snapshot {
-            link: self.link.clone(),
-            paused: self.paused,
-            sites: self.sites.iter().map(state).collect(),
-            transfers: ledger.states(Now::read()),
-            history: self.history.iter().cloned().collect(),
-        };
-        drop(ledger);
-        self.snapshots.send_if_modified(|current| {
-            let is_new = *current != snapshot;
-            if is_new {
-                *current = snapshot;
-            }
-            is_new
-        });
-    }
-
-    fn tell(&self, event: Event) {
-        // Without listeners there is nobody to tell.
-        let _ = self.events.send(event);
     }
 
     /// Cuts what is under way, ends the links, and keeps everything.
