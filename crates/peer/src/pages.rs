@@ -1,15 +1,27 @@
 //! The few pages that the peer itself shows to visitors.
 
+use std::sync::LazyLock;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use crosstalk::transaction::{self, Body};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use maud::{DOCTYPE, html};
+use sha2::{Digest as _, Sha256};
 
-/// Nothing of these pages comes from anywhere else.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-
+/// Rides inside the page, and is allowed there by its digest alone.
 const STYLE: &str = "\
 body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1.5rem;\
 color-scheme:light dark}h1{font-size:1.5rem}";
+
+/// Allows nothing but [`STYLE`].
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let digest = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+});
 
 /// The page for everybody without the right link. It is the same whether there is a site or not.
 pub(crate) fn no_entry() -> Response<Body> {
@@ -75,7 +87,7 @@ fn page(status: StatusCode, title: &str, text: &str) -> Response<Body> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     guarded(headers);
     response
@@ -94,4 +106,24 @@ pub(crate) fn invited_only(headers: &mut HeaderMap) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_policy_allows_the_style_that_the_page_has() {
+        let page = no_entry();
+        let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        let body = page.into_body().collect().await.unwrap().to_bytes();
+        let html = String::from_utf8(body.to_vec()).unwrap();
+        let (_, style) = html.split_once("<style>").unwrap();
+        let (style, _) = style.split_once("</style>").unwrap();
+        let digest = BASE64_STANDARD.encode(Sha256::digest(style));
+        assert!(policy.contains(&format!("style-src 'sha256-{digest}'")), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
 }
