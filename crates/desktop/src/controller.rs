@@ -148,9 +148,11 @@ enum Work {
     /// A wish was worked on.
     Answered(Reply, Result<(), Problem>),
     /// The embedded gateway is bound, to be used from now on.
-    Embedded(Option<Reply>, Result<Embedded, Problem>),
+    Embedded(Reply, Result<Embedded, Problem>),
     /// The key was found, made, or neither.
     Key(Option<Reply>, Result<Found, NoKey>),
+    /// The peer turned to another gateway.
+    Moved(Reply, Result<(), Problem>),
     /// A gateway answers at this address.
     Remote(Reply, Result<crosstalk::address::GatewayAddress, Problem>),
     /// Whether a tray would show the app without its window.
@@ -183,6 +185,17 @@ enum Stage {
     Starting,
 }
 
+/// How far a change of the gateway is; there is one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Switch {
+    /// Another one is looked at or started; the present one is used meanwhile.
+    Looking,
+    /// The peer is turning to it.
+    Moving,
+    /// There is none.
+    None,
+}
+
 /// The embedded gateway that serves now.
 struct Serving {
     number: u64,
@@ -209,7 +222,7 @@ pub struct Controller {
     waiting_folders: Vec<PathBuf>,
     notices: Notices,
     codes: QrCodes,
-    switching: bool,
+    switch: Switch,
     quitting: bool,
     shown: Option<View>,
     show_from: Instant,
@@ -244,7 +257,7 @@ impl Controller {
             waiting_folders: publish,
             notices: Notices::default(),
             codes: QrCodes::default(),
-            switching: false,
+            switch: Switch::None,
             quitting: false,
             shown: None,
             show_from: now,
@@ -384,17 +397,23 @@ impl Controller {
                 self.fail(problem);
             }
             Work::Embedded(reply, bound) => {
-                self.switching = false;
-                let result = bound.map(|embedded| self.use_embedded(embedded));
-                match (reply, result) {
-                    (Some(reply), result) => self.answer(reply, result),
-                    (None, Ok(())) => {}
-                    (None, Err(problem)) => self.problem(problem),
+                self.switch = Switch::None;
+                match bound {
+                    Ok(embedded) => self.use_embedded(embedded, reply),
+                    Err(problem) => self.answer(reply, Err(problem)),
                 }
             }
             Work::Remote(reply, checked) => {
-                self.switching = false;
-                let result = checked.and_then(|address| self.use_remote(address));
+                self.switch = Switch::None;
+                match checked {
+                    Ok(address) => self.use_remote(address, reply),
+                    Err(problem) => self.answer(reply, Err(problem)),
+                }
+            }
+            Work::Moved(reply, result) => {
+                self.switch = Switch::None;
+                self.notices.forget_connection();
+                self.snapshot();
                 self.answer(reply, result);
             }
             Work::Tray(true) => self.stay_in_tray(),
@@ -526,6 +545,9 @@ impl Controller {
     fn snapshot(&mut self) {
         let Stage::Ready(engine) = &mut self.stage else { return };
         let link = engine.snapshots.borrow_and_update().link.clone();
+        if self.switch == Switch::Moving {
+            return;
+        }
         match self.notices.link(&link, Instant::now()) {
             Some(LinkNews::Regained)
                 if self.kept.notifications.has(NotificationKind::Connection) =>
@@ -588,6 +610,7 @@ impl Controller {
             start_at_login: self.start_at_login,
             problem: self.problems.front(),
             drop_target: self.drop_target,
+            moving: self.switch == Switch::Moving,
         };
         display::view(&facts, &mut self.codes)
     }

@@ -52,6 +52,8 @@ pub struct Facts<'a> {
     pub problem: Option<&'a Problem>,
     /// Something is held over the window.
     pub drop_target: bool,
+    /// The peer is turning to another gateway; what it says of the link is about the old one.
+    pub moving: bool,
 }
 
 /// Computes the view. `codes` only spares drawing the same code again.
@@ -76,7 +78,7 @@ pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
     let notifications = &facts.kept.notifications;
     View {
         phase: facts.phase.clone(),
-        connection,
+        connection: if facts.moving { Connection::Connecting } else { connection },
         gateway: match &facts.kept.gateway {
             Some(address) => Gateway::Remote { address: address.to_string() },
             None => Gateway::Embedded { address: facts.embedded.clone() },
@@ -267,6 +269,7 @@ mod tests {
             start_at_login: false,
             problem: None,
             drop_target: false,
+            moving: false,
         };
         view(&facts, &mut QrCodes::default())
     }

@@ -2,14 +2,14 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use crosstalk::address::GatewayAddress;
-use peer::{Peer, PublishError, SiteId, TransferId, keys::KeyError};
+use peer::{LinkState, Peer, PublishError, SiteId, TransferId, keys::KeyError};
 use tokio::time::timeout;
 
-use super::{Controller, MAX_JOBS, Reply, Stage, Work, internal};
+use super::{Controller, MAX_JOBS, Reply, Stage, Switch, Work, internal};
 use crate::{
     bring_up::{self, Embedded},
     gateway_check, identity,
@@ -180,8 +180,9 @@ impl Controller {
             Stage::NeedsKey(..) => self.find_key(),
             Stage::Ready(engine) => {
                 engine.peer.retry();
-                if self.serving.is_none() && self.kept.gateway.is_none() && !self.switching {
-                    self.embed(None);
+                let embedded_ended = self.serving.is_none() && self.kept.gateway.is_none();
+                if embedded_ended && self.switch == Switch::None {
+                    self.embed(Reply::Aloud);
                 }
             }
             Stage::Starting => {}
@@ -232,18 +233,18 @@ impl Controller {
         if !matches!(self.stage, Stage::Ready(_)) {
             return self.answer(reply, Err(not_ready(words::NOT_READY)));
         }
-        if self.switching {
+        if self.switch != Switch::None {
             return self.answer(reply, Err(internal(words::TOO_BUSY)));
         }
         let Some(text) = address else {
             if self.kept.gateway.is_none() && self.serving.is_some() {
                 return self.answer(reply, Ok(()));
             }
-            return self.embed(Some(reply));
+            return self.embed(reply);
         };
         match GatewayAddress::parse(&text) {
             Ok(address) => {
-                self.switching = true;
+                self.switch = Switch::Looking;
                 self.jobs.spawn(async move { Work::Remote(reply, check(address).await) });
             }
             Err(error) => {
@@ -254,13 +255,13 @@ impl Controller {
     }
 
     /// Binds the embedded gateway, to use it from now on.
-    fn embed(&mut self, reply: Option<Reply>) {
-        self.switching = true;
+    fn embed(&mut self, reply: Reply) {
+        self.switch = Switch::Looking;
         let (data, port) = (self.data.clone(), self.kept.port);
         self.jobs.spawn(async move { Work::Embedded(reply, embed(&data, port).await) });
     }
 
-    pub(super) fn use_embedded(&mut self, embedded: Embedded) {
+    pub(super) fn use_embedded(&mut self, embedded: Embedded, reply: Reply) {
         let address = embedded.address.clone();
         self.serve(embedded);
         if self.kept.gateway.is_some()
@@ -268,27 +269,45 @@ impl Controller {
         {
             self.problem(problem);
         }
-        self.switch(address);
+        self.turn_to(address, reply);
     }
 
-    pub(super) fn use_remote(&mut self, address: GatewayAddress) -> Now {
-        self.keep(Kept { gateway: Some(address.clone()), ..self.kept.clone() })?;
-        self.switch(address);
-        self.stop_serving();
-        Ok(())
-    }
-
-    /// Has the peer use another gateway.
-    fn switch(&mut self, address: GatewayAddress) {
-        self.notices.forget_connection();
-        if let Stage::Ready(engine) = &self.stage {
-            let peer = engine.peer.clone();
-            self.jobs.spawn(async move {
-                let switched = timeout(REQUEST_TIMEOUT, peer.use_gateway(address)).await;
-                Work::Answered(Reply::Aloud, switched.map_err(|_| internal(words::TOO_LATE)))
-            });
+    pub(super) fn use_remote(&mut self, address: GatewayAddress, reply: Reply) {
+        let gateway = Some(address.clone());
+        if self.kept.gateway == gateway {
+            return self.answer(reply, Ok(()));
         }
+        if let Err(problem) = self.keep(Kept { gateway, ..self.kept.clone() }) {
+            return self.answer(reply, Err(problem));
+        }
+        self.stop_serving();
+        self.turn_to(address, reply);
     }
+
+    /// Has the peer use another gateway, and answers when it does not use the old one any more.
+    fn turn_to(&mut self, address: GatewayAddress, reply: Reply) {
+        let Stage::Ready(engine) = &self.stage else {
+            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+        };
+        let peer = engine.peer.clone();
+        self.switch = Switch::Moving;
+        self.jobs.spawn(async move {
+            let moved = timeout(REQUEST_TIMEOUT, turn(peer, address)).await;
+            Work::Moved(reply, moved.map_err(|_| internal(words::TOO_LATE)))
+        });
+    }
+}
+
+async fn turn(peer: Peer, address: GatewayAddress) {
+    let mut snapshots = peer.snapshots();
+    let asked = SystemTime::now();
+    peer.use_gateway(address).await;
+    let is_new = |link: &LinkState| match link {
+        LinkState::Up { since, .. } => *since >= asked,
+        LinkState::Dialling | LinkState::Down { .. } => true,
+    };
+    // When the peer has ended, the loop hears of it by itself.
+    let _ = snapshots.wait_for(|snapshot| is_new(&snapshot.link)).await;
 }
 
 async fn check(address: GatewayAddress) -> Result<GatewayAddress, Problem> {

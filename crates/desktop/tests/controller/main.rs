@@ -1,0 +1,9 @@
+//! The whole app without its window: a notebook for a desktop, memory for a keychain, and a real
+//! peer with a real gateway inside.
+
+mod app;
+mod gateways;
+mod keys;
+mod publishing;
+mod staying;
+mod visitor;
