@@ -16,8 +16,13 @@ pub(crate) use message::request_fits;
 
 use crate::Carrier;
 
-/// How many HTTP/1.1 links a peer keeps, as each carries one transaction at a time.
+/// How many idle HTTP/1.1 links a peer keeps, as each carries one transaction at a time: this many
+/// visitors can come at once without waiting for a dial.
 pub const DEFAULT_POOL: usize = 4;
+
+/// How many HTTP/1.1 links a peer has at most. Every visitor who reads slowly holds one; gateways
+/// take some more than this, so that a peer may change networks.
+pub const LARGEST_POOL: usize = 48;
 
 /// The HTTP that is spoken in reverse once the connection is upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

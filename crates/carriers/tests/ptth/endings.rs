@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use carriers::{LinkEnd, SendError, ptth::Protocol};
-use crosstalk::transaction::{self, Body};
+use crosstalk::transaction::{self, Body, Handler};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
@@ -76,51 +76,47 @@ async fn a_handler_learns_within_a_second_that_its_visitor_left() {
     }
 }
 
+/// A handler whose answer is `answer`, and which reads the request's body elsewhere, as a writer of
+/// files does. Tells when the body begins, and then whether it was cut.
+fn reader(answer: fn() -> Option<Response<Body>>) -> (Handler, mpsc::Receiver<bool>) {
+    let (tell, told) = mpsc::channel(2);
+    let handler = handler(move |request: Request<Body>| {
+        let tell = tell.clone();
+        async move {
+            let mut body = request.into_body();
+            let mut readers = JoinSet::new();
+            readers.spawn(async move {
+                let mut frame = body.frame().await;
+                tell.send(false).await.unwrap();
+                while let Some(Ok(_)) = frame {
+                    frame = body.frame().await;
+                }
+                tell.send(frame.is_some()).await.unwrap();
+            });
+            readers.detach_all();
+            match answer() {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        }
+    });
+    (handler, told)
+}
+
 #[tokio::test]
 async fn a_visitor_who_leaves_takes_the_request_back_although_its_body_goes_on() {
-    let (tell, mut told) = mpsc::channel(1);
-    let pair = Pair::new(
-        Protocol::Http2,
-        handler(move |request: Request<Body>| {
-            let tell = tell.clone();
-            async move {
-                let mut body = request.into_body();
-                let mut readers = JoinSet::new();
-                readers.spawn(async move {
-                    while let Some(Ok(_)) = body.frame().await {}
-                    tell.send(()).await.unwrap();
-                });
-                let pieces = futures_util::stream::once(async { "head".into() });
-                let pieces = futures_util::StreamExt::chain(
-                    pieces,
-                    futures_util::stream::once(async move {
-                        let _ = readers.join_all().await;
-                        Bytes::new()
-                    }),
-                );
-                let pieces = futures_util::StreamExt::map(pieces, |piece| {
-                    Ok::<_, Infallible>(Frame::data(piece))
-                });
-                Response::new(transaction::boxed(StreamBody::new(pieces)))
-            }
-        }),
-    )
-    .await;
-    let body = endless(vec!["some".into()]);
-    let mut response = pair.fetch(request("POST", "/", body)).await;
-    soon(response.body_mut().frame()).await.unwrap().unwrap();
-    drop(response);
-    // The reader ends, or is dropped with its handler: both close the channel or tell.
-    timeout(Duration::from_secs(1), told.recv()).await.ok();
-    // All places come back, so nothing hangs on at the peer.
-    soon(async {
-        while pair.link.room() < 240 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    pair.ping().await;
-    pair.finish().await;
+    for protocol in BOTH {
+        let (handler, mut told) = reader(|| Some(Response::new(endless(vec!["some".into()]))));
+        let pair = Pair::new(protocol, handler).await;
+        let body = endless(vec!["some".into()]);
+        let mut response = pair.fetch(request("POST", "/", body)).await;
+        soon(response.body_mut().frame()).await.unwrap().unwrap();
+        assert!(!soon(told.recv()).await.unwrap());
+        drop(response);
+        let cut = timeout(Duration::from_secs(1), told.recv()).await.expect("too late").unwrap();
+        assert!(cut, "{protocol:?}");
+        pair.finish().await;
+    }
 }
 
 #[tokio::test]
@@ -209,31 +205,8 @@ async fn a_link_that_ends_cuts_what_is_under_way() {
 async fn an_upload_that_breaks_off_is_never_complete() {
     for protocol in BOTH {
         for leaves in [true, false] {
-            let (tell, mut told) = mpsc::channel(1);
-            let (begun, mut begins) = mpsc::channel(1);
-            let pair = Pair::new(
-                protocol,
-                handler(move |request: Request<Body>| {
-                    let (tell, begun) = (tell.clone(), begun.clone());
-                    async move {
-                        let mut body = request.into_body();
-                        // Outlives the handler, as a writer of files does.
-                        let mut writers = JoinSet::new();
-                        writers.spawn(async move {
-                            let first = body.frame().await;
-                            begun.send(()).await.unwrap();
-                            let mut last = first;
-                            while let Some(Ok(_)) = last {
-                                last = body.frame().await;
-                            }
-                            tell.send(last.is_some()).await.unwrap();
-                        });
-                        writers.detach_all();
-                        std::future::pending().await
-                    }
-                }),
-            )
-            .await;
+            let (handler, mut told) = reader(|| None);
+            let pair = Pair::new(protocol, handler).await;
             let place = pair.link.reserve().await.unwrap();
             let body = if leaves {
                 endless(vec![pattern(0, 1000)])
@@ -243,12 +216,40 @@ async fn an_upload_that_breaks_off_is_never_complete() {
             let mut upload = Box::pin(place.send(request("POST", "/", body)));
             tokio::select! {
                 answer = &mut upload => assert!(!leaves && answer.is_err()),
-                _ = soon(begins.recv()) => {}
+                _ = soon(told.recv()) => {}
             }
             drop(upload);
-            let cut = soon(told.recv()).await.unwrap();
-            assert!(cut, "{protocol:?} leaves={leaves}");
+            let mut cut = false;
+            while !cut {
+                // The first word may still be on its way.
+                cut = soon(told.recv()).await.expect("the upload looked complete");
+            }
             pair.finish().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_the_peer_has_no_time_for_is_never_complete() {
+    for protocol in BOTH {
+        for aborts in [true, false] {
+            let (handler, mut told) = reader(|| None);
+            let mut pair = Pair::new(protocol, handler).await;
+            let place = pair.link.reserve().await.unwrap();
+            let mut upload = JoinSet::new();
+            let body = endless(vec![pattern(0, 1000)]);
+            upload.spawn(async move { place.send(request("POST", "/", body)).await.map(|_| ()) });
+            assert!(!soon(told.recv()).await.unwrap());
+            if aborts {
+                pair.peer.abort_all();
+            } else {
+                pair.stop.cancel();
+            }
+            assert!(soon(told.recv()).await.unwrap(), "{protocol:?} aborts={aborts}");
+            assert!(soon(upload.join_next()).await.unwrap().unwrap().is_err());
+            if !aborts {
+                assert_eq!(pair.peer_end().await, LinkEnd::Closed);
+            }
         }
     }
 }

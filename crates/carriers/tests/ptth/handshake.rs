@@ -375,6 +375,7 @@ impl RawPeer {
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -406,8 +407,7 @@ async fn a_reset_after_the_end_of_an_early_answer_is_in_order() {
         let mut visits = JoinSet::new();
         visits.spawn(async move {
             let upload = request("POST", "/", crate::world::endless(vec!["x".into()]));
-            let response = link.send(upload).await.unwrap();
-            bytes(response).await
+            link.send(upload).await.unwrap()
         });
         let (_, stream, _) = peer.next(HEADERS).await;
         let mut head = STATUS_200.to_vec();
@@ -416,9 +416,13 @@ async fn a_reset_after_the_end_of_an_early_answer_is_in_order() {
             head.extend(*b"\x0f\x0d\x015");
         }
         peer.write(HEADERS, END_HEADERS, stream, &head).await;
+        let response = soon(visits.join_next()).await.unwrap().unwrap();
         peer.write(DATA, END_STREAM, stream, b"whole").await;
         peer.write(RST_STREAM, 0, stream, &0u32.to_be_bytes()).await;
-        let body = soon(visits.join_next()).await.unwrap().unwrap();
+        // The answer to a ping says that all of it has been taken in before anybody reads.
+        peer.write(PING, 0, 0, &[7; 8]).await;
+        while peer.next(PING).await.2 != [7; 8] {}
+        let body = bytes(response).await;
         assert_eq!(body.as_deref(), Ok(&b"whole"[..]));
     }
 }
