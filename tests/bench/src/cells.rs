@@ -24,6 +24,7 @@ pub(crate) enum Work {
 
 pub(crate) const FIRST_BYTE: &str = "first byte";
 pub(crate) const LARGE: &str = "1 GiB";
+pub(crate) const SMALL: &str = "1K c32";
 
 /// The time that gateway and peer together want to add to the first byte, in seconds.
 pub(crate) const FIRST_BYTE_GOAL: f64 = 0.000_3;
@@ -33,7 +34,7 @@ pub(crate) const IDLE_LINK_GOAL: u64 = 32 * 1024;
 
 pub(crate) const CELLS: &[Cell] = &[
     small("1K c1", "1k.bin", 1, None),
-    small("1K c32", "1k.bin", 32, Some(0.85)),
+    small(SMALL, "1k.bin", 32, Some(0.85)),
     small("1K c256", "1k.bin", 256, Some(0.85)),
     small("100K c32", "100k.bin", 32, Some(0.5)),
     Cell {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, thread};
 use serde::Serialize;
 
 use crate::{
-    cells::{CELLS, FIRST_BYTE, FIRST_BYTE_GOAL, IDLE_LINK_GOAL, LARGE, Work},
+    cells::{CELLS, FIRST_BYTE, FIRST_BYTE_GOAL, IDLE_LINK_GOAL, LARGE, SMALL, Work},
     process::Used,
 };
 
@@ -16,19 +16,15 @@ pub(crate) struct Figures {
     value: f64,
     /// The share of the computer that others used meanwhile.
     foreign: f64,
-    /// Seconds of processor time for each GiB, by process.
-    cpu_per_gib: BTreeMap<&'static str, f64>,
+    /// Seconds of processor time for each GiB or request, by process.
+    cpu: BTreeMap<&'static str, f64>,
 }
 
 impl Figures {
-    pub(crate) fn new(value: f64, used: &Used, bytes: u64) -> Self {
-        let gib = bytes as f64 / (1_u64 << 30) as f64;
-        let cpu_per_gib = if bytes == 0 {
-            BTreeMap::new()
-        } else {
-            used.by_name.iter().map(|(name, seconds)| (*name, seconds / gib)).collect()
-        };
-        Self { value, foreign: used.foreign, cpu_per_gib }
+    /// `units` is how many GiB or requests there were.
+    pub(crate) fn new(value: f64, used: &Used, units: f64) -> Self {
+        let cpu = used.by_name.iter().map(|(name, seconds)| (*name, seconds / units)).collect();
+        Self { value, foreign: used.foreign, cpu }
     }
 }
 
@@ -71,6 +67,8 @@ pub(crate) struct Report {
     at: u64,
     cores: usize,
     rounds: usize,
+    /// The large file, in bytes.
+    large: u64,
     /// Turns in which others used more than this were left out, where others remain.
     max_foreign: f64,
     /// The median share of the computer that others used.
@@ -90,8 +88,8 @@ struct Summary {
     shares: BTreeMap<&'static str, f64>,
     /// How many turns each median is of.
     counted: BTreeMap<&'static str, usize>,
-    /// Seconds of processor time for each GiB of one stream, by process.
-    cpu_per_gib: BTreeMap<&'static str, f64>,
+    /// Seconds of processor time for each GiB or request, by process.
+    cpu: BTreeMap<&'static str, BTreeMap<&'static str, f64>>,
 }
 
 /// The row that all others are shares of.
@@ -101,6 +99,7 @@ impl Report {
     pub(crate) fn new(
         at: u64,
         rounds: usize,
+        large: u64,
         max_foreign: f64,
         turns: Vec<Row>,
         idle_links: Option<IdleLinks>,
@@ -117,7 +116,7 @@ impl Report {
         let foreign = turns.iter().flat_map(|row| row.turns.values().flatten());
         let foreign = median(foreign.map(|figures| figures.foreign).collect()).unwrap_or_default();
         let cores = thread::available_parallelism().map_or(1, Into::into);
-        Self { at, cores, rounds, max_foreign, foreign, systems, idle_links, turns }
+        Self { at, cores, rounds, large, max_foreign, foreign, systems, idle_links, turns }
     }
 
     pub(crate) fn at(&self) -> u64 {
@@ -131,7 +130,7 @@ fn summarise(row: &Row, max_foreign: f64) -> Summary {
         values: BTreeMap::new(),
         shares: BTreeMap::new(),
         counted: BTreeMap::new(),
-        cpu_per_gib: BTreeMap::new(),
+        cpu: BTreeMap::new(),
     };
     for (&cell, turns) in &row.turns {
         let quiet: Vec<_> = turns.iter().filter(|turn| turn.foreign <= max_foreign).collect();
@@ -140,13 +139,12 @@ fn summarise(row: &Row, max_foreign: f64) -> Summary {
         if let Some(value) = median(counted.iter().map(|turn| turn.value).collect()) {
             summary.values.insert(cell, value);
         }
-        if cell == LARGE {
-            let names = counted.first().map(|turn| turn.cpu_per_gib.keys()).into_iter().flatten();
-            for &name in names {
-                let each = counted.iter().filter_map(|turn| turn.cpu_per_gib.get(name).copied());
-                summary.cpu_per_gib.extend(median(each.collect()).map(|value| (name, value)));
-            }
-        }
+        let names = counted.first().map(|turn| turn.cpu.keys()).into_iter().flatten();
+        let each = names.filter_map(|&name| {
+            let used = counted.iter().filter_map(|turn| turn.cpu.get(name).copied());
+            median(used.collect()).map(|value| (name, value))
+        });
+        summary.cpu.insert(cell, each.collect());
     }
     summary
 }
@@ -163,7 +161,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cores, rounds, max_foreign, foreign, systems, idle_links, .. } = self;
+        let Self { cores, rounds, large, max_foreign, foreign, systems, idle_links, .. } = self;
         writeln!(
             f,
             "\nShares of one plain nginx reverse-proxy hop; medians of {rounds} rounds on {cores} cores."
@@ -174,6 +172,13 @@ impl fmt::Display for Report {
             foreign * 100.0,
             max_foreign * 100.0
         )?;
+        if *large < 1 << 30 {
+            writeln!(
+                f,
+                "A quick run: the large file has {} MiB, and a turn is short.",
+                large >> 20
+            )?;
+        }
         if foreign > max_foreign {
             writeln!(
                 f,
@@ -217,14 +222,17 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        writeln!(f, "\nProcessor time, seconds per GiB of one stream:")?;
-        for summary in systems {
-            let parts: Vec<_> = summary
-                .cpu_per_gib
-                .iter()
-                .map(|(name, value)| format!("{name} {value:.2}"))
-                .collect();
-            writeln!(f, "  {:<16}{}", summary.system, parts.join(", "))?;
+        for (cell, unit, factor) in [
+            (LARGE, "seconds for each GiB of one stream", 1.0),
+            (SMALL, "microseconds for each request of 1K c32", 1e6),
+        ] {
+            writeln!(f, "\nProcessor time, {unit}:")?;
+            for summary in systems {
+                let used = summary.cpu.get(cell).into_iter().flatten();
+                let parts: Vec<_> =
+                    used.map(|(name, value)| format!("{name} {:.2}", value * factor)).collect();
+                writeln!(f, "  {:<16}{}", summary.system, parts.join(", "))?;
+            }
         }
         writeln!(
             f,
@@ -266,7 +274,7 @@ mod tests {
     use super::*;
 
     fn figures(value: f64, foreign: f64) -> Figures {
-        Figures { value, foreign, cpu_per_gib: BTreeMap::new() }
+        Figures { value, foreign, cpu: BTreeMap::new() }
     }
 
     #[test]
@@ -287,7 +295,7 @@ mod tests {
         hop.add("1K c32", figures(1000.0, 0.0));
         let mut veranda = Row::new("veranda");
         veranda.add("1K c32", figures(870.0, 0.0));
-        let report = Report::new(0, 1, 0.1, vec![hop, veranda], None);
+        let report = Report::new(0, 1, 1 << 30, 0.1, vec![hop, veranda], None);
         assert_eq!(report.systems[1].shares["1K c32"], 0.87);
         let text = report.to_string();
         assert!(text.contains("0.87") && text.contains("1.0 k/s"), "{text}");

@@ -194,7 +194,7 @@ fn measure(extent: Extent, binaries: &Path, place: &Path) -> Result<Report> {
         Some(idle_links(binaries, place, extent.idle_links)?)
     };
     let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    Ok(Report::new(at, extent.rounds, MAX_FOREIGN, rows, idle_links))
+    Ok(Report::new(at, extent.rounds, extent.large, MAX_FOREIGN, rows, idle_links))
 }
 
 /// Loads one system once.
@@ -209,12 +209,17 @@ fn turn(system: &System, cell: &Cell, extent: Extent) -> Result<Figures> {
         Work::FirstByte => visitor::first_byte(system, "1k.bin", extent.requests)?.as_secs_f64(),
     };
     let used = Usage::now(&system.processes)?.since(&before);
-    let bytes = match cell.work {
-        Work::Large => extent.large,
-        Work::Shares(streams) => extent.share * streams as u64,
-        Work::Requests { .. } | Work::FirstByte => 0,
+    let units = match cell.work {
+        Work::Requests { .. } => value * extent.seconds as f64,
+        Work::Large => gib(extent.large),
+        Work::Shares(streams) => gib(extent.share) * streams as f64,
+        Work::FirstByte => extent.requests as f64,
     };
-    Ok(Figures::new(value, &used, bytes))
+    Ok(Figures::new(value, &used, units))
+}
+
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / (1_u64 << 30) as f64
 }
 
 fn idle_links(binaries: &Path, place: &Path, count: usize) -> Result<IdleLinks> {
