@@ -25,10 +25,11 @@ pub(crate) struct Cut;
 
 /// How the end of a body is told from a cut.
 pub(crate) enum Ending {
-    /// HTTP/2: by the flag on the last frame. hyper also ends a body in silence when the stream is
-    /// reset with `NO_ERROR`, which is in order only while we are still sending.
+    /// HTTP/2: by the flag on the last frame. hyper ends a body in silence when the stream is reset
+    /// with `NO_ERROR`, so its word is not enough. With the string on the request's body, if that
+    /// has any bytes to come.
     Stream(Option<Arc<Recall>>),
-    /// HTTP/1.1 with a length or in chunks: hyper reports a cut, unless its connection is dropped.
+    /// HTTP/1.1 with a length or in chunks: hyper reports a cut, after which this line is of no use.
     Framed(LineHandle),
     /// HTTP/1.1 until the connection ends: nobody can tell, so it counts as cut.
     Unknown,
@@ -74,12 +75,8 @@ impl<R: Release> Received<R> {
 
     fn was_cut(&self) -> bool {
         match &self.ending {
-            Ending::Stream(sending) => {
-                let ended = self.body.as_ref().is_some_and(Incoming::is_end_stream);
-                let stopped = sending.as_ref().is_some_and(|sending| sending.is_sending());
-                !ended && !stopped && self.left != Some(0)
-            }
-            Ending::Framed(line) => self.left.is_some_and(|left| left > 0) || line.is_cut(),
+            Ending::Stream(_) => !self.body.as_ref().is_some_and(Incoming::is_end_stream),
+            Ending::Framed(_) => false,
             Ending::Unknown => true,
         }
     }
@@ -140,10 +137,10 @@ impl<R: Release> http_body::Body for Received<R> {
 
 impl<R: Release> Drop for Received<R> {
     fn drop(&mut self) {
-        if let Ending::Stream(Some(sending)) = &self.ending
+        if let Ending::Stream(Some(recall)) = &self.ending
             && self.release.is_some()
         {
-            sending.recall();
+            recall.recall();
         }
         if let (Some(release), Some(body)) = (self.release.take(), self.body.take()) {
             release.abandon(body, self.left);
@@ -168,7 +165,6 @@ fn broken_off(
 #[derive(Default)]
 pub(crate) struct Recall {
     recalled: AtomicBool,
-    ended: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -176,10 +172,6 @@ impl Recall {
     fn recall(&self) {
         self.recalled.store(true, Ordering::SeqCst);
         self.waker.wake();
-    }
-
-    fn is_sending(&self) -> bool {
-        !self.ended.load(Ordering::SeqCst)
     }
 }
 
@@ -210,18 +202,13 @@ impl http_body::Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let Some(recall) = &this.recall else {
-            return broken_off(Pin::new(&mut this.body).poll_frame(cx));
-        };
-        recall.waker.register(cx.waker());
-        if recall.recalled.load(Ordering::SeqCst) {
-            return Poll::Ready(Some(Err(Cut.into())));
+        if let Some(recall) = &this.recall {
+            recall.waker.register(cx.waker());
+            if recall.recalled.load(Ordering::SeqCst) {
+                return Poll::Ready(Some(Err(Cut.into())));
+            }
         }
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(None)) || this.body.is_end_stream() {
-            recall.ended.store(true, Ordering::SeqCst);
-        }
-        broken_off(polled)
+        broken_off(Pin::new(&mut this.body).poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {

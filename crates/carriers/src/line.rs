@@ -70,10 +70,6 @@ impl LineHandle {
         self.0.writer.wake();
     }
 
-    pub(crate) fn is_cut(&self) -> bool {
-        self.0.cut.load(Ordering::SeqCst)
-    }
-
     pub(crate) fn cut_on_drop(&self) -> CutOnDrop {
         CutOnDrop(Some(self.clone()))
     }

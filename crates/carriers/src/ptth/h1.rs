@@ -110,9 +110,8 @@ async fn drive<C>(
             std::future::pending().await
         };
         tokio::select! {
-            ended = connection.as_mut() => if ended.is_err() {
-                // A body that was under way must not look as if it had ended.
-                line.cut();
+            ended = connection.as_mut() => if let Err(error) = ended {
+                tracing::debug!(%error, "The link broke");
             },
             () = take_back => {
                 status.note_closed();
@@ -289,14 +288,9 @@ pub(crate) async fn serve(
     let _guard = handle.cut_on_drop();
     let end = {
         let mut connection = pin!(builder.serve_connection(line, service).with_upgrades());
-        // Dropped before the connection, so that no handler takes the end for the body's own.
-        let guard = handle.cut_on_drop();
         tokio::select! {
             ended = connection.as_mut() => match ended {
-                Ok(()) => {
-                    guard.keep();
-                    LinkEnd::Closed
-                }
+                Ok(()) => LinkEnd::Closed,
                 Err(error) => {
                     tracing::debug!(%error, "The link broke");
                     LinkEnd::Lost
@@ -305,9 +299,8 @@ pub(crate) async fn serve(
             () = handle.was_cut() => LinkEnd::Lost,
             () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                if let Ok(Ok(())) = timeout(grace, connection).await {
-                    guard.keep();
-                }
+                // Who is not done by then was told the time.
+                let _ = timeout(grace, connection).await;
                 LinkEnd::Closed
             }
         }

@@ -264,8 +264,6 @@ pub(crate) async fn serve(
         service_fn(|request: Request<Incoming>| answer(handler.clone(), handle.clone(), request));
     let end = {
         let mut connection = pin!(builder.serve_connection(line, service));
-        // Dropped before the connection, so that no handler takes the end for the body's own.
-        let _guard = handle.cut_on_drop();
         tokio::select! {
             ended = connection.as_mut() => link_end(ended),
             () = handle.silent(timing) => LinkEnd::Silent,
