@@ -13,7 +13,7 @@ use std::{
 
 use carriers::{
     Carrier, DialError, DialOptions, LinkEnd, Served,
-    ptth::{DEFAULT_POOL, Protocol, dial},
+    ptth::{DEFAULT_POOL, LARGEST_POOL, Protocol, dial},
     tls::Roots,
 };
 use crosstalk::{address::GatewayAddress, label::Label, proof::PrivateKey, registry::GatewayInfo};
@@ -28,6 +28,7 @@ pub(crate) use self::failure::sentence;
 use self::failure::{Failure, Wait};
 use crate::{
     backoff::Backoff,
+    busy::Busy,
     front::Front,
     model::{LinkState, LinkTrouble, SiteId, SiteTrouble},
     names::{self, First, Wanted},
@@ -161,6 +162,7 @@ pub(crate) struct Keeper {
 /// Links that serve together: one that multiplexes, or a pool of those that do not.
 struct Team {
     carrier: Carrier,
+    busy: Busy,
     stop: CancellationToken,
     grace: watch::Sender<Duration>,
     alive: HashSet<u64>,
@@ -279,12 +281,9 @@ impl Keeper {
     /// Serves over this link, and over its sisters when it cannot multiplex.
     async fn serve(&self, links: &mut Links, served: Served, label: Option<&Label>) -> Outcome {
         let carrier = served.carrier();
-        let size = match carrier {
-            Carrier::PtthHttp1 => DEFAULT_POOL,
-            Carrier::PtthHttp2 => 1,
-        };
         let mut team = Team {
             carrier,
+            busy: Busy::default(),
             stop: CancellationToken::new(),
             grace: watch::Sender::new(HANDOVER),
             alive: HashSet::new(),
@@ -297,7 +296,13 @@ impl Keeper {
         let mut pause = Duration::ZERO;
         let slept = slept();
         tokio::pin!(slept);
+        let mut busy = team.busy.watch();
         loop {
+            // A visitor who reads slowly holds a whole link of the pool: others get new ones.
+            let size = match carrier {
+                Carrier::PtthHttp1 => LARGEST_POOL.min(DEFAULT_POOL + *busy.borrow_and_update()),
+                Carrier::PtthHttp2 => 1,
+            };
             let missing = team.alive.len() < size;
             let sister = async {
                 sleep(pause).await;
@@ -331,6 +336,8 @@ impl Keeper {
                     }
                     pause = Duration::ZERO;
                 }
+                // Only to compute the size again; a dial under way would begin anew.
+                Ok(()) = busy.changed(), if !missing => {}
                 dialled = sister, if missing => match dialled {
                     Ok(served) if served.carrier() == team.carrier => {
                         backoff.reset();
@@ -353,6 +360,10 @@ impl Keeper {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         team.alive.insert(number);
         let handler = self.front.handler(number);
+        let handler = match team.carrier {
+            Carrier::PtthHttp1 => team.busy.count(handler),
+            Carrier::PtthHttp2 => handler,
+        };
         let (stop, grace) = (team.stop.clone(), team.grace.subscribe());
         links.spawn(async move { (number, run(served, handler, stop, grace).await) });
     }

@@ -9,6 +9,7 @@
 
 mod agent;
 mod backoff;
+mod busy;
 mod engine;
 mod folders;
 mod front;

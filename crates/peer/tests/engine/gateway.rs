@@ -132,7 +132,12 @@ impl Gateway {
                 let _ = timeout(Duration::from_millis(20), links.changed()).await;
             }
         };
-        timeout(SOON, wait).await.expect("links")
+        timeout(SOON, wait).await.unwrap_or_else(|_| {
+            panic!(
+                "{} links instead of {count}",
+                self.state.links.borrow().iter().filter(|link| link.is_open()).count()
+            )
+        })
     }
 
     /// Sends a visitor's `GET` over the link.

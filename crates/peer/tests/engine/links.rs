@@ -105,6 +105,28 @@ async fn an_old_gateway_gets_a_pool_of_links() {
 }
 
 #[tokio::test]
+async fn slow_visitors_of_an_old_gateway_leave_links_for_the_next() {
+    let (home, gateway) = (Home::new(), Gateway::start().await);
+    gateway.orders().old = true;
+    crate::write(&home.photos().join("film.mp4"), 20_000_000);
+    let (_peer, _, url) = home.publish(&gateway).await;
+    let mut links = gateway.links(4).await;
+    let cookie = gateway.enter(&links[0], &url).await;
+    let mut slow = Vec::new();
+    while slow.len() < 12 {
+        for link in links.iter().filter(|link| link.room() > 0) {
+            let number = slow.len() as u64;
+            slow.push(gateway.visit(link, &file(&url, "film.mp4"), Some(&cookie), number).await);
+        }
+        // Four are idle again, beside those whose visitors do not read on.
+        links = gateway.links(4 + slow.len()).await;
+    }
+    let idle = links.iter().find(|link| link.room() > 0).unwrap();
+    let seen = gateway.visit(idle, &file(&url, "a.txt"), Some(&cookie), 99).await;
+    assert_eq!(seen.text().await, "hello");
+}
+
+#[tokio::test]
 async fn peers_that_share_an_identity_each_link_their_own_name() {
     let (home, gateway) = (Home::new(), Gateway::start().await);
     let peer = Peer::start_with(home.config(&gateway.address), Scope::Site).await.unwrap();
