@@ -30,7 +30,8 @@ const SYSTEMS: &[(&str, &str)] = &[
 ];
 
 /// Shortens a `User-Agent` to `Firefox on Windows` or `curl`. The header is whatever the visitor
-/// wrote: what comes out of it is a word we know, or a few plain characters.
+/// wrote: what comes out of it is a word we know, or a few plain characters; nothing if there are
+/// none.
 pub(crate) fn short(user_agent: Option<&[u8]>) -> String {
     let text = String::from_utf8_lossy(user_agent.unwrap_or_default());
     let find = |marks: &[(&str, &'static str)]| {
@@ -45,8 +46,7 @@ pub(crate) fn short(user_agent: Option<&[u8]>) -> String {
         };
     }
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
-    let name: String = text.chars().take_while(plain).take(MAX_CHARACTERS).collect();
-    if name.is_empty() { "unknown".to_owned() } else { name }
+    text.chars().take_while(plain).take(MAX_CHARACTERS).collect()
 }
 
 #[cfg(test)]
@@ -84,15 +84,15 @@ mod tests {
             ("curl/8.5.0", "curl"),
             ("Wget/1.21.4", "Wget"),
             ("python-requests/2.32", "python-requests"),
-            ("", "unknown"),
-            ("\u{202e}txt.exe", "unknown"),
-            ("<script>alert(1)</script>", "unknown"),
+            ("", ""),
+            ("\u{202e}txt.exe", ""),
+            ("<script>alert(1)</script>", ""),
             ("a\nb", "a"),
         ] {
             assert_eq!(short(Some(user_agent.as_bytes())), name);
         }
-        assert_eq!(short(None), "unknown");
-        assert_eq!(short(Some(&[0xff, 0xfe])), "unknown");
+        assert_eq!(short(None), "");
+        assert_eq!(short(Some(&[0xff, 0xfe])), "");
         assert_eq!(short(Some(&[b'x'; 5000])).len(), MAX_CHARACTERS);
     }
 }

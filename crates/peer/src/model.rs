@@ -99,7 +99,8 @@ pub struct TransferState {
     pub file: String,
     /// The visitor's address, as the gateway tells it.
     pub visitor: Option<IpAddr>,
-    /// The visitor's program, shortened and printable: `Firefox on Windows`, `curl`.
+    /// The visitor's program, shortened and printable: `Firefox on Windows`, `curl`; empty when it
+    /// does not say.
     pub agent: String,
     /// Bytes of the response.
     pub size: u64,

@@ -276,10 +276,8 @@ fn duration(time: Duration) -> String {
 }
 
 fn visitor(address: Option<IpAddr>, agent: &str) -> String {
-    match address {
-        Some(address) => format!("{address} ({agent})"),
-        None => format!("a visitor ({agent})"),
-    }
+    let address = address.map_or_else(|| "a visitor".to_owned(), |address| address.to_string());
+    if agent.is_empty() { address } else { format!("{address} ({agent})") }
 }
 
 fn millis(time: SystemTime) -> u64 {
