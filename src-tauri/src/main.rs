@@ -3,6 +3,7 @@
 // No console behind the window on Windows.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
+mod again;
 mod arguments;
 mod backstage;
 mod commands;
@@ -24,7 +25,7 @@ use crate::arguments::Arguments;
 const LOG_VARIABLE: &str = "VERANDA_LOG";
 
 /// What is logged without that.
-const LOG_DEFAULT: &str = "info,zbus=warn,tracing=warn";
+const LOG_DEFAULT: &str = "info,arboard=error,tracing=warn,zbus=warn";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

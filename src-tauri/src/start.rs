@@ -14,6 +14,7 @@ use tauri::{App, AppHandle, Builder, Manager as _, RunEvent, Wry};
 use tauri_plugin_window_state::StateFlags;
 
 use crate::{
+    again::Again,
     arguments::{Arguments, HIDDEN},
     backstage::Backstage,
     commands::{self, Dialog},
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             if let Some(backstage) = app.try_state::<Backstage>() {
                 backstage.wait();
             }
+            start_again(app);
         }
         #[cfg(target_os = "macos")]
         RunEvent::Reopen { .. } => raise(app),
@@ -103,16 +105,30 @@ fn set_up(app: &App, arguments: &Arguments) -> anyhow::Result<()> {
         publish: arguments.folders_from(&env::current_dir().unwrap_or_default()),
     });
     app.manage(viewer);
+    app.manage(Again::default());
     app.manage(Dialog::default());
     app.manage(handle.clone());
     app.manage(Backstage::start(controller, handle)?);
     Ok(())
 }
 
+/// Makes room for the next app, and starts it if somebody asked for it meanwhile.
+fn start_again(app: &AppHandle) {
+    tauri_plugin_single_instance::destroy(app);
+    if let Some(again) = app.try_state::<Again>()
+        && let Err(error) = again.start()
+    {
+        tracing::warn!(%error, "The app cannot be started again");
+    }
+}
+
 /// Does what a second start was asked for.
 fn second_start(app: &AppHandle, words: Vec<String>, folder: String) {
     let arguments = Arguments::passed_on(&words);
     let Some(handle) = app.try_state::<Handle>() else { return };
+    if handle.is_ending() {
+        return app.state::<Again>().ask(words, folder);
+    }
     if !arguments.folders.is_empty() {
         handle.folders(arguments.folders_from(&PathBuf::from(folder)));
     }

@@ -2,27 +2,21 @@
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
-use gateway::Gateway;
 use peer::{Event, Snapshot};
 use tokio::{
-    sync::{
-        broadcast::error::RecvError,
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
+    sync::{broadcast::error::RecvError, mpsc, oneshot},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bring_up::{self, Embedded, Engine, Up, Wanted},
+    bring_up::{Embedded, Engine, Up},
     display::{self, Facts},
-    identity,
-    keychain::{self, Found, Keychain, NoKey},
+    keychain::{Found, Keychain, NoKey},
     notices::{LinkNews, Notices},
     qr::QrCodes,
-    request::{NotificationKind, Request},
+    request::NotificationKind,
     settings::{self, Kept},
     shell::Shell,
     tray::{self, Tray},
@@ -30,7 +24,12 @@ use crate::{
     words,
 };
 
+mod handle;
 mod requests;
+mod starting;
+
+pub use self::handle::Handle;
+use self::handle::Told;
 
 /// How many wishes wait for the loop; a person cannot click faster than it turns.
 const QUEUE: usize = 64;
@@ -70,69 +69,6 @@ pub struct Options {
     pub hidden: bool,
     /// Folders to publish at once.
     pub publish: Vec<PathBuf>,
-}
-
-/// What others tell the controller. Cheap to clone; when the last one is dropped, the app ends.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    told: mpsc::Sender<Told>,
-}
-
-/// What can be told.
-#[derive(Debug)]
-enum Told {
-    /// The window asks.
-    Asked(Request, oneshot::Sender<Result<(), Problem>>),
-    /// The menu was clicked.
-    Clicked(Request),
-    /// Something is held over the window, or not any more.
-    DragOver(bool),
-    /// Folders were dropped, or given to a second start.
-    Folders(Vec<PathBuf>),
-    /// The owner wants to close the window.
-    WindowClosed,
-}
-
-impl Handle {
-    /// Asks for something on behalf of the window.
-    ///
-    /// # Errors
-    /// When it cannot be done.
-    pub async fn ask(&self, request: Request) -> Result<(), Problem> {
-        let (reply, answer) = oneshot::channel();
-        let ending = || internal(words::ENDING);
-        self.told.send(Told::Asked(request, reply)).await.map_err(|_| ending())?;
-        answer.await.map_err(|_| ending())?
-    }
-
-    /// Asks on behalf of the menu: what goes wrong is shown as a problem.
-    pub fn click(&self, request: Request) {
-        self.tell(Told::Clicked(request));
-    }
-
-    /// Publishes folders that were dropped on the window or given on the command line.
-    pub fn folders(&self, folders: Vec<PathBuf>) {
-        self.tell(Told::Folders(folders));
-    }
-
-    /// Tells that something is held over the window, or not any more.
-    pub fn drag_over(&self, over: bool) {
-        self.tell(Told::DragOver(over));
-    }
-
-    /// Tells that the owner wants to close the window.
-    pub fn window_closed(&self) {
-        self.tell(Told::WindowClosed);
-    }
-
-    /// Tells without waiting: who calls may be the thread that draws.
-    fn tell(&self, told: Told) {
-        match self.told.try_send(told) {
-            Ok(()) => {}
-            Err(TrySendError::Closed(_)) => tracing::debug!("A click came too late"),
-            Err(TrySendError::Full(_)) => tracing::warn!("The app is too busy; a click was lost"),
-        }
-    }
 }
 
 /// Who waits for the answer to a wish.
@@ -287,41 +223,6 @@ impl Controller {
         self.end().await;
     }
 
-    /// Reads the settings, shows the window, and looks for the key.
-    fn begin(&mut self) {
-        if !self.hidden {
-            self.shell.raise();
-        }
-        self.start_at_login = self.shell.starts_at_login().unwrap_or_else(|error| {
-            tracing::warn!(%error, "The system does not say whether the app starts at login");
-            false
-        });
-        self.load();
-    }
-
-    /// Reads the settings and looks for the key.
-    fn load(&mut self) {
-        match settings::load(&self.data) {
-            Ok(loaded) => {
-                self.kept = loaded.kept;
-                if let Some(aside) = loaded.kept_aside {
-                    let sentence = words::damaged("settings", &aside);
-                    self.problem(Problem { code: ProblemCode::DamagedFile, sentence });
-                }
-                self.find_key();
-            }
-            Err(error) => self.fail(words::settings_unreadable(&error)),
-        }
-    }
-
-    fn find_key(&mut self) {
-        self.stage = Stage::Starting;
-        let (keychain, data) = (Arc::clone(&self.keychain), self.data.clone());
-        let known = self.kept.public_key.is_some();
-        self.jobs
-            .spawn(async move { Work::Key(None, keychain::find(&*keychain, &data, known).await) });
-    }
-
     /// Waits for the next thing to happen.
     async fn tick(&mut self) -> Tick {
         let due = [self.put_off, self.notices.due(Instant::now())].into_iter().flatten().min();
@@ -431,97 +332,6 @@ impl Controller {
             if let Err(problem) = self.keep(kept) {
                 tracing::warn!(sentence = problem.sentence, "The notice will come again");
             }
-        }
-    }
-
-    /// Goes on once the search for the key is over.
-    fn key(&mut self, reply: Option<Reply>, found: Result<Found, NoKey>) {
-        match found {
-            Ok(found) => {
-                self.stage = Stage::Starting;
-                let mut kept = self.kept.clone();
-                kept.public_key = Some(found.key.public().to_string());
-                kept.identity_name.get_or_insert_with(identity::default_name);
-                let result = self.keep(kept);
-                if let Err(problem) = &result {
-                    self.problem(problem.clone());
-                }
-                let wanted = Wanted {
-                    data: self.data.clone(),
-                    remote: self.kept.gateway.clone(),
-                    port: self.kept.port,
-                };
-                let up = bring_up::bring_up(wanted, found);
-                self.jobs.spawn(async move { Work::Up(up.await) });
-                if let Some(reply) = reply {
-                    self.answer(reply, Ok(()));
-                }
-            }
-            Err(why) => {
-                let sentence = words::no_key(&why);
-                match reply {
-                    // What the owner typed was wrong; what is needed stays the same.
-                    Some(reply) => {
-                        let code = requests::code_of(&why);
-                        self.answer(reply, Err(Problem { code, sentence }));
-                    }
-                    None => {
-                        self.stage = Stage::NeedsKey(requests::trouble_of(&why), sentence);
-                        if std::mem::take(&mut self.hidden) {
-                            self.shell.notify(&words::waits_for_key());
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Goes on once everything is started.
-    fn up(&mut self, up: Up) {
-        if let Some(aside) = up.engine.peer.kept_aside() {
-            let sentence = words::damaged("list of folders", aside);
-            self.problem(Problem { code: ProblemCode::DamagedFile, sentence });
-        }
-        if let Some(embedded) = up.embedded {
-            self.serve(embedded);
-        }
-        self.stage = Stage::Ready(up.engine);
-        self.snapshot();
-        let folders = std::mem::take(&mut self.waiting_folders);
-        self.folders(folders);
-    }
-
-    /// Lets a bound gateway serve, and keeps its port.
-    fn serve(&mut self, embedded: Embedded) {
-        let Embedded { gateway, address, port } = embedded;
-        if self.kept.port != Some(port) {
-            if let Some(from) = self.kept.port {
-                let sentence = words::port_changed(from, port);
-                self.problem(Problem { code: ProblemCode::PortChanged, sentence });
-            }
-            let kept = Kept { port: Some(port), ..self.kept.clone() };
-            if let Err(problem) = self.keep(kept) {
-                self.problem(problem);
-            }
-        }
-        self.next_gateway += 1;
-        let (number, stop) = (self.next_gateway, CancellationToken::new());
-        let serving = Serving { number, address: address.to_string(), stop: stop.clone() };
-        self.stop_serving();
-        self.serving = Some(serving);
-        self.gateways.spawn(run_gateway(gateway, stop, number));
-    }
-
-    fn stop_serving(&mut self) {
-        if let Some(serving) = self.serving.take() {
-            serving.stop.cancel();
-        }
-    }
-
-    fn gateway_ended(&mut self, number: u64) {
-        if self.serving.as_ref().is_some_and(|serving| serving.number == number) {
-            self.serving = None;
-            self.problem(internal(&words::gateway_ended()));
         }
     }
 
@@ -643,11 +453,6 @@ impl Controller {
         }
     }
 
-    fn fail(&mut self, sentence: String) {
-        self.stop_serving();
-        self.stage = Stage::Failed(sentence);
-    }
-
     /// Writes the settings, and takes them as they are now only if that worked.
     fn keep(&mut self, kept: Kept) -> Result<(), Problem> {
         settings::save(&self.data, &kept).map_err(|error| internal(&words::not_kept(&error)))?;
@@ -657,6 +462,9 @@ impl Controller {
 
     /// Keeps everything and ends the app.
     async fn end(mut self) {
+        // From now on everybody hears that the app is ending.
+        self.told.close();
+        while self.told.try_recv().is_ok() {}
         self.shell.hide();
         self.jobs.shutdown().await;
         if let Stage::Ready(engine) = &self.stage
@@ -683,11 +491,6 @@ async fn engine_tick(engine: Option<&mut Engine>) -> Tick {
             Err(_) => Tick::Event(Err(RecvError::Closed)),
         },
     }
-}
-
-async fn run_gateway(gateway: Gateway, stop: CancellationToken, number: u64) -> u64 {
-    gateway.run(stop).await;
-    number
 }
 
 fn internal(sentence: &str) -> Problem {

@@ -182,14 +182,18 @@ fn cut(by: Ended) -> Cut {
 }
 
 /// Says who a visitor is: the address, and the program as far as it is known.
-pub(crate) fn who(visitor: Option<IpAddr>, agent: &str) -> String {
-    let place = match visitor {
+fn who(visitor: Option<IpAddr>, agent: &str) -> String {
+    let (place, agent) = (place(visitor), printable(agent.trim(), MAX_SHOWN));
+    if agent.is_empty() { place } else { format!("{place} · {agent}") }
+}
+
+/// Says where a visitor is.
+pub(crate) fn place(visitor: Option<IpAddr>) -> String {
+    match visitor {
         None => words::SOMEBODY.to_owned(),
         Some(address) if address.to_canonical().is_loopback() => words::THIS_COMPUTER.to_owned(),
         Some(address) => address.to_canonical().to_string(),
-    };
-    let agent = printable(agent.trim(), MAX_SHOWN);
-    if agent.is_empty() { place } else { format!("{place} · {agent}") }
+    }
 }
 
 /// Shortens a public key for people: what two of them can compare over the telephone.

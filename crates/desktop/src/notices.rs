@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(notices.due(start), Some(start + NOTIFY_INTERVAL));
         let shown = notices.poll(start + NOTIFY_INTERVAL, &ON);
         check(&shown, &["99 files were delivered"]);
-        assert!(shown[0].body.contains("“99.jpg” (1.2 MB), to 192.0.2.7"), "{shown:?}");
+        assert!(shown[0].body.contains("“99.jpg” (1.2 MB), to 192.0.2.7 (Firefox"), "{shown:?}");
         assert_eq!(notices.due(start + NOTIFY_INTERVAL), None);
     }
 

@@ -81,7 +81,9 @@ pub(crate) fn first_visitors(last: &str, count: usize) -> Notification {
 /// Tells of transfers that were finished, `last` being one of them.
 pub(crate) fn transfers_finished(last: &TransferRecord, count: usize) -> Notification {
     let file = printable(&last.file, MAX_SHOWN);
-    let who = display::who(last.visitor, &last.agent);
+    let agent = printable(last.agent.trim(), MAX_SHOWN);
+    let place = display::place(last.visitor);
+    let who = if agent.is_empty() { place } else { format!("{place} ({agent})") };
     let size = size(last.size);
     match count {
         0 | 1 => Notification {

@@ -23,7 +23,7 @@ fn unlock(passphrase: &str) -> Request {
 
 async fn fingerprint(app: &App) -> String {
     let view = app.until_view("ready", |view| view.phase == Phase::Ready).await;
-    view.identity.unwrap().fingerprint
+    view.identity.expect("ready means that there is one").fingerprint
 }
 
 #[tokio::test]
