@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use anyhow::{Context as _, bail};
@@ -18,15 +20,23 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_veranda");
 /// What stands in the title of its window.
 pub(crate) const TITLE: &str = "Veranda";
 
+/// The first of the ports that the tests give to the gateways inside their apps: below those that
+/// systems give to outgoing connections, and away from those that apps choose by themselves.
+const FIRST_PORT: u16 = 24_000;
+
 /// The app with a window that is driven. Dropping it ends everything.
 pub(crate) struct App {
     driver: Driver,
     page: Client,
+    name: String,
     pub(crate) desktop: Desktop,
 }
 
 /// Runs a test on a desktop with this furniture, with an app that was started with these arguments.
 /// When it fails, there is a screenshot and what the programs said.
+///
+/// The gateway inside the app has a port of its own from the start, as after an earlier one: beside
+/// other apps, as they are in tests, its port could be taken by one of them while it restarts.
 pub(crate) async fn with_app(
     name: &str,
     furniture: Furniture,
@@ -34,20 +44,59 @@ pub(crate) async fn with_app(
     test: impl AsyncFnOnce(&mut App) -> anyhow::Result<()>,
 ) {
     let desktop = Desktop::with(furniture).await.expect("the desktop comes up");
-    let mut app = App::open(desktop, folders).await.expect("the app opens");
+    let settings = desktop.home().join(".local/share/veranda");
+    fs::create_dir(&settings).expect("a folder for the settings");
+    let kept = serde_json::json!({ "port": free_port() });
+    fs::write(settings.join("settings.json"), kept.to_string()).expect("settings to be written");
+    run(name, desktop, folders, test).await;
+}
+
+/// Does the same with an app that was never started before.
+pub(crate) async fn with_new_app(
+    name: &str,
+    test: impl AsyncFnOnce(&mut App) -> anyhow::Result<()>,
+) {
+    let desktop = Desktop::start().await.expect("the desktop comes up");
+    run(name, desktop, &[], test).await;
+}
+
+async fn run(
+    name: &str,
+    desktop: Desktop,
+    folders: &[&Path],
+    test: impl AsyncFnOnce(&mut App) -> anyhow::Result<()>,
+) {
+    let (driver, page) = App::start(&desktop, folders).await.expect("the app opens");
+    let mut app = App { driver, page, name: name.to_owned(), desktop };
     if let Err(error) = test(&mut app).await {
-        let picture = app.desktop.screenshot(&format!("failed-{name}")).await;
-        let (driver, others) = (app.driver.log(), app.desktop.logs());
-        panic!("{error:?}\n\nSeen: {picture:?}\nThe app said:\n{driver}\nOthers said:\n{others}");
+        panic!("{error:?}");
     }
 }
 
-impl App {
-    async fn open(desktop: Desktop, folders: &[&Path]) -> anyhow::Result<Self> {
-        let (driver, page) = Self::start(&desktop, folders).await?;
-        Ok(Self { driver, page, desktop })
+impl Drop for App {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        // The test failed: leave behind what helps to see why.
+        let picture =
+            testkit::screenshots().map(|folder| folder.join(format!("failed-{}.png", self.name)));
+        if let Ok(picture) = &picture {
+            let taken =
+                self.desktop.command("import").args(["-window", "root"]).arg(picture).status();
+            report(&format!("Seen: {} ({taken:?})", picture.display()));
+        }
+        report(&format!("The app said:\n{}", self.driver.log()));
+        report(&format!("Others said:\n{}", self.desktop.logs()));
     }
+}
 
+#[expect(clippy::print_stderr, reason = "it belongs to the report of the failed test")]
+fn report(text: &str) {
+    eprintln!("{text}");
+}
+
+impl App {
     async fn start(desktop: &Desktop, folders: &[&Path]) -> anyhow::Result<(Driver, Client)> {
         let driver = desktop.driver().await?;
         let folders = folders
@@ -86,6 +135,12 @@ impl App {
     /// Returns the window.
     pub(crate) async fn window(&self) -> anyhow::Result<Window> {
         self.desktop.wait_for_window(TITLE).await
+    }
+
+    /// Takes a picture of the window: `target/screenshots/<name>.png`.
+    pub(crate) async fn portrait(&self, name: &str) -> anyhow::Result<()> {
+        self.desktop.portrait(&self.window().await?, name).await?;
+        Ok(())
     }
 
     /// Waits for the window's new page, after the window was closed and opened again.
@@ -187,6 +242,17 @@ pub(crate) fn folder_with(
 
 fn selector(id: &str) -> String {
     format!("[data-testid={id:?}]")
+}
+
+/// Returns a port that no other test of this run has.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(FIRST_PORT);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Returns the name under which the system knows the app.

@@ -6,14 +6,14 @@ use testkit::{
     visitor::{self, Visitor},
 };
 
-use crate::app::{folder_with, with_app};
+use crate::app::{folder_with, with_app, with_new_app};
 
 /// What stands in the title of the dialog.
 const DIALOG: &str = "folder to publish";
 
 #[tokio::test]
 async fn a_first_start_makes_an_identity_in_the_keychain_and_offers_one_thing_to_do() {
-    with_app("first-start", Furniture::default(), &[], async |app| {
+    with_new_app("first-start", async |app| {
         app.element("add-folder").await?;
         app.wait_for_text("connection", "Connected").await?;
         assert_eq!(app.count("site-card").await?, 0);
@@ -21,12 +21,11 @@ async fn a_first_start_makes_an_identity_in_the_keychain_and_offers_one_thing_to
 
         let key = app.desktop.secret(&["service", "Veranda"]).await?;
         assert!(key.is_some(), "no key in the keychain");
-        app.desktop.wait_until_painted().await?;
-        app.desktop.screenshot("first-start").await?;
+        app.portrait("first-start").await?;
 
         app.click("open-settings").await?;
         app.wait_for_text("settings", "the keychain of this computer").await?;
-        app.desktop.screenshot("settings").await?;
+        app.portrait("settings").await?;
         Ok(())
     })
     .await;
@@ -99,7 +98,7 @@ async fn a_link_is_copied_shown_switched_off_and_taken_back() {
 
         app.click("show-qr").await?;
         app.element("qr-dialog").await?;
-        app.desktop.screenshot("qr-code").await?;
+        app.portrait("qr-code").await?;
         app.desktop.activate(&app.window().await?).await?;
         app.desktop.press(&["Escape"]).await?;
         app.wait_until_none("qr-dialog").await?;
@@ -134,7 +133,7 @@ async fn a_folder_that_cannot_be_published_is_a_sentence() {
         let sentence = app.text("problem").await?;
         assert!(sentence.contains("cannot be published"), "{sentence}");
         assert_eq!(app.count("site-card").await?, 0);
-        app.desktop.screenshot("problem").await?;
+        app.portrait("problem").await?;
         Ok(())
     })
     .await;

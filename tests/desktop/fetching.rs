@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header::USER_AGENT};
 use tempfile::TempDir;
 use testkit::{desktop::Furniture, visitor::Visitor, waiting::eventually};
 
@@ -11,6 +11,9 @@ use crate::app::{App, folder_with, with_app};
 
 /// A file that does not fit in the buffers between a peer and a visitor who does not read.
 const LARGE: usize = 64 * 1024 * 1024;
+
+/// How a browser introduces itself.
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /// How long a transfer may go on after its stop button was pressed.
 const STOP: Duration = Duration::from_secs(1);
@@ -27,15 +30,17 @@ async fn a_transfer_is_seen_live_and_then_stands_in_the_history() {
         });
         assert!(first.await?.text.contains("Films"));
 
-        let mut download = visitor.begin("/film.mkv", &HeaderMap::new()).await?;
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(FIREFOX));
+        let mut download = visitor.begin("/film.mkv", &headers).await?;
         let mut taken = download.take(LARGE / 4).await?;
         app.wait_for_text("transfer", "film.mkv").await?;
+        app.wait_for_text("transfer", "Firefox").await?;
         // What the window says is what arrived: at least what we have, except for the receipts
         // that are still on their way; and never all of it while most is still to come.
         let early = percent(app, |percent| percent >= 20).await?;
         assert!(early < 75, "{early} % of a file that was hardly fetched");
-        app.desktop.wait_until_painted().await?;
-        app.desktop.screenshot("transfer").await?;
+        app.portrait("transfer").await?;
 
         taken.extend(download.take(LARGE / 4).await?);
         let later = percent(app, |percent| percent > early && percent >= 45).await?;
@@ -50,7 +55,7 @@ async fn a_transfer_is_seen_live_and_then_stands_in_the_history() {
             notification.title == "A file was delivered" && notification.text.contains("film.mkv")
         });
         finished.await?;
-        app.desktop.screenshot("history").await?;
+        app.portrait("history").await?;
         Ok(())
     })
     .await;

@@ -13,18 +13,16 @@ async fn without_a_keychain_the_key_is_kept_in_an_encrypted_file() {
     let folder = folder_with(place.path(), "Photos", &[("cat.txt", b"miau")]).unwrap();
     let furniture = Furniture { keychain: false, ..Furniture::default() };
     with_app("no-keychain", furniture, &[&folder], async |app| {
-        app.wait_for_attribute("needs-key", "data-trouble", |why| why == "noKeychain").await?;
-        let sentence = app.text("needs-key").await?;
+        let sentence = app.wait_for_text("needs-key", "Protect your key").await?;
         assert!(sentence.contains("no keychain"), "{sentence}");
-        app.desktop.wait_until_painted().await?;
-        app.desktop.screenshot("no-keychain").await?;
+        app.portrait("no-keychain").await?;
 
         answer(app, &["correct horse", "correct horse"]).await?;
         let link = app.link().await?;
         let fingerprint = app.fingerprint().await?;
 
         app.restart().await?;
-        app.wait_for_attribute("needs-key", "data-trouble", |why| why == "fileLocked").await?;
+        app.wait_for_text("needs-key", "Unlock your key").await?;
         answer(app, &["wrong horse battery"]).await?;
         app.wait_for_text("needs-key", "does not open").await?;
         answer(app, &["correct horse"]).await?;

@@ -131,7 +131,8 @@ fn apt(root: bool) -> Command {
         sudo.arg("env");
         sudo
     };
-    command.args([variable, "apt-get"]);
+    // Without a terminal of its own, dpkg writes no progress bars into a log.
+    command.args([variable, "apt-get", "-o=Dpkg::Use-Pty=0"]);
     command
 }
 

@@ -1,5 +1,7 @@
 //! When the owner's computer is away.
 
+use testkit::visitor::Visitor;
+
 use crate::world::with_site;
 
 #[tokio::test]
@@ -14,10 +16,9 @@ async fn the_away_page_goes_away_by_itself() {
         let text = world.text().await?;
         assert!(!text.contains("Welcome") && text.len() > 20, "no page to read: {text:?}");
         world.screenshot("away").await?;
-        let status = "const done = arguments[0];
-            fetch('/').then((answer) => done([answer.status, answer.headers.has('retry-after')]))";
-        let answer = world.page().execute_async(status, vec![]).await?;
-        assert_eq!(answer, serde_json::json!([503, true]));
+        let answer = Visitor::stranger(&world.link)?.get("/").await?;
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("retry-after"));
 
         world.whole.start_peer().await?;
         world.whole.session_url().await?;

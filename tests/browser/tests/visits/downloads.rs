@@ -9,7 +9,7 @@ use testkit::waiting::eventually;
 use crate::world::{World, with_site};
 
 /// Enough to be cut in the middle on a fast machine, in bytes.
-const LARGE: usize = 384 * 1024 * 1024;
+const LARGE: usize = 256 * 1024 * 1024;
 
 /// Presses "Resume" of the only download on Chromium's own page of downloads.
 const RESUME: &str = "

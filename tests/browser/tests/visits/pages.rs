@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use serde_json::json;
+use testkit::visitor::Visitor;
 
 use crate::world::with_site;
 
@@ -74,8 +75,9 @@ async fn without_the_cookie_or_with_a_stale_one_there_is_a_page_to_read() {
         world.browser.command("Network.setCookie", stale).await?;
         world.page().goto(&origin).await?;
         assert_eq!(world.text().await?, stranger);
-        let status = "const done = arguments[0]; fetch('/').then((answer) => done(answer.status))";
-        assert_eq!(world.page().execute_async(status, vec![]).await?, json!(404));
+        let mut visitor = Visitor::stranger(&world.link)?;
+        visitor.set_cookie(&format!("{name}=AAAAAAAAAAAAAAAAAAAAAA"));
+        assert_eq!(visitor.get("/").await?.status(), 404);
 
         // And a link with a wrong secret is just as wrong.
         world.page().goto(&format!("{origin}/s/AAAAAAAAAAAAAAAAAAAAAA")).await?;
@@ -88,7 +90,8 @@ async fn without_the_cookie_or_with_a_stale_one_there_is_a_page_to_read() {
 #[tokio::test]
 async fn a_player_can_jump_within_a_long_recording() {
     let recording = recording(300);
-    with_site("player", &[("long.wav", &recording)], async |world| {
+    let files: &[(&str, &[u8])] = &[("index.html", PAGE.as_bytes()), ("long.wav", &recording)];
+    with_site("player", files, async |world| {
         world.enter().await?;
         let jump = "const done = arguments[0];
             const audio = new Audio('/long.wav');

@@ -281,7 +281,8 @@ impl Desktop {
     }
 
     fn log_of(&self, program: &str) -> PathBuf {
-        self.home.path().join("logs").join(program)
+        let name = Path::new(program).file_name().unwrap_or_default();
+        self.home.path().join("logs").join(name)
     }
 }
 

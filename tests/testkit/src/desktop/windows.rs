@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use super::Desktop;
 use crate::{processes, waiting::eventually};
 
-/// How many colours a screen has at least once a window is painted on it; an empty one has fewer.
+/// How many colours a window has at least once its page is painted; an empty one has one.
 const PAINTED: usize = 20;
 
 /// A window, by the number that the screen gave it.
@@ -147,19 +147,31 @@ impl Desktop {
         Ok(file)
     }
 
-    /// Waits until something is painted: a page answers before its first frame is on the screen.
+    /// Takes a picture of a window with its frame: `target/screenshots/<name>.png`.
     ///
     /// # Errors
-    /// When the screen stays empty.
-    pub async fn wait_until_painted(&self) -> anyhow::Result<()> {
+    /// When it cannot be taken, or the window stays empty.
+    pub async fn portrait(&self, window: &Window, name: &str) -> anyhow::Result<PathBuf> {
+        self.wait_until_painted(window).await?;
+        let file = crate::screenshots()?.join(format!("{name}.png"));
+        let path = file.to_str().context("a path that is not text")?;
+        self.output("import", &["-silent", "-frame", "-window", &window.0, path]).await?;
+        Ok(file)
+    }
+
+    /// Waits until this window is painted: a page answers before its first frame is on the screen.
+    ///
+    /// # Errors
+    /// When the window stays empty.
+    pub async fn wait_until_painted(&self, window: &Window) -> anyhow::Result<()> {
         let file = self.home.path().join("tmp/painted.png");
         let path = file.to_str().context("a path that is not text")?;
-        eventually("paint on the screen", async || {
-            self.output("import", &["-silent", "-window", "root", path]).await?;
+        eventually("paint on the window", async || {
+            self.output("import", &["-silent", "-window", &window.0, path]).await?;
             let colours = self.output("identify", &["-format", "%k", path]).await?;
             match colours.trim().parse::<usize>()? {
                 enough if enough > PAINTED => Ok(Some(())),
-                few => bail!("the screen has {few} colours"),
+                few => bail!("the window has {few} colours"),
             }
         })
         .await
