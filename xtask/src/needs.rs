@@ -135,6 +135,7 @@ pub(crate) const NEEDS: &[Need] = &[
         "an HTTP/2 that is not ours, as partner (brings python3)",
         Sign::None,
     ),
+    need(Purpose::Test, "git", "lists the files that have to be tidy", Sign::Program(&["git"])),
     need(Purpose::Test, "curl", "a visitor that is not ours", Sign::Program(&["curl"])),
     need(
         Purpose::Bench,
