@@ -163,7 +163,8 @@ impl Link {
             Wire::Http1(_) => true,
             Wire::Http2(wire) => wire.is_open(),
         };
-        open && !status.closed_here.load(Ordering::SeqCst) && status.end.borrow().is_none()
+        let taken_down = status.closed_here.load(Ordering::SeqCst) || status.end.borrow().is_some();
+        open && !taken_down && !status.places.visitors.is_closed()
     }
 
     /// Returns how many more transactions the link could carry now.
@@ -225,7 +226,7 @@ impl Link {
     /// in here: wait for [`Link::ended`] with one, then [`Link::close`].
     pub fn drain(&self) {
         self.0.status.note_closed();
-        self.0.status.places.close();
+        self.0.status.take_no_more();
         self.0.wire.drain();
     }
 
@@ -351,10 +352,17 @@ impl Status {
         self.closed_here.store(true, Ordering::SeqCst);
     }
 
+    /// Lets nobody begin on the link any more. Whoever finds that it is of no use says so before its
+    /// place is free: the driver, which will find the same, may get its turn later than the next
+    /// visitor, who would be sent back here again and again.
+    pub(crate) fn take_no_more(&self) {
+        self.places.close();
+    }
+
     /// Notes that the link has ended, and how if it was not this end that ended it.
     pub(crate) fn finish(&self, end: LinkEnd) {
         let end = if self.closed_here.load(Ordering::SeqCst) { LinkEnd::Closed } else { end };
-        self.places.close();
+        self.take_no_more();
         self.end.send_replace(Some(end));
     }
 }

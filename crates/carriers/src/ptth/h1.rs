@@ -7,7 +7,7 @@ use std::{
 };
 
 use crosstalk::transaction::{self, Body, Handler};
-use http::{Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::{
     body::Incoming,
@@ -103,7 +103,7 @@ async fn drive<C>(
         let mut connection = pin!(connection);
         let take_back = async {
             while let Some(returned) = returned.recv().await {
-                if !take_back(returned, &slot).await {
+                if !take_back(returned, &slot, &status).await {
                     return;
                 }
             }
@@ -129,7 +129,7 @@ async fn drive<C>(
 }
 
 /// Makes the link ready for its next request, or returns `false` if that cannot be.
-async fn take_back(returned: Return, slot: &Mutex<Slot>) -> bool {
+async fn take_back(returned: Return, slot: &Mutex<Slot>, status: &Status) -> bool {
     let Return { mut sender, permit, rest } = returned;
     if let Some(rest) = rest
         && !matches!(timeout(DRAIN_WITHIN, drain(rest)).await, Ok(true))
@@ -139,7 +139,10 @@ async fn take_back(returned: Return, slot: &Mutex<Slot>) -> bool {
     match timeout(READY_WITHIN, sender.ready()).await {
         Ok(Ok(())) => {}
         // The peer ended the connection in order, which the connection knows itself.
-        Ok(Err(_)) => return true,
+        Ok(Err(_)) => {
+            status.take_no_more();
+            return true;
+        }
         Err(_) => return false,
     }
     let mut slot = lock(slot);
@@ -187,7 +190,10 @@ impl Http1 {
             match message::depart(request, Version::HTTP_11) {
                 Ok(departing) => departing,
                 Err(request) => {
-                    lock(&self.slot).sender = Some(sender);
+                    let mut slot = lock(&self.slot);
+                    if !slot.drains {
+                        slot.sender = Some(sender);
+                    }
                     return Err(Unsent::new(SendError::Unsupported, *request));
                 }
             };
@@ -195,13 +201,17 @@ impl Http1 {
         let giving_up = NoteClosed(Some(Arc::clone(&inner.status)));
         let sent = sender.try_send_request(request).await;
         giving_up.forget();
-        let response = sent.map_err(|mut error| match error.take_message() {
-            Some(request) => Unsent::new(SendError::Closed, message::call_back(request)),
-            None => Unsent { error: SendError::Lost(error.into_error().into()), request: None },
+        let response = sent.map_err(|mut error| {
+            inner.status.take_no_more();
+            match error.take_message() {
+                Some(request) => Unsent::new(SendError::Closed, message::call_back(request)),
+                None => Unsent { error: SendError::Lost(error.into_error().into()), request: None },
+            }
         })?;
         let (mut parts, body) = response.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             if websocket.is_none() {
+                inner.status.take_no_more();
                 inner.status.line.cut();
                 return Err(Unsent { error: SendError::Lost(Cut.into()), request: None });
             }
@@ -210,10 +220,9 @@ impl Http1 {
             parts.extensions.insert(Hold::new(Arc::clone(inner), permit));
             return Ok(Response::from_parts(parts, transaction::empty()));
         }
-        let has_end = parts.headers.contains_key(header::CONTENT_LENGTH)
-            || parts.headers.contains_key(header::TRANSFER_ENCODING)
-            || is_head
-            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let has_end = is_head
+            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || tells_its_end(&parts.headers);
         crosstalk::hop::strip(&mut parts.headers);
         let ending =
             if has_end { Ending::Framed(inner.status.line.clone()) } else { Ending::Unknown };
@@ -221,6 +230,18 @@ impl Http1 {
             Occupied { sender, permit, returns: self.returns.clone(), inner: Arc::clone(inner) };
         let body = Received::new(body, &parts.headers, ending, occupied);
         Ok(Response::from_parts(parts, transaction::boxed(body)))
+    }
+}
+
+/// Returns whether a response's body says where it ends. It does not with any other last encoding
+/// than `chunked`, which also makes its length count for nothing (RFC 9112 §6.3).
+fn tells_its_end(headers: &HeaderMap) -> bool {
+    match headers.get_all(header::TRANSFER_ENCODING).iter().next_back() {
+        Some(encodings) => encodings.to_str().is_ok_and(|encodings| {
+            let last = encodings.rsplit(',').next().unwrap_or_default();
+            last.trim().eq_ignore_ascii_case("chunked")
+        }),
+        None => headers.contains_key(header::CONTENT_LENGTH),
     }
 }
 

@@ -243,6 +243,11 @@ async fn on_http1_only_a_response_with_an_end_is_complete() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwho", false),
         ("HTTP/1.1 200 OK\r\n\r\nwhole", false),
         ("HTTP/1.0 200 OK\r\n\r\nwhole", false),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nwhole", false),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\nContent-Length: 5\r\n\r\nwhole",
+            false,
+        ),
         ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nwhole", true),
         ("HTTP/1.1 204 No Content\r\n\r\n", true),
         ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", true),
@@ -295,7 +300,17 @@ async fn a_101_that_nobody_asked_for_ends_the_link() {
     let (mut socket, link) = http1_link(&mut gateway).await;
     let visited = link.clone();
     let mut visits = JoinSet::new();
-    visits.spawn(async move { visited.send(get("/")).await.map(|response| response.status()) });
+    visits.spawn(async move {
+        let answer = visited.send(get("/")).await.map(|response| response.status());
+        // Whoever looks for a link in this moment must not find this one again and again.
+        assert!(!visited.is_open());
+        assert!(matches!(visited.try_reserve(), Err(SendError::Closed)));
+        answer
+    });
+    // The next visitor waits already.
+    let waiting = link.clone();
+    let mut next = JoinSet::new();
+    next.spawn(async move { waiting.reserve().await.map(drop) });
     read_head(&mut socket).await;
     socket
         .write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
@@ -303,6 +318,8 @@ async fn a_101_that_nobody_asked_for_ends_the_link() {
         .unwrap();
     let answer = soon(visits.join_next()).await.unwrap().unwrap();
     assert!(matches!(answer, Err(SendError::Lost(_))), "{answer:?}");
+    let next = soon(next.join_next()).await.unwrap().unwrap();
+    assert!(matches!(next, Err(SendError::Closed)), "{next:?}");
     soon(link.ended()).await;
 }
 
