@@ -86,6 +86,22 @@ impl Step {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
+    fn needs_more_than_a_compiler(self) -> bool {
+        match self {
+            Self::Unit | Self::Conformance | Self::Browser | Self::Desktop => true,
+            Self::Format
+            | Self::Window
+            | Self::Lints
+            | Self::Docs
+            | Self::Build
+            | Self::Bindings
+            | Self::Tidy
+            | Self::Fuzz
+            | Self::Examples
+            | Self::Licences => false,
+        }
+    }
+
     fn is_possible_here(self) -> Result<(), &'static str> {
         if self == Self::Desktop && !cfg!(target_os = "linux") {
             return Err("the app's window can be driven on Linux only");
@@ -107,7 +123,8 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let mut times = Vec::new();
     let start = Instant::now();
-    setup::prepare(Purpose::Test, consent)?;
+    let opens_something = steps.iter().any(|step| step.needs_more_than_a_compiler());
+    setup::prepare(if opens_something { Purpose::Test } else { Purpose::Run }, consent)?;
     times.push(("setup".to_owned(), start.elapsed(), Verdict::Passed));
 
     let mut suite = Suite::new(workspace, arguments);
@@ -153,7 +170,12 @@ fn take(workspace: &Workspace, step: Step, suite: &mut Suite<'_>) -> anyhow::Res
         ])),
         Step::Build => suite.build(),
         Step::Bindings => command::run(&mut bindings::test(workspace)),
-        Step::Tidy => suite.run(&["tests/tidy"]),
+        Step::Tidy => command::run(
+            workspace
+                .cargo()
+                .args(["test", "--workspace", "--test", "promises", "--"])
+                .args(suite.arguments()),
+        ),
         Step::Unit => suite.run_the_rest(),
         Step::Fuzz => suite.run(&["tests/fuzz"]),
         Step::Conformance => {

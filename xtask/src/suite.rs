@@ -41,6 +41,11 @@ impl<'a> Suite<'a> {
         Self { workspace, arguments, programs: None }
     }
 
+    /// Returns what every test program is given.
+    pub(crate) fn arguments(&self) -> &[String] {
+        self.arguments
+    }
+
     /// Compiles all tests, unless that was done.
     ///
     /// # Errors
