@@ -139,6 +139,10 @@ impl App {
 
     /// Takes a picture of the window: `target/screenshots/<name>.png`.
     pub(crate) async fn portrait(&self, name: &str) -> anyhow::Result<()> {
+        // What the page knows is on the screen two frames later.
+        let frames = "const done = arguments[0];
+            requestAnimationFrame(() => requestAnimationFrame(() => done()));";
+        self.page.execute_async(frames, vec![]).await?;
         self.desktop.portrait(&self.window().await?, name).await?;
         Ok(())
     }

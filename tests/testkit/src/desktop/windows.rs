@@ -147,12 +147,21 @@ impl Desktop {
         Ok(file)
     }
 
-    /// Takes a picture of a window with its frame: `target/screenshots/<name>.png`.
+    /// Takes a picture of a window with its frame, as soon as nothing moves on it:
+    /// `target/screenshots/<name>.png`.
     ///
     /// # Errors
     /// When it cannot be taken, or the window stays empty.
     pub async fn portrait(&self, window: &Window, name: &str) -> anyhow::Result<PathBuf> {
         self.wait_until_painted(window).await?;
+        let mut last = Vec::new();
+        eventually("the window to be still", async || {
+            let now = self.picture_of(window).await?;
+            let still = now == last;
+            last = now;
+            Ok(still.then_some(()))
+        })
+        .await?;
         let file = crate::screenshots()?.join(format!("{name}.png"));
         let path = file.to_str().context("a path that is not text")?;
         self.output("import", &["-silent", "-frame", "-window", &window.0, path]).await?;
