@@ -1,9 +1,9 @@
 //! The options of a visitor's socket.
 //!
 //! "Delivered" is what the socket took. Where the system lets us, only little may lie in it unsent
-//! ([`limits::UNSENT_BYTES`](crate::limits::UNSENT_BYTES)), so that the figure is near to what the visitor has; elsewhere the
-//! system's whole send buffer may be in between (some hundred KiB, a few MiB on a fast line), and
-//! the figure is as much ahead of the visitor.
+//! ([`crate::limits::UNSENT_BYTES`]), so that the figure is near to what the visitor has; elsewhere
+//! the system's whole send buffer may be in between (some hundred KiB, a few MiB on a fast line),
+//! and the figure is as much ahead of the visitor.
 
 use std::{io, time::Duration};
 
