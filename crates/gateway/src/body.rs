@@ -95,9 +95,6 @@ impl Counted {
     fn cut(&mut self, why: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.inner = None;
         self.held = None;
-        if self.framing == Framing::Connection {
-            self.meter.cut_by_reset();
-        }
         Poll::Ready(Some(Err(why)))
     }
 }

@@ -28,7 +28,7 @@ use crosstalk::control::ReceiptState;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Sleep, sleep};
 
-use crate::limits;
+use crate::{body::Framing, limits};
 
 /// Whoever wants to know how much of one response was taken. Dropped unfinished, it was cut.
 pub(crate) trait Report: Send {
@@ -60,9 +60,6 @@ struct Stream {
     open: VecDeque<Response>,
     /// The number of the next response.
     next: u64,
-    /// Whether to end the connection with a reset, because its orderly end would look as if the
-    /// response were complete.
-    reset: bool,
 }
 
 struct Response {
@@ -75,6 +72,9 @@ struct Response {
     delivered: u64,
     /// Whether the body ended as it should.
     complete: bool,
+    /// How the body is framed. One that lasts until the connection ends looks complete whenever the
+    /// connection ends in order.
+    framing: Framing,
     report: Option<Box<dyn Report>>,
 }
 
@@ -89,13 +89,19 @@ impl Meter {
 
     /// Notes that a response begins with a head of at most `head` bytes. Must be the last thing
     /// before hyper is given the response, since it writes the head in the same turn.
-    pub(crate) fn begin(&self, head: u64, report: Option<Box<dyn Report>>) -> Number {
+    pub(crate) fn begin(
+        &self,
+        head: u64,
+        framing: Framing,
+        report: Option<Box<dyn Report>>,
+    ) -> Number {
         let mut stream = self.stream();
         stream.end += head;
         let (number, end) = (stream.next, stream.end);
         stream.next += 1;
         let (given, delivered, complete) = (0, 0, false);
-        stream.open.push_back(Response { number, given, end, delivered, complete, report });
+        let response = Response { number, given, end, delivered, complete, framing, report };
+        stream.open.push_back(response);
         Number(number)
     }
 
@@ -119,11 +125,6 @@ impl Meter {
             response.complete = true;
             response.end = end;
         }
-    }
-
-    /// Notes that a body was cut, and that only a reset of the connection shows it.
-    pub(crate) fn cut_by_reset(&self) {
-        self.stream().reset = true;
     }
 
     /// Returns a figure that has grown since, if anything was read or written since.
@@ -162,13 +163,15 @@ impl Meter {
         });
     }
 
-    /// Notes that the connection is gone, and returns whether it shall be reset.
+    /// Notes that the connection is gone, and returns whether it shall be reset, because its
+    /// orderly end would look as if a response were complete that is not.
     fn closed(&self) -> bool {
-        let mut stream = self.stream();
-        for mut response in stream.open.drain(..) {
+        let mut looks_complete = false;
+        for mut response in self.stream().open.drain(..) {
+            looks_complete |= response.framing == Framing::Connection;
             response.finish(ReceiptState::Cut);
         }
-        stream.reset
+        looks_complete
     }
 }
 

@@ -132,7 +132,7 @@ fn count(
 ) -> Response<Counted> {
     let Answer { response, report, held } = answer;
     let framing = framing(&response, version, head_only);
-    let number = connection.meter.begin(longest_head(&response), report);
+    let number = connection.meter.begin(longest_head(&response), framing, report);
     response.map(|body| {
         let (meter, tasks) = (connection.meter.clone(), connection.shared.visitors.clone());
         Counted::new(body, held, framing, meter, number, tasks)

@@ -17,14 +17,50 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::body::{Counted, Framing};
+use crate::body::Counted;
 
 /// How much the pipe takes without being read.
 const PIPE: usize = 1000;
 
-impl Socket for TokioIo<DuplexStream> {
+impl Socket for Pipe {
     fn become_link(&mut self) {}
-    fn reset_at_end(&mut self) {}
+    fn reset_at_end(&mut self) {
+        self.reset.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The gateway's end of a pipe, which remembers whether it was to end with a reset.
+struct Pipe {
+    io: TokioIo<DuplexStream>,
+    reset: Arc<AtomicBool>,
+}
+
+impl Read for Pipe {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl Write for Pipe {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
 }
 
 /// What was reported of one response.
@@ -52,6 +88,7 @@ impl Report for Told {
 struct Server {
     told: Arc<Mutex<Vec<Told>>>,
     tasks: JoinSet<()>,
+    reset: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -61,7 +98,9 @@ impl Server {
         let (visitor, gateway) = duplex(PIPE);
         let told: Arc<Mutex<Vec<Told>>> = Arc::default();
         let meter: Arc<Meter> = Arc::default();
-        let io = MeteredIo::new(TokioIo::new(gateway), meter.clone());
+        let reset: Arc<AtomicBool> = Arc::default();
+        let pipe = Pipe { io: TokioIo::new(gateway), reset: reset.clone() };
+        let io = MeteredIo::new(pipe, meter.clone());
         let answer = Arc::new(answer);
         let service = service_fn({
             let told = told.clone();
@@ -71,7 +110,7 @@ impl Server {
                     let (framing, body) = answer(&request);
                     let ours = Told::default();
                     told.lock().unwrap().push(ours.clone());
-                    let number = meter.begin(512, Some(Box::new(ours)));
+                    let number = meter.begin(512, framing, Some(Box::new(ours)));
                     let tasks = TaskTracker::new();
                     let body = Counted::new(body, None, framing, meter, number, tasks);
                     let mut response = Response::new(body);
@@ -86,7 +125,7 @@ impl Server {
         tasks.spawn(async move {
             let _ = http1::Builder::new().serve_connection(io, service).await;
         });
-        (Self { told, tasks }, visitor)
+        (Self { told, tasks, reset }, visitor)
     }
 
     fn told(&self, index: usize) -> (u64, Option<ReceiptState>) {
@@ -198,6 +237,28 @@ async fn a_body_that_ends_early_is_cut_and_never_looks_complete() {
         let (delivered, state) = server.told(0);
         assert_eq!(state, Some(ReceiptState::Cut), "{framing:?}");
         assert!(delivered <= dots(&read), "{delivered} of {}", dots(&read));
+        let reset = server.reset.load(Ordering::SeqCst);
+        assert_eq!(reset, framing == Framing::Connection, "{framing:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_reset_shows_that_a_response_until_the_end_of_the_connection_was_cut() {
+    for cut in [false, true] {
+        let (mut server, mut visitor) =
+            Server::start(|_| (Framing::Connection, pieces(&[10_000; 2], None)));
+        visitor.write_all(b"GET / HTTP/1.0\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut read = Vec::new();
+        if cut {
+            // The body has given everything, yet the visitor has not: the gateway stops now.
+            server.settle().await;
+            server.tasks.shutdown().await;
+        }
+        visitor.read_to_end(&mut read).await.unwrap();
+        while server.tasks.join_next().await.is_some() {}
+        let state = if cut { ReceiptState::Cut } else { ReceiptState::Complete };
+        assert_eq!(server.told(0).1, Some(state));
+        assert_eq!(server.reset.load(Ordering::SeqCst), cut);
     }
 }
 
