@@ -105,6 +105,7 @@ impl Gateway {
             links: Links::new(tasks.clone()),
             connections: Addresses::new(limits::CONNECTIONS_PER_ADDRESS),
             transactions: Addresses::new(limits::TRANSACTIONS_PER_ADDRESS),
+            links_of_addresses: Addresses::new(limits::LINKS_PER_ADDRESS),
             router: own::router(),
             visitors,
             tasks,

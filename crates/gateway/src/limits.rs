@@ -64,12 +64,6 @@ pub const REQUEST_IDLE: Duration = Duration::from_secs(30);
 /// How long a WebSocket may carry nothing in either direction.
 pub const TUNNEL_IDLE: Duration = Duration::from_secs(600);
 
-/// How much of a WebSocket is under way in each direction; two such buffers belong to each.
-pub const TUNNEL_BUFFER: usize = 8 * 1024;
-
-/// How long both sides of a WebSocket may take to switch once both agreed to.
-pub const TUNNEL_START: Duration = Duration::from_secs(10);
-
 /// After how long a page about a peer that is away or busy asks to be loaded again, in seconds.
 pub const RETRY_SECONDS: u64 = 10;
 
@@ -85,6 +79,11 @@ pub const SINGLE_LINKS_PER_PEER: usize = 64;
 
 /// How many links the gateway holds in all.
 pub const MAX_LINKS: usize = 20_000;
+
+/// How many of those may come from one address (an IPv6 /64 counts as one), since identities cost
+/// nothing: a large household or a school finds room, and nobody alone takes them all. Does not
+/// count for this computer itself.
+pub const LINKS_PER_ADDRESS: usize = 256;
 
 /// How long a peer may take to switch to the link after the gateway agreed to.
 pub const LINK_START: Duration = Duration::from_secs(10);

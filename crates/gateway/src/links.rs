@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    addresses::Turn,
     limits,
     receipts::{Reporter, Ticket},
 };
@@ -73,6 +74,7 @@ pub(crate) struct Berth {
     links: Links,
     key: PublicKey,
     _permit: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 /// What the links of a peer say to a visitor right now.
@@ -109,11 +111,11 @@ impl Links {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for the right to one more link of this peer.
-    pub(crate) fn berth(&self, key: PublicKey) -> Option<Berth> {
+    /// Asks for the right to one more link of this peer, which is one of its address's.
+    pub(crate) fn berth(&self, key: PublicKey, turn: Turn) -> Option<Berth> {
         let permit = self.berths.clone().try_acquire_owned().ok()?;
         self.peers().entry(key).or_default().berths += 1;
-        Some(Berth { links: self.clone(), key, _permit: permit })
+        Some(Berth { links: self.clone(), key, _permit: permit, _turn: turn })
     }
 
     /// Serves a link until it ends: from now on visitors get places on it.

@@ -137,7 +137,9 @@ async fn begin(
     let shared = &connection.shared;
     let key = shared.auth.identify(&parts.headers).await?;
     let name = name.transpose()?;
-    let berth = shared.links.berth(key);
+    let turn = connection.turn(&shared.links_of_addresses, connection.visitor(&parts.headers));
+    let turn = turn.ok_or_else(|| Refusal::busy("too many links come from this network"))?;
+    let berth = shared.links.berth(key, turn);
     let berth = berth.ok_or_else(|| Refusal::busy("the gateway has as many links as it can"))?;
     if let Some(label) = &name {
         shared.names.claim(label.clone(), key).await?;

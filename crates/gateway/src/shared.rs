@@ -2,11 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use http::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    addresses::{Addresses, Turn},
+    addresses::{self, Addresses, Turn},
     auth::Auth,
     hosts::Hosts,
     links::Links,
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) links: Links,
     pub(crate) connections: Addresses,
     pub(crate) transactions: Addresses,
+    pub(crate) links_of_addresses: Addresses,
     pub(crate) router: axum::Router,
     /// The tasks of visitors' connections.
     pub(crate) visitors: TaskTracker,
@@ -41,6 +43,25 @@ pub(crate) struct Connection {
     pub(crate) partner: IpAddr,
     /// The connection counts as one of the gateway's until this is dropped.
     pub(crate) place: Arc<ConnectionPlace>,
+}
+
+impl Connection {
+    /// Returns where a request on this connection comes from, as the proxy in front tells it if
+    /// there is one.
+    pub(crate) fn visitor(&self, headers: &HeaderMap) -> IpAddr {
+        let forwarded = self.shared.behind_proxy.then(|| addresses::forwarded_for(headers));
+        forwarded.flatten().unwrap_or(self.partner)
+    }
+
+    /// Counts one more for who asks, or returns `None` when that address has as many as it may.
+    /// Nothing is counted for this computer itself.
+    pub(crate) fn turn(&self, of: &Addresses, visitor: IpAddr) -> Option<Turn> {
+        if visitor.is_loopback() && !self.shared.behind_proxy {
+            Some(of.uncounted())
+        } else {
+            of.enter(visitor)
+        }
+    }
 }
 
 /// The right to one of the gateway's connections.

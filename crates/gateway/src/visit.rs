@@ -16,7 +16,7 @@ use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use crate::{
-    addresses::{self, Turn},
+    addresses::Turn,
     body::Upload,
     headers::{self, Visit},
     hosts::Route,
@@ -65,14 +65,9 @@ pub(crate) async fn answer(connection: &Connection, request: Request<Incoming>) 
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Page::Method.answer(&parts.headers).into();
     }
-    let visitor = visitor(connection, &parts.headers);
-    let turn = if visitor.is_loopback() && !shared.behind_proxy {
-        shared.transactions.uncounted()
-    } else {
-        match shared.transactions.enter(visitor) {
-            Some(turn) => turn,
-            None => return Page::TooMany.answer(&parts.headers).into(),
-        }
+    let visitor = connection.visitor(&parts.headers);
+    let Some(turn) = connection.turn(&shared.transactions, visitor) else {
+        return Page::TooMany.answer(&parts.headers).into();
     };
     let asked = Asked { accept: accept(&parts.headers), method: parts.method.clone() };
     match ask_peer(connection, &label, visitor, turn, parts, body).await {
@@ -107,11 +102,6 @@ fn server_options(parts: &Parts) -> Answer {
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(pages::METHODS));
     response.into()
-}
-
-fn visitor(connection: &Connection, headers: &HeaderMap) -> IpAddr {
-    let forwarded = connection.shared.behind_proxy.then(|| addresses::forwarded_for(headers));
-    forwarded.flatten().unwrap_or(connection.partner)
 }
 
 async fn ask_peer(

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use carriers::{LinkEnd, ptth::Protocol};
 use crosstalk::proof::PrivateKey;
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use crate::world::{World, all, read_reply, soon};
+use crate::world::{World, all, read_head, read_reply, soon};
 
 #[tokio::test]
 async fn a_site_is_away_without_its_peer_and_back_with_it() {
@@ -173,5 +173,37 @@ async fn a_released_name_leads_nowhere_at_once() {
     assert_eq!(world.names("DELETE", "photos", &world.proof(&key)).await.status, 204);
     assert_eq!(world.get("photos.localhost", "/size/5").await.status, 404);
     soon(peer.running).await.unwrap();
+    world.end().await;
+}
+
+/// Asks for a link as a peer at this address does that comes through the proxy in front.
+async fn ask_for_link(world: &World, address: &str) -> (TcpStream, u16) {
+    let proof = world.proof(&PrivateKey::generate());
+    let mut stream = world.connect().await;
+    let request = format!(
+        "GET /ptth HTTP/1.1\r\nhost: gateway.example\r\nupgrade: PTTH/1.0\r\n\
+         authorization: Bearer {proof}\r\nx-forwarded-for: {address}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (reply, _) = read_head(&mut stream).await;
+    (stream, reply.status)
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_links() {
+    let world = World::start_as("gateway.example", true, None).await;
+    let mut links = Vec::new();
+    for _ in 0..gateway::limits::LINKS_PER_ADDRESS {
+        let (stream, status) = ask_for_link(&world, "192.0.2.7").await;
+        assert_eq!(status, 101);
+        links.push(stream);
+    }
+    assert_eq!(ask_for_link(&world, "192.0.2.7").await.1, 503);
+    let (_other, status) = ask_for_link(&world, "192.0.2.8").await;
+    assert_eq!(status, 101);
+    links.pop();
+    let again = async { while ask_for_link(&world, "192.0.2.7").await.1 != 101 {} };
+    soon(again).await;
+    drop(links);
     world.end().await;
 }
