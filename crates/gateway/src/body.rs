@@ -2,7 +2,10 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -196,12 +199,14 @@ impl http_body::Body for Counted {
 pub(crate) struct Upload<B> {
     inner: B,
     idle: Idle,
+    /// Grows whenever the link takes some of it.
+    progress: Arc<AtomicU64>,
     over: bool,
 }
 
 impl<B> Upload<B> {
-    pub(crate) fn new(inner: B) -> Self {
-        Self { inner, idle: Idle::new(limits::REQUEST_IDLE), over: false }
+    pub(crate) fn new(inner: B, progress: Arc<AtomicU64>) -> Self {
+        Self { inner, idle: Idle::new(limits::REQUEST_IDLE), progress, over: false }
     }
 }
 
@@ -227,6 +232,7 @@ where
             Poll::Pending => Poll::Pending,
             Poll::Ready(frame) => {
                 self.idle.restart();
+                self.progress.fetch_add(1, Ordering::Relaxed);
                 Poll::Ready(frame.map(|result| result.map_err(Into::into)))
             }
         }

@@ -48,7 +48,7 @@ pub const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
 /// once. As many as one link carries: a queue that empties in about one turn.
 pub const MAX_WAITING: usize = 256;
 
-/// How long the peer may take to begin its answer.
+/// How long the peer may take to begin its answer; while it still takes an upload, it begins anew.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a peer may send nothing in the middle of a body. Event streams say something every

@@ -1,6 +1,13 @@
 //! One visitor's request, from its head to its answer.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use carriers::{SendError, Tunnel};
 use crosstalk::{
@@ -14,6 +21,7 @@ use http::{
 };
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
+use tokio::time::timeout;
 
 use crate::{
     addresses::Turn,
@@ -125,15 +133,16 @@ async fn ask_peer(
             parts.headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    let mut request = for_peer(parts, body);
+    let progress = Arc::default();
+    let mut request = for_peer(parts, body, &progress);
     // A link may close between being chosen and being used; the request is then still ours.
     loop {
         let (link, place) = shared.links.place(&owner, label).await.map_err(no_place)?;
         let transaction = link.next_transaction();
         let number = HeaderValue::from(transaction);
         request.headers_mut().insert(control::TRANSACTION_HEADER, number);
-        let sent = tokio::time::timeout(limits::ANSWER_TIMEOUT, place.send(request)).await;
-        let unsent = match sent.map_err(|_| Page::TimedOut)? {
+        let sent = wait_for_answer(place.send(request), &progress).await;
+        let unsent = match sent.ok_or(Page::TimedOut)? {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let upgrade = upgrade.ok_or(Page::BadAnswer)?;
                 return switch(connection, response, upgrade, turn, &link, transaction);
@@ -149,6 +158,23 @@ async fn ask_peer(
             (SendError::TooLarge, _) => return Err(Page::TooLarge),
             (SendError::Unsupported, _) => return Err(Page::Unsupported),
         };
+    }
+}
+
+/// Waits for the peer's answer, for at least [`limits::ANSWER_TIMEOUT`] and at most twice that after
+/// it took the last of the request's body: a large upload is answered when it is there.
+async fn wait_for_answer<F: Future>(answer: F, progress: &AtomicU64) -> Option<F::Output> {
+    let mut answer = pin!(answer);
+    let mut before = progress.load(Ordering::Relaxed);
+    loop {
+        if let Ok(answer) = timeout(limits::ANSWER_TIMEOUT, answer.as_mut()).await {
+            return Some(answer);
+        }
+        let now = progress.load(Ordering::Relaxed);
+        if now == before {
+            return None;
+        }
+        before = now;
     }
 }
 
@@ -168,13 +194,13 @@ fn websocket(parts: &mut Parts) -> Option<OnUpgrade> {
 }
 
 /// Puts the request together anew: only the path and query of its target, no extensions.
-fn for_peer(parts: Parts, body: Incoming) -> Request<Body> {
+fn for_peer(parts: Parts, body: Incoming, progress: &Arc<AtomicU64>) -> Request<Body> {
     let path = parts.uri.into_parts().path_and_query;
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
     let body = if body.is_end_stream() {
         transaction::empty()
     } else {
-        transaction::boxed(Upload::new(body))
+        transaction::boxed(Upload::new(body, progress.clone()))
     };
     let mut request = Request::new(body);
     *request.method_mut() = parts.method;

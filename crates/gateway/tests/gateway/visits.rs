@@ -1,5 +1,7 @@
 //! What passes between visitors and peers.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::world::{World, read_head, read_reply, soon};
@@ -210,5 +212,35 @@ async fn a_websocket_that_carries_nothing_for_long_ends() {
     }
     tokio::time::resume();
     let _ = soon(visitor.read(&mut [0])).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_upload_may_take_longer_than_an_answer() {
+    const STEPS: u64 = 6;
+    let world = World::start().await;
+    let peer = world.publish("photos").await;
+    let mut visitor = world.connect().await;
+    let head = format!(
+        "POST /upload HTTP/1.1\r\nhost: photos.localhost\r\ncontent-length: {}\r\n\r\n",
+        STEPS + 1
+    );
+    visitor.write_all(head.as_bytes()).await.unwrap();
+    peer.site.has_seen("/upload").await;
+    tokio::time::pause();
+    for _ in 0..STEPS {
+        visitor.write_all(b".").await.unwrap();
+        // In steps, so that the link's own signs of life keep up.
+        for _ in 0..gateway::limits::REQUEST_IDLE.as_secs() - 5 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    tokio::time::resume();
+    visitor.write_all(b".").await.unwrap();
+    let reply = read_reply(&mut visitor, &mut Vec::new()).await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "took 7"));
     world.end().await;
 }
