@@ -8,6 +8,8 @@ mod pages;
 mod path;
 mod range;
 mod reading;
+#[cfg(target_os = "linux")]
+mod resident;
 mod validators;
 
 use std::{
@@ -71,6 +73,9 @@ struct Shared {
     root: Root,
     options: FolderOptions,
     jobs: Arc<Semaphore>,
+    /// Whether what is in memory is served without asking a thread that may wait.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux can do that"))]
+    at_once: bool,
 }
 
 impl Folder {
@@ -79,9 +84,23 @@ impl Folder {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, options: FolderOptions) -> Result<Self, OpenError> {
+        Self::open_as(path, options, true)
+    }
+
+    /// The same, answering every request as systems do that cannot tell what is in memory. For
+    /// tests, which must see both.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    #[doc(hidden)]
+    pub fn open_portable(path: &Path, options: FolderOptions) -> Result<Self, OpenError> {
+        Self::open_as(path, options, false)
+    }
+
+    fn open_as(path: &Path, options: FolderOptions, at_once: bool) -> Result<Self, OpenError> {
         let root = Root::open(path).map_err(|error| OpenError::new(path, error))?;
         let jobs = Arc::new(Semaphore::new(DISK_JOBS));
-        Ok(Self { shared: Arc::new(Shared { root, options, jobs }) })
+        Ok(Self { shared: Arc::new(Shared { root, options, jobs, at_once }) })
     }
 
     /// Returns the path it was opened at.
@@ -105,6 +124,13 @@ impl Folder {
                 Ok(ask) => ask,
                 Err(response) => return response,
             };
+            #[cfg(target_os = "linux")]
+            if shared.at_once
+                && let Some(response) =
+                    ask.answer_at_once(&shared.root, shared.options, &shared.jobs)
+            {
+                return response;
+            }
             let manner = ask.manner;
             let answered = timeout(DISK_TIMEOUT, async {
                 let permit = Arc::clone(&shared.jobs).acquire_owned().await.ok()?;

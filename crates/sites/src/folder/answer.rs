@@ -151,19 +151,15 @@ impl Ask {
             Node::File(_) if self.path.ends_in_slash() => Err(LookupError::NotFound),
             Node::File(open) => {
                 let name = self.path.names().last().map_or(&[][..], Vec::as_slice);
-                Ok(self.file(open, name, self.path.printable(), jobs))
+                Ok(self.file_or_notice(open, name, self.path.printable(), jobs))
             }
             Node::Folder if !self.path.ends_in_slash() => Ok(self.redirect()),
             Node::Folder => {
                 for index in INDEXES {
                     match disk::look_up_in(dir, &self.path, index) {
                         Ok(Node::File(open)) => {
-                            let mut shown = self.path.printable();
-                            if !shown.is_empty() {
-                                shown.push('/');
-                            }
-                            shown.push_str(index);
-                            return Ok(self.file(open, index.as_bytes(), shown, jobs));
+                            let shown = self.printable_with(index);
+                            return Ok(self.file_or_notice(open, index.as_bytes(), shown, jobs));
                         }
                         Ok(Node::Folder) | Err(LookupError::NotFound) => {}
                         // An index that is there and cannot be read hides what lies beside it.
@@ -203,13 +199,74 @@ impl Ask {
         response
     }
 
-    fn file(
+    /// Returns the path of a file in this folder for people.
+    fn printable_with(&self, index: &str) -> String {
+        let mut shown = self.path.printable();
+        if !shown.is_empty() {
+            shown.push('/');
+        }
+        shown.push_str(index);
+        shown
+    }
+
+    /// Answers it if that needs no waiting; see [`super::resident`].
+    #[cfg(target_os = "linux")]
+    pub(super) fn answer_at_once(
+        &self,
+        root: &Root,
+        options: FolderOptions,
+        jobs: &Arc<Semaphore>,
+    ) -> Option<Response<Body>> {
+        if !options.hidden && self.path.is_hidden() {
+            return None;
+        }
+        let mut on_disk = self.path.on_disk()?;
+        let (name, shown) = if self.path.ends_in_slash() {
+            let index = INDEXES[0];
+            on_disk.push(index);
+            (index.as_bytes(), self.printable_with(index))
+        } else {
+            (self.path.names().last()?.as_slice(), self.path.printable())
+        };
+        let open = root.open_resident(&on_disk)?;
+        let read = |open: OpenFile, offset, length| {
+            if length <= super::reading::CHUNK as u64 {
+                super::resident::read(&open, offset, length).map(transaction::full).ok_or(())
+            } else {
+                FileBody::new(open, offset, length, Arc::clone(jobs))
+                    .map(transaction::boxed)
+                    .map_err(|_| ())
+            }
+        };
+        self.file(open, name, shown, read).ok()
+    }
+
+    /// Answers with a file. Waits for the disk.
+    fn file_or_notice(
         &self,
         open: OpenFile,
         name: &[u8],
         shown: String,
         jobs: &Arc<Semaphore>,
     ) -> Response<Body> {
+        let read = |open, offset, length| {
+            if length <= SMALL {
+                read_small(open, offset, length).map(transaction::full)
+            } else {
+                FileBody::begin(open, offset, length, Arc::clone(jobs)).map(transaction::boxed)
+            }
+        };
+        self.file(open, name, shown, read).unwrap_or_else(|error| self.unreadable(&error))
+    }
+
+    /// Answers with a file whose part (offset, length) is read by `read`.
+    fn file<E>(
+        &self,
+        open: OpenFile,
+        name: &[u8],
+        shown: String,
+        read: impl FnOnce(OpenFile, u64, u64) -> Result<Body, E>,
+    ) -> Result<Response<Body>, E> {
         let size = open.size;
         let validators = Validators::new(size, open.modified, open.number, SystemTime::now());
         match validators.judge(&self.headers) {
@@ -219,12 +276,12 @@ impl Ask {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
                 validators.write(response.headers_mut());
                 harden(response.headers_mut());
-                return response;
+                return Ok(response);
             }
             Verdict::Failed => {
                 let mut response = self.manner.notice(&pages::CONDITION);
                 validators.write(response.headers_mut());
-                return response;
+                return Ok(response);
             }
         }
         // Ranges are defined for GET alone (RFC 9110, section 14.2).
@@ -243,19 +300,13 @@ impl Ask {
                 response
                     .headers_mut()
                     .insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-                return response;
+                return Ok(response);
             }
         };
         let body = if self.manner.is_head || length == 0 {
-            Ok(transaction::empty())
-        } else if length <= SMALL {
-            read_small(open, offset, length).map(transaction::full)
+            transaction::empty()
         } else {
-            FileBody::begin(open, offset, length, Arc::clone(jobs)).map(transaction::boxed)
-        };
-        let body = match body {
-            Ok(body) => body,
-            Err(error) => return self.unreadable(&error),
+            read(open, offset, length)?
         };
         let mut response = Response::new(body);
         let headers = response.headers_mut();
@@ -276,7 +327,7 @@ impl Ask {
         if !self.manner.is_head {
             response.extensions_mut().insert(Delivery { name: shown, size, offset, length });
         }
-        response
+        Ok(response)
     }
 
     fn unreadable(&self, error: &ReadError) -> Response<Body> {

@@ -23,11 +23,20 @@ pub(super) struct Root {
     shown: PathBuf,
     /// The path without any link in it.
     real: PathBuf,
-    identity: Mutex<Identity>,
+    known: Mutex<Known>,
+}
+
+/// What is known of the folder at the path.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    identity: Identity,
+    /// Whether it is on a disk of this computer, where what is in memory need not be waited for.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux can ask for it"))]
+    is_local: bool,
 }
 
 /// Tells a folder from another one that took its place: the number of its disk, and its own.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 /// A file that is open, and what was known when it was opened.
 #[derive(Debug)]
@@ -76,9 +85,9 @@ impl Root {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let real = fs::canonicalize(path)?;
         let dir = Dir::open_ambient_dir(&real, ambient_authority())?;
-        let identity = identity(&dir)?;
+        let known = Known { identity: identity(&dir)?, is_local: is_local(&dir) };
         dir.entries()?;
-        Ok(Self { shown: path.to_owned(), real, identity: Mutex::new(identity) })
+        Ok(Self { shown: path.to_owned(), real, known: Mutex::new(known) })
     }
 
     /// Returns the path it was opened at.
@@ -94,14 +103,24 @@ impl Root {
     pub(super) fn dir(&self) -> io::Result<Dir> {
         let dir = Dir::open_ambient_dir(&self.real, ambient_authority())?;
         let found = identity(&dir)?;
-        let mut known = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known != found {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.identity != found {
             if fs::canonicalize(&self.real)? != self.real || !is_at(&self.real, found)? {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            *known = found;
+            *known = Known { identity: found, is_local: is_local(&dir) };
         }
         Ok(dir)
+    }
+
+    /// Opens a file if that needs no waiting; `None` says nothing about what is there.
+    #[cfg(target_os = "linux")]
+    pub(super) fn open_resident(&self, on_disk: &Path) -> Option<OpenFile> {
+        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.is_local {
+            return None;
+        }
+        super::resident::open(&self.real, known.identity, on_disk)
     }
 
     /// Returns whether the folder is there and can be listed.
@@ -113,6 +132,16 @@ impl Root {
 fn identity(dir: &Dir) -> io::Result<Identity> {
     let metadata = dir.dir_metadata()?;
     Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(target_os = "linux")]
+fn is_local(dir: &Dir) -> bool {
+    super::resident::is_local(dir)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_local(_: &Dir) -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -163,16 +192,19 @@ fn look_up_on_disk(dir: &Dir, on_disk: &Path) -> Result<Node, LookupError> {
     }))
 }
 
-/// Returns how a file is opened: so that a FIFO in its place does not make us wait, and a
-/// terminal in its place does not become ours.
+/// How a file is opened: so that a FIFO in its place does not make us wait, and a terminal in its
+/// place does not become ours.
+#[cfg(unix)]
+pub(super) const READ_FLAGS: rustix::fs::OFlags =
+    rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY);
+
 fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     {
         use cap_std::fs::OpenOptionsExt as _;
-        use rustix::fs::OFlags;
-        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+        options.custom_flags(READ_FLAGS.bits().cast_signed());
     }
     options
 }

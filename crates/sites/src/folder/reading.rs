@@ -92,21 +92,36 @@ enum State {
 }
 
 impl FileBody {
-    /// Reads the first piece and makes the body; `length` is at least 1. Waits for the disk.
+    /// Makes the body; `length` is at least 1.
+    pub(super) fn new(
+        open: OpenFile,
+        offset: u64,
+        length: u64,
+        jobs: Arc<Semaphore>,
+    ) -> Result<Self, ReadError> {
+        Ok(Self {
+            left: length,
+            next: None,
+            state: State::Resting(Source::begin(open, offset)?),
+            jobs: PollSemaphore::new(jobs),
+            deadline: None,
+        })
+    }
+
+    /// The same with the first piece read. Waits for the disk.
     pub(super) fn begin(
         open: OpenFile,
         offset: u64,
         length: u64,
         jobs: Arc<Semaphore>,
     ) -> Result<Self, ReadError> {
-        let (source, first) = Source::begin(open, offset)?.read(length, Room::take_or_little())?;
-        Ok(Self {
-            left: length,
-            next: Some(first),
-            state: State::Resting(source),
-            jobs: PollSemaphore::new(jobs),
-            deadline: None,
-        })
+        let mut body = Self::new(open, offset, length, jobs)?;
+        if let State::Resting(source) = std::mem::replace(&mut body.state, State::Over) {
+            let (source, first) = source.read(length, Room::take_or_little())?;
+            body.next = Some(first);
+            body.state = State::Resting(source);
+        }
+        Ok(body)
     }
 
     /// Begins to read the next piece when nothing is being read.
@@ -242,7 +257,7 @@ impl Source {
         if wanted as u64 == unread {
             self.check_unchanged()?;
         }
-        Ok((self, Bytes::from_owner(room).slice(..filled)))
+        Ok((self, room.filled(filled)))
     }
 
     /// Looks whether what was sent is one state of the file. What only grew has the same
@@ -260,7 +275,7 @@ impl Source {
 }
 
 /// Room for one piece; goes back to where it came from when nobody holds its bytes any more.
-struct Room {
+pub(super) struct Room {
     buffer: Vec<u8>,
     counted: bool,
 }
@@ -275,7 +290,7 @@ struct Store {
 
 impl Room {
     /// Returns room for [`CHUNK`] bytes, if there is any.
-    fn take() -> Option<Self> {
+    pub(super) fn take() -> Option<Self> {
         let mut store = STORE.lock().unwrap_or_else(PoisonError::into_inner);
         if store.out == CHUNKS {
             return None;
@@ -284,6 +299,17 @@ impl Room {
         let idle = store.idle.pop();
         drop(store);
         Some(Self { buffer: idle.unwrap_or_else(|| vec![0; CHUNK]), counted: true })
+    }
+
+    /// Returns the bytes, to be filled from the first on.
+    #[cfg(target_os = "linux")]
+    pub(super) fn buffer(&mut self) -> &mut [u8] {
+        &mut self.buffer
+    }
+
+    /// Returns the first `length` bytes.
+    pub(super) fn filled(self, length: usize) -> Bytes {
+        Bytes::from_owner(self).slice(..length)
     }
 
     fn take_or_little() -> Self {

@@ -25,10 +25,12 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Place {
     outer: TempDir,
     pub(crate) folder: Folder,
+    /// The same without what only some systems can do.
+    portable: Folder,
 }
 
 /// A response, read to its end.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -45,8 +47,16 @@ impl Place {
         let outer = tempfile::tempdir().unwrap();
         fs::write(outer.path().join("canary.txt"), CANARY).unwrap();
         fs::create_dir(outer.path().join("site")).unwrap();
-        let folder = Folder::open(&outer.path().join("site"), options).unwrap();
-        Self { outer, folder }
+        let site = outer.path().join("site");
+        let folder = Folder::open(&site, options).unwrap();
+        let portable = Folder::open_portable(&site, options).unwrap();
+        Self { outer, folder, portable }
+    }
+
+    /// The same folder, served without what only some systems can do.
+    pub(crate) fn portable(mut self) -> Self {
+        self.folder = self.portable.clone();
+        self
     }
 
     pub(crate) fn outer(&self) -> &Path {
@@ -65,13 +75,18 @@ impl Place {
         set_modified(&path, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
     }
 
+    /// Asks in both ways of serving, which must answer alike.
     pub(crate) async fn ask(
         &self,
         method: Method,
         target: &str,
         headers: &[(&str, &str)],
     ) -> Answer {
-        Answer::read(self.respond(method, target, headers).await).await
+        let portable = respond(&self.portable, method.clone(), target, headers).await;
+        let portable = Answer::read(portable).await;
+        let answer = Answer::read(self.respond(method, target, headers).await).await;
+        assert!(answer == portable, "{target}: {answer:?} is not {portable:?}");
+        answer
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -84,13 +99,22 @@ impl Place {
         target: &str,
         headers: &[(&str, &str)],
     ) -> Response<Body> {
-        let mut request = Request::builder().method(method).uri(target);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let answering = self.folder.respond(request.body(empty()).unwrap());
-        tokio::time::timeout(DEADLINE, answering).await.expect("an answer in time")
+        respond(&self.folder, method, target, headers).await
     }
+}
+
+async fn respond(
+    folder: &Folder,
+    method: Method,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> Response<Body> {
+    let mut request = Request::builder().method(method).uri(target);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answering = folder.respond(request.body(empty()).unwrap());
+    tokio::time::timeout(DEADLINE, answering).await.expect("an answer in time")
 }
 
 impl Answer {

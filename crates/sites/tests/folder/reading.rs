@@ -76,59 +76,41 @@ async fn reads_parts_of_large_files() {
 
 #[tokio::test]
 async fn shows_a_file_that_became_shorter_as_cut() {
-    let place = Place::new();
-    place.put("a.bin", pattern(8_000_000));
-    let path = place.at("a.bin");
-    let (bytes, error) = interrupted(&place, || {
-        fs::File::options().write(true).open(&path).unwrap().set_len(3_000_000).unwrap();
-    })
-    .await;
-    assert!(matches!(error, Some(ReadError::Shorter)), "{error:?}");
-    assert!(bytes.len() <= 3_000_000 && bytes == pattern(8_000_000)[..bytes.len()]);
+    for place in [Place::new(), Place::new().portable()] {
+        place.put("a.bin", pattern(8_000_000));
+        let path = place.at("a.bin");
+        let (bytes, error) = interrupted(&place, || {
+            fs::File::options().write(true).open(&path).unwrap().set_len(3_000_000).unwrap();
+        })
+        .await;
+        assert!(matches!(error, Some(ReadError::Shorter)), "{error:?}");
+        assert!(bytes.len() <= 3_000_000 && bytes == pattern(8_000_000)[..bytes.len()]);
+    }
 }
 
 #[tokio::test]
 async fn shows_a_file_that_was_written_over_as_cut() {
-    let place = Place::new();
-    place.put("a.bin", pattern(8_000_000));
-    let path = place.at("a.bin");
-    let (bytes, error) = interrupted(&place, || {
-        fs::write(&path, vec![1; 8_000_000]).unwrap();
-        set_modified(&path, SystemTime::now());
-    })
-    .await;
-    assert!(matches!(error, Some(ReadError::Changed)), "{error:?}");
-    assert!(bytes.len() < 8_000_000);
+    for place in [Place::new(), Place::new().portable()] {
+        place.put("a.bin", pattern(8_000_000));
+        let path = place.at("a.bin");
+        let (bytes, error) = interrupted(&place, || {
+            let mut file = fs::File::options().write(true).open(&path).unwrap();
+            file.write_all(&vec![1; 8_000_000]).unwrap();
+            set_modified(&path, SystemTime::now());
+        })
+        .await;
+        assert!(matches!(error, Some(ReadError::Changed)), "{error:?}");
+        assert!(bytes.len() < 8_000_000);
+    }
 }
 
 #[tokio::test]
 async fn sends_what_was_announced_of_a_file_that_grows() {
-    let place = Place::new();
-    place.put("a.bin", pattern(8_000_000));
-    let path = place.at("a.bin");
-    let (bytes, error) = interrupted(&place, || {
-        fs::File::options().append(true).open(&path).unwrap().write_all(b"more").unwrap();
-    })
-    .await;
-    assert!(error.is_none(), "{error:?}");
-    assert!(bytes == pattern(8_000_000));
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn finishes_a_file_that_was_replaced_or_removed() {
-    let place = Place::new();
-    for remove in [false, true] {
+    for place in [Place::new(), Place::new().portable()] {
         place.put("a.bin", pattern(8_000_000));
         let path = place.at("a.bin");
-        let other = place.at("other.bin");
         let (bytes, error) = interrupted(&place, || {
-            if remove {
-                fs::remove_file(&path).unwrap();
-            } else {
-                fs::write(&other, "other").unwrap();
-                fs::rename(&other, &path).unwrap();
-            }
+            fs::File::options().append(true).open(&path).unwrap().write_all(b"more").unwrap();
         })
         .await;
         assert!(error.is_none(), "{error:?}");
@@ -136,48 +118,107 @@ async fn finishes_a_file_that_was_replaced_or_removed() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn finishes_a_file_that_was_replaced_or_removed() {
+    for place in [Place::new(), Place::new().portable()] {
+        for remove in [false, true] {
+            place.put("a.bin", pattern(8_000_000));
+            let path = place.at("a.bin");
+            let other = place.at("other.bin");
+            let (bytes, error) = interrupted(&place, || {
+                if remove {
+                    fs::remove_file(&path).unwrap();
+                } else {
+                    fs::write(&other, "other").unwrap();
+                    fs::rename(&other, &path).unwrap();
+                }
+            })
+            .await;
+            assert!(error.is_none(), "{error:?}");
+            assert!(bytes == pattern(8_000_000));
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn stops_reading_when_nobody_wants_it() {
-    let place = Place::new();
-    place.put("a.bin", pattern(8_000_000));
-    let path = fs::canonicalize(place.at("a.bin")).unwrap();
-    let is_open = || {
-        fs::read_dir("/proc/self/fd")
-            .unwrap()
-            .flatten()
-            .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
-    };
-    let mut body = place.respond(Method::GET, "/a.bin", &[]).await.into_body();
-    let _first = body.frame().await.unwrap().unwrap();
-    assert!(is_open());
-    drop(body);
-    timeout(DEADLINE, async {
-        while is_open() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .expect("the file is closed");
+    for place in [Place::new(), Place::new().portable()] {
+        place.put("a.bin", pattern(8_000_000));
+        let path = fs::canonicalize(place.at("a.bin")).unwrap();
+        let is_open = || {
+            fs::read_dir("/proc/self/fd")
+                .unwrap()
+                .flatten()
+                .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
+        };
+        let mut body = place.respond(Method::GET, "/a.bin", &[]).await.into_body();
+        let _first = body.frame().await.unwrap().unwrap();
+        assert!(is_open());
+        drop(body);
+        timeout(DEADLINE, async {
+            while is_open() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the file is closed");
+    }
 }
 
 #[tokio::test]
 async fn lets_nobody_wait_for_visitors_who_do_not_read() {
+    for place in [Place::new(), Place::new().portable()] {
+        let bytes = pattern(2_000_000);
+        place.put("a.bin", &bytes);
+        // More than there are large pieces in the process, each with one read and not taken further.
+        let mut stalled = Vec::new();
+        for _ in 0..300 {
+            let mut body = place.respond(Method::GET, "/a.bin", &[]).await.into_body();
+            let first = timeout(DEADLINE, body.frame()).await.unwrap().unwrap().unwrap();
+            stalled.push((first, body));
+        }
+        assert!(Answer::read(place.respond(Method::GET, "/a.bin", &[]).await).await.body == bytes);
+        // And those who come back get the rest.
+        for (first, body) in stalled {
+            let (rest, error) = drain(body).await;
+            assert!(error.is_none());
+            assert!([&first.into_data().unwrap()[..], &rest].concat() == bytes);
+        }
+    }
+}
+
+/// What is in memory is served although every thread that may wait does so, on disks that can be
+/// asked for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn serves_at_once_what_is_in_memory() {
+    use std::{future::poll_fn, pin::pin, sync::mpsc, task::Poll};
+
     let place = Place::new();
-    let bytes = pattern(2_000_000);
-    place.put("a.bin", &bytes);
-    // More than there are large pieces in the process, each with one read and not taken further.
-    let mut stalled = Vec::new();
-    for _ in 0..300 {
-        let mut body = place.respond(Method::GET, "/a.bin", &[]).await.into_body();
-        let first = timeout(DEADLINE, body.frame()).await.unwrap().unwrap().unwrap();
-        stalled.push((first, body));
-    }
-    assert!(Answer::read(place.respond(Method::GET, "/a.bin", &[]).await).await.body == bytes);
-    // And those who come back get the rest.
-    for (first, body) in stalled {
-        let (rest, error) = drain(body).await;
-        assert!(error.is_none());
-        assert!([&first.into_data().unwrap()[..], &rest].concat() == bytes);
-    }
+    place.put("a.bin", pattern(100_000));
+    place.put("index.html", "index");
+    let disk = rustix::fs::statfs(place.at("")).unwrap().f_type;
+    let can_be_asked = [0xef53, 0x5846_5342, 0x9123_683e].contains(&disk);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let (release, wait) = mpsc::channel::<()>();
+    let busy = runtime.spawn_blocking(move || wait.recv());
+    runtime.block_on(async {
+        for (target, size) in [("/a.bin", 100_000), ("/", 5)] {
+            let mut answering = pin!(place.respond(Method::GET, target, &[]));
+            // Asked once: what needs a thread is not there yet.
+            let answered = poll_fn(|context| Poll::Ready(answering.as_mut().poll(context))).await;
+            assert_eq!(answered.is_ready(), can_be_asked, "{target}");
+            if let Poll::Ready(response) = answered {
+                assert_eq!(Answer::read(response).await.body.len(), size);
+            }
+        }
+    });
+    release.send(()).unwrap();
+    runtime.block_on(busy).unwrap().unwrap();
 }
