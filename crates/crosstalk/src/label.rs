@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 /// The part of a site's host name that its owner chose: 3 to 30 of `a-z`, `0-9` and `-`, neither
-/// beginning nor ending with `-`, no `--` in third and fourth place (that is IDNA's), and none of
-/// [`RESERVED`].
+/// beginning nor ending with `-`, no `--` (in third and fourth place it is IDNA's, elsewhere hard to
+/// read aloud), and none of [`RESERVED`].
 ///
 /// The limit is below DNS's 63 so that a person can read a label aloud.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
