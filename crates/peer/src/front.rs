@@ -11,6 +11,7 @@ use sites::folder::Folder;
 use tokio::sync::watch;
 
 use crate::{
+    ledger::Now,
     meter::{Caller, Meter},
     model::SiteId,
     pages,
@@ -86,7 +87,16 @@ impl Front {
         place.door.strip(request.headers_mut());
         let mut response = folder.respond(request).await;
         pages::invited_only(response.headers_mut());
-        self.meter.watch(link, &place.id, &place.name, caller, response)
+        let response = self.meter.watch(link, &place.id, &place.name, caller, response);
+        // The owner's wish changes the routes before it cuts what is under way, so what began in
+        // between is seen here.
+        let refusal = match self.routes.borrow().get(&host).map(|place| &place.presence) {
+            Some(Presence::On(_) | Presence::Gone) => return response,
+            Some(Presence::Off) => pages::switched_off(),
+            None => pages::no_entry(),
+        };
+        self.meter.ledger().stop_all(Some(&place.id), Now::read());
+        refusal
     }
 }
 
@@ -227,6 +237,41 @@ mod tests {
             }
             let (refused, _) = world.fetch(HOST, "/a.txt", false).await;
             assert_eq!(refused.status(), StatusCode::NOT_FOUND);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_while_the_owner_switches_off_is_not_served() {
+        let mut world = World::new(Presence::On);
+        let on = world.front.routes.borrow().clone();
+        let (change, routes) = watch::channel(Arc::clone(&on));
+        world.front.routes = routes;
+        let place = &on["photos.localhost"];
+        let off = Place {
+            id: place.id.clone(),
+            name: Arc::clone(&place.name),
+            door: place.door.clone(),
+            presence: Presence::Off,
+        };
+        let off = Routes::from([("photos.localhost".to_owned(), Arc::new(off))]);
+        for (then, expected) in
+            [(off, StatusCode::SERVICE_UNAVAILABLE), (Routes::new(), StatusCode::NOT_FOUND)]
+        {
+            change.send_replace(Arc::clone(&on));
+            let answer = loop {
+                let request = Request::get("/")
+                    .header("host", HOST)
+                    .header("cookie", format!("veranda-k3f9={TOKEN}"))
+                    .body(transaction::empty())
+                    .unwrap();
+                let mut answer = Box::pin(world.front.answer(1, request));
+                // A listing comes from another thread, which might be faster than this one.
+                if futures_util::poll!(&mut answer).is_pending() {
+                    break answer;
+                }
+            };
+            change.send_replace(Arc::new(then));
+            assert_eq!(answer.await.status(), expected);
         }
     }
 

@@ -165,10 +165,12 @@ impl Door {
     }
 }
 
-/// Splits `/s/<token>[/<rest>]` into the token and the rest.
+/// Splits `/s/<token>[/<rest>]` into the token and the rest. What cannot be a token is a path of
+/// the site, which may have a folder `s`.
 fn session_path(path: &str) -> Option<(&str, &str)> {
     let path = path.strip_prefix(PREFIX)?;
-    Some(path.split_once('/').unwrap_or((path, "")))
+    let (offered, rest) = path.split_once('/').unwrap_or((path, ""));
+    Token::parse(offered).map(|_| (offered, rest))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
@@ -332,6 +334,14 @@ mod tests {
         // HTTP/2 may split a cookie header.
         let ours = format!("veranda-k3f9={TOKEN}");
         assert_eq!(check("/", &[("cookie", "a=b"), ("cookie", &ours)]), Verdict::Allowed);
+    }
+
+    #[test]
+    fn a_site_may_have_a_folder_of_the_same_name() {
+        let cookie = format!("veranda-k3f9={TOKEN}");
+        for uri in ["/s", "/s/", "/s/a.txt", "/s/2026/a.txt", "/s//", "/s/%41"] {
+            assert_eq!(check(uri, &[("cookie", &cookie)]), Verdict::Allowed, "{uri}");
+        }
     }
 
     #[test]
