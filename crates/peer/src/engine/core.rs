@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Answer, Ask, Config,
-    site::{self, Disk, Site, Where},
+    site::{Disk, Site, Where},
 };
 use crate::{
     front::{Front, Routes},
@@ -243,20 +243,31 @@ impl Core {
             }
             Ask::SetOn(id, on, answer) => {
                 let change = Change::SetOn(id.clone(), on);
-                let done = self.change(&id, change, |site| site.stored.on = on).await;
-                if done.is_ok() && !on {
+                if !on {
+                    // What the owner takes back is gone at once, whatever the disk says.
+                    self.make(&id, |site| site.stored.on = false);
+                    self.changed();
                     self.meter.ledger().stop_all(Some(&id), Now::read());
+                }
+                let done = self.change(&id, change.clone(), |site| site.stored.on = on).await;
+                if !on && matches!(done, Err(PublishError::Store(_))) {
+                    self.pending.push(change);
                 }
                 self.answer(answer, done);
             }
             Ask::SetPaused(paused, answer) => {
-                let done = self.keep_now(vec![Change::SetPaused(paused)]).await;
+                let change = Change::SetPaused(paused);
+                if paused {
+                    // The same holds here.
+                    self.paused = true;
+                    self.changed();
+                    self.meter.ledger().stop_all(None, Now::read());
+                }
+                let done = self.keep_now(vec![change.clone()]).await;
                 if done.is_ok() {
                     self.paused = paused;
-                    if paused {
-                        self.update_routes();
-                        self.meter.ledger().stop_all(None, Now::read());
-                    }
+                } else if paused {
+                    self.pending.push(change);
                 }
                 self.answer(answer, done);
             }
@@ -310,7 +321,11 @@ impl Core {
             labels: vec![label],
             visitors: std::collections::HashSet::new(),
         };
-        self.keep_now(vec![Change::AddSite(Box::new(stored.clone()))]).await?;
+        if let Err(error) = self.keep_now(vec![Change::AddSite(Box::new(stored.clone()))]).await {
+            // A slow disk may keep it later, and the next start would publish it.
+            self.pending.push(Change::RemoveSite(id));
+            return Err(error);
+        }
         self.meter.ledger().add_site(id.clone(), std::collections::HashSet::new());
         self.sites.push(Site::new(stored, Disk::There(folder)));
         Ok(id)
@@ -345,8 +360,7 @@ impl Core {
         // What was asked under the old rules must not come back later.
         self.folders = JoinSet::new();
         let Some(site) = self.site(id) else { return };
-        let (path, hidden) = (site.stored.path.clone(), site.stored.hidden_files);
-        let opened = timeout(REOPEN_TIMEOUT, site::open(&path, hidden)).await;
+        let opened = timeout(REOPEN_TIMEOUT, site.open()).await;
         // Nothing is served by the old rules; the next look opens it.
         self.found(id, opened.unwrap_or(Disk::Unknown));
     }
@@ -360,12 +374,15 @@ impl Core {
     ) -> Result<(), PublishError> {
         self.site(id).ok_or(PublishError::Unknown)?;
         self.keep_now(vec![change]).await?;
+        self.make(id, make);
+        self.update_routes();
+        Ok(())
+    }
+
+    fn make(&mut self, id: &SiteId, make: impl FnOnce(&mut Site)) {
         if let Some(site) = self.sites.iter_mut().find(|site| site.id() == id) {
             make(site);
         }
-        // Before transfers are cut, so that none begins after.
-        self.update_routes();
-        Ok(())
     }
 
     fn site(&self, id: &SiteId) -> Option<&Site> {
@@ -481,3 +498,6 @@ fn ticks(every: Duration) -> tokio::time::Interval {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
+
+#[cfg(test)]
+mod tests;

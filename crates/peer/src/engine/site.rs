@@ -1,9 +1,9 @@
 //! One site, as the engine knows it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sites::folder::{Folder, FolderOptions};
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use crate::{
     folders,
@@ -24,6 +24,9 @@ pub(super) struct Site {
     pub(super) disk: Disk,
     /// Why the gateway gives it no name.
     pub(super) refused: Option<SiteTrouble>,
+    /// Lets one thread at a time open the folder: a drive that never answers keeps that one, and
+    /// each further look would keep another.
+    opening: Arc<Semaphore>,
 }
 
 /// Whether the folder is there.
@@ -44,7 +47,7 @@ pub(super) struct Where<'a> {
 
 impl Site {
     pub(super) fn new(stored: StoredSite, disk: Disk) -> Self {
-        Self { stored, disk, refused: None }
+        Self { stored, disk, refused: None, opening: Arc::new(Semaphore::new(1)) }
     }
 
     pub(super) fn id(&self) -> &SiteId {
@@ -123,29 +126,69 @@ impl Site {
             Disk::There(folder) => Some(folder.clone()),
             Disk::Gone | Disk::Unknown => None,
         };
-        let path = self.stored.path.clone();
-        let hidden = self.stored.hidden_files;
+        let open = self.open();
         async move {
             match known {
                 Some(folder) if folder.is_there().await => Disk::There(folder),
                 // Another folder may be at the same path by now: it is opened anew.
-                Some(_) | None => open(&path, hidden).await,
+                Some(_) | None => open.await,
+            }
+        }
+    }
+
+    /// Opens the folder, or finds that it is not there.
+    pub(super) fn open(&self) -> impl Future<Output = Disk> + Send + use<> {
+        let path = self.stored.path.clone();
+        let options = FolderOptions { hidden: self.stored.hidden_files };
+        let turn = Arc::clone(&self.opening).acquire_owned();
+        async move {
+            let opened = timeout(OPEN_TIMEOUT, async {
+                let turn = turn.await.ok()?;
+                let opening = spawn_blocking(move || {
+                    let _turn = turn;
+                    Folder::open(&path, options)
+                });
+                opening.await.ok()
+            });
+            match opened.await {
+                Ok(Some(Ok(folder))) => Disk::There(folder),
+                Ok(Some(Err(error))) => {
+                    tracing::debug!(why = folders::reason(&error), "A folder is not there");
+                    Disk::Gone
+                }
+                Ok(None) | Err(_) => Disk::Gone,
             }
         }
     }
 }
 
-/// Opens a folder, or finds that it is not there.
-pub(super) async fn open(path: &Path, hidden: bool) -> Disk {
-    let path = path.to_owned();
-    let opening =
-        tokio::task::spawn_blocking(move || Folder::open(&path, FolderOptions { hidden }));
-    match timeout(OPEN_TIMEOUT, opening).await {
-        Ok(Ok(Ok(folder))) => Disk::There(folder),
-        Ok(Ok(Err(error))) => {
-            tracing::debug!(why = folders::reason(&error), "A folder is not there");
-            Disk::Gone
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_drive_keeps_one_thread_however_often_it_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::new(
+            StoredSite {
+                id: SiteId("site".to_owned()),
+                name: "Photos".to_owned(),
+                path: folder.path().to_owned(),
+                on: true,
+                hidden_files: false,
+                sessions: Vec::new(),
+                labels: Vec::new(),
+                visitors: std::collections::HashSet::new(),
+            },
+            Disk::Unknown,
+        );
+        // A thread that the drive does not answer.
+        let stuck = Arc::clone(&site.opening).acquire_owned().await.unwrap();
+        for _ in 0..3 {
+            assert!(matches!(site.look().await, Disk::Gone));
         }
-        Ok(Err(_)) | Err(_) => Disk::Gone,
+        drop(stuck);
+        assert!(matches!(site.look().await, Disk::There(_)));
+        assert_eq!(site.opening.available_permits(), 1);
     }
 }

@@ -191,12 +191,17 @@ impl Core {
 
     /// Writes what somebody waits for, together with what came before it.
     pub(super) async fn keep_now(&mut self, changes: Vec<Change>) -> Result<(), PublishError> {
-        let mut all = std::mem::take(&mut self.pending);
-        all.extend(changes);
-        match timeout(STORE_TIMEOUT, self.store.apply(all)).await {
-            Ok(done) => done.map_err(PublishError::Store),
-            Err(_) => Err(PublishError::Store("the disk does not answer".to_owned())),
+        let before = std::mem::take(&mut self.pending);
+        let all = before.iter().cloned().chain(changes).collect();
+        let done = match timeout(STORE_TIMEOUT, self.store.apply(all)).await {
+            Ok(done) => done,
+            Err(_) => Err("the disk does not answer".to_owned()),
+        };
+        if done.is_err() {
+            // Writing a change twice is as good as once.
+            self.pending = before;
         }
+        done.map_err(PublishError::Store)
     }
 
     pub(super) fn show(&self) {
