@@ -155,6 +155,21 @@ impl Output {
         Ok(())
     }
 
+    /// Some ends were missed: nothing more is told of transfers other than these.
+    pub(super) fn forget_all_but(&mut self, transfers: &[TransferState]) {
+        let is_under_way = |id: &TransferId| transfers.iter().any(|state| state.id == *id);
+        self.told.retain(|id, _| is_under_way(id));
+        if let Form::Bars { running, .. } = &mut self.form {
+            running.retain(|id, bar| {
+                let stays = is_under_way(id);
+                if !stays {
+                    bar.finish_and_clear();
+                }
+                stays
+            });
+        }
+    }
+
     /// A transfer is over.
     pub(super) fn ended(&mut self, record: &TransferRecord) -> io::Result<()> {
         self.told.remove(&record.id);
@@ -283,4 +298,35 @@ fn visitor(address: Option<IpAddr>, agent: &str) -> String {
 fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfers_whose_end_was_missed_are_forgotten() {
+        let state = |id| TransferState {
+            id: TransferId(id),
+            site: peer::SiteId("site".to_owned()),
+            file: "a.jpg".to_owned(),
+            visitor: None,
+            agent: String::new(),
+            size: 1,
+            sent: 0,
+            delivered: 0,
+            rate: 0,
+            since: UNIX_EPOCH,
+        };
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let form = Form::Bars { bars, running: HashMap::new() };
+        let mut output = Output { form, told: HashMap::new() };
+        for id in 1..=2 {
+            output.started(&state(id)).unwrap();
+        }
+        output.forget_all_but(&[state(2)]);
+        let Form::Bars { running, .. } = &output.form else { panic!() };
+        assert_eq!(running.keys().collect::<Vec<_>>(), [&TransferId(2)]);
+        assert_eq!(output.told.keys().collect::<Vec<_>>(), [&TransferId(2)]);
+    }
 }

@@ -15,10 +15,13 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{FOLDER, Failure, GATEWAY, OTHER, Publish, identity, output::Output, say};
+use super::{FOLDER, Failure, GATEWAY, KEY, OTHER, Publish, identity, output::Output, say};
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// How many events wait until the link was told; people who know it from before may be quicker.
+const MAX_HELD: usize = 1024;
 
 /// Publishes until somebody ends it.
 pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
@@ -32,6 +35,13 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
         };
         Failure::new(FOLDER, PublishError::Folder(asked.clone(), why).to_string())
     })?;
+    if let Some(key) = arguments.key.file.as_deref().filter(|key| is_inside(key, &folder)) {
+        let sentence = format!(
+            "The key file {} is in the folder that is to be published. Keep it somewhere else.",
+            key.display()
+        );
+        return Err(Failure::new(KEY, sentence));
+    }
     let identity = tokio::select! {
         identity = identity::open(arguments.key.file.as_deref()) => identity?,
         () = ending.wait() => return Ok(()),
@@ -62,6 +72,15 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
     done
 }
 
+/// Returns whether a file, which need not be there yet, is in this folder or below it.
+fn is_inside(file: &Path, folder: &Path) -> bool {
+    file.canonicalize().is_ok_and(|file| file.starts_with(folder))
+        || std::path::absolute(file).is_ok_and(|file| {
+            let there = file.ancestors().skip(1).find_map(|above| above.canonicalize().ok());
+            there.is_some_and(|above| above.starts_with(folder))
+        })
+}
+
 async fn publish(peer: &Peer, folder: &Path, arguments: &Publish) -> Result<(), Failure> {
     let mut events = peer.events();
     let site = match peer.publish(folder).await {
@@ -73,7 +92,7 @@ async fn publish(peer: &Peer, folder: &Path, arguments: &Publish) -> Result<(), 
         peer.set_hidden_files(&site, arguments.hidden_files).await
     };
     prepared.await.map_err(|error| failure(&error))?;
-    let mut told = Told { site, output: Output::new(arguments.json), url: None, trouble: None };
+    let mut told = Told::new(site, Output::new(arguments.json), arguments.once);
     let mut snapshots = peer.snapshots();
     let mut progress = interval(PROGRESS_EVERY);
     progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -81,9 +100,12 @@ async fn publish(peer: &Peer, folder: &Path, arguments: &Publish) -> Result<(), 
         let step = tokio::select! {
             biased;
             event = events.recv() => match event {
-                Ok(event) => told.event(&event, arguments.once),
+                Ok(event) => told.event(event),
                 // Many small files at once; the history has them.
-                Err(RecvError::Lagged(_)) => Ok(Step::GoOn),
+                Err(RecvError::Lagged(_)) => {
+                    told.output.forget_all_but(&snapshots.borrow().transfers);
+                    Ok(Step::GoOn)
+                }
                 Err(RecvError::Closed) => Ok(Step::End),
             },
             changed = snapshots.changed() => match changed {
@@ -129,11 +151,18 @@ impl From<io::Error> for Trouble {
 struct Told {
     site: SiteId,
     output: Output,
+    once: bool,
     url: Option<String>,
     trouble: Option<String>,
+    /// Events of transfers before the link was told.
+    held: Vec<Event>,
 }
 
 impl Told {
+    fn new(site: SiteId, output: Output, once: bool) -> Self {
+        Self { site, output, once, url: None, trouble: None, held: Vec::new() }
+    }
+
     fn snapshot(&mut self, snapshot: &Snapshot) -> Result<Step, Trouble> {
         let Some(site) = snapshot.sites.iter().find(|site| site.id == self.site) else {
             return Ok(Step::End);
@@ -149,6 +178,11 @@ impl Told {
             )?;
             if is_first {
                 self.output.link(&snapshot.link)?;
+                for event in std::mem::take(&mut self.held) {
+                    if let Step::End = self.event(event)? {
+                        return Ok(Step::End);
+                    }
+                }
             }
         }
         match &snapshot.link {
@@ -164,22 +198,27 @@ impl Told {
         Ok(Step::GoOn)
     }
 
-    fn event(&mut self, event: &Event, once: bool) -> Result<Step, Trouble> {
+    fn event(&mut self, event: Event) -> Result<Step, Trouble> {
         match event {
             Event::FirstVisitor(_) | Event::Published { .. } => {}
             // Before that it is told in sentences.
             Event::Link(state) => {
                 if self.url.is_some() {
-                    self.output.link(state)?;
+                    self.output.link(&state)?;
+                }
+            }
+            Event::TransferEnded(_) | Event::TransferStarted(_) if self.url.is_none() => {
+                if self.held.len() < MAX_HELD {
+                    self.held.push(event);
                 }
             }
             Event::TransferEnded(record) => {
-                self.output.ended(record)?;
-                if once && record.end == TransferEnd::Complete {
+                self.output.ended(&record)?;
+                if self.once && record.end == TransferEnd::Complete {
                     return Ok(Step::End);
                 }
             }
-            Event::TransferStarted(state) => self.output.started(state)?,
+            Event::TransferStarted(state) => self.output.started(&state)?,
         }
         Ok(Step::GoOn)
     }
@@ -278,6 +317,75 @@ impl Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_link_is_told_before_any_transfer() {
+        let now = std::time::SystemTime::now();
+        let site = SiteId("site".to_owned());
+        let started = peer::TransferState {
+            id: peer::TransferId(1),
+            site: site.clone(),
+            file: "a.jpg".to_owned(),
+            visitor: None,
+            agent: String::new(),
+            size: 1,
+            sent: 1,
+            delivered: 0,
+            rate: 0,
+            since: now,
+        };
+        let ended = peer::TransferRecord {
+            id: started.id,
+            site: site.clone(),
+            site_name: "Photos".to_owned(),
+            file: started.file.clone(),
+            visitor: None,
+            agent: String::new(),
+            size: 1,
+            delivered: 1,
+            since: now,
+            until: now,
+            end: TransferEnd::Complete,
+        };
+        let up = Snapshot {
+            link: LinkState::Up { carrier: carriers::Carrier::PtthHttp2, since: now },
+            paused: false,
+            sites: vec![SiteState {
+                id: site.clone(),
+                name: "Photos".to_owned(),
+                path: PathBuf::from("/photos"),
+                on: true,
+                hidden_files: false,
+                url: Some("http://photos.localhost:1/s/x".to_owned()),
+                trouble: None,
+                visitors: 1,
+            }],
+            transfers: Vec::new(),
+            history: Vec::new(),
+        };
+        let mut told = Told::new(site, Output::new(true), true);
+        for event in [Event::TransferStarted(started), Event::TransferEnded(ended)] {
+            assert!(matches!(told.event(event), Ok(Step::GoOn)));
+        }
+        assert_eq!(told.held.len(), 2, "nothing is told yet");
+        assert!(matches!(told.snapshot(&up), Ok(Step::End)), "it was the one file of --once");
+        assert!(told.held.is_empty());
+    }
+
+    #[test]
+    fn a_key_file_in_the_folder_is_found_before_it_is_made() {
+        let place = tempfile::tempdir().unwrap();
+        let place = place.path().canonicalize().unwrap();
+        let folder = place.join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        for inside in ["folder/key", "folder/new/key", "folder/../folder/key"] {
+            assert!(is_inside(&place.join(inside), &folder), "{inside}");
+        }
+        for outside in ["key", "folder-2/key", "folder"] {
+            assert!(!is_inside(&place.join(outside), &folder.join("x")), "{outside}");
+        }
+        assert!(!is_inside(&place.join("key"), &folder));
+    }
 
     #[test]
     fn a_fingerprint_is_the_same_in_every_version() {
