@@ -4,6 +4,7 @@ mod failure;
 
 use std::{
     collections::HashSet,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,6 +18,7 @@ use carriers::{
     tls::Roots,
 };
 use crosstalk::{address::GatewayAddress, label::Label, proof::PrivateKey, registry::GatewayInfo};
+use futures_util::FutureExt as _;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
@@ -365,7 +367,7 @@ impl Keeper {
             Carrier::PtthHttp2 => handler,
         };
         let (stop, grace) = (team.stop.clone(), team.grace.subscribe());
-        links.spawn(async move { (number, run(served, handler, stop, grace).await) });
+        links.spawn(async move { (number, ended(run(served, handler, stop, grace)).await) });
     }
 
     /// Waits before the next dial. Returns `None` when the engine stops.
@@ -426,6 +428,12 @@ impl Keeper {
     }
 }
 
+/// Waits for the end of a link. One that panics is lost: were it not noticed, nothing would ever
+/// be dialled in its place.
+async fn ended(link: impl Future<Output = LinkEnd>) -> LinkEnd {
+    AssertUnwindSafe(link).catch_unwind().await.unwrap_or(LinkEnd::Lost)
+}
+
 /// Runs a link with the grace that is meant when it is stopped.
 async fn run(
     served: Served,
@@ -468,6 +476,12 @@ fn is_sleep(monotonic: Duration, wall: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_link_that_panics_is_lost() {
+        assert_eq!(ended(async { panic!("a defect") }).await, LinkEnd::Lost);
+        assert_eq!(ended(async { LinkEnd::Closed }).await, LinkEnd::Closed);
+    }
 
     #[test]
     fn sleep_is_seen_by_whichever_clock_ran_on() {

@@ -67,7 +67,11 @@ impl Registry {
     pub(crate) async fn claim(&mut self, label: &Label, proof: &str) -> Result<Claimed, DialError> {
         let claimed: Claimed =
             self.ask(Method::PUT, &format!("{NAMES_PATH}{label}"), Some(proof)).await?;
-        if claimed.label == *label { Ok(claimed) } else { Err(DialError::NotAGateway) }
+        if claimed.label == *label && is_origin(&claimed.origin) {
+            Ok(claimed)
+        } else {
+            Err(DialError::NotAGateway)
+        }
     }
 
     /// Gives a name back. One that is not ours (any more) is as good as given back.
@@ -147,6 +151,17 @@ impl Registry {
     }
 }
 
+/// Returns whether this is the origin of a web site and nothing else: links begin with it, and the
+/// owner's computer opens them.
+fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<http::Uri>() else { return false };
+    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority())
+    else {
+        return false;
+    };
+    !authority.as_str().contains('@') && text == format!("{scheme}://{authority}")
+}
+
 /// Makes a gateway's sentence fit to be shown.
 pub(crate) fn printable(sentence: &str) -> String {
     let printable: String =
@@ -159,4 +174,35 @@ fn lost(error: hyper::Error) -> DialError {
         return DialError::NotAGateway;
     }
     DialError::Unreachable(std::io::Error::other(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_web_site_is_an_origin() {
+        for origin in ["https://a-1.gateway.example", "http://a.localhost:8080", "http://[::1]:1"] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for other in [
+            "",
+            "a.gateway.example",
+            "//a.gateway.example",
+            "file:///etc",
+            "file://a",
+            "javascript:alert(1)",
+            "ms-settings://a",
+            "https://",
+            "https://a/",
+            "https://a/x",
+            "https://a?x",
+            "https://a#x",
+            "https://good.example@evil.example",
+            "https://a b",
+            "https://a\n",
+        ] {
+            assert!(!is_origin(other), "{other}");
+        }
+    }
 }
