@@ -8,6 +8,7 @@ mod arguments;
 mod backstage;
 mod commands;
 mod folders;
+mod retry;
 mod shell;
 mod start;
 mod tray;

@@ -1,14 +1,7 @@
 //! Puts the app together, and turns its event loop.
 
-use std::{
-    env,
-    path::PathBuf,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{env, path::PathBuf, sync::Arc};
 
-use anyhow::Context as _;
 use desktop::{Controller, Handle, Options, Request, SystemKeychain};
 use tauri::{App, AppHandle, Builder, Manager as _, RunEvent, Wry};
 use tauri_plugin_window_state::StateFlags;
@@ -18,17 +11,11 @@ use crate::{
     arguments::{Arguments, HIDDEN},
     backstage::Backstage,
     commands::{self, Dialog},
-    folders,
+    folders, retry,
     shell::Desktop,
     viewer::Viewer,
     window,
 };
-
-/// How long a running app that does not answer may take to be gone: longer than quitting takes.
-const RUNNING_PATIENCE: Duration = Duration::from_secs(15);
-
-/// How often that is tried.
-const RUNNING_RETRY: Duration = Duration::from_millis(300);
 
 /// Runs the app until its end.
 ///
@@ -58,18 +45,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Builds the app. A second start passes its arguments on to the first one and ends here; when the
 /// first one is just ending, it does not answer, and a moment later there is none.
 fn build(arguments: &Arguments) -> anyhow::Result<App<Wry>> {
-    let patience = Instant::now() + RUNNING_PATIENCE;
-    loop {
-        let arguments = arguments.clone();
-        let built = builder().setup(move |app| Ok(set_up(app, &arguments)?));
-        match built.build(context()) {
-            Err(error @ tauri::Error::PluginInitialization(..)) if Instant::now() < patience => {
-                tracing::info!(%error, "Another start is in the way; trying again");
-                thread::sleep(RUNNING_RETRY);
-            }
-            built => return built.context("the window system refuses"),
+    let arguments = arguments.clone();
+    let built = builder().setup(move |app| Ok(set_up(app, &arguments)?)).build(context());
+    built.map_err(|error| {
+        if matches!(error, tauri::Error::PluginInitialization(..)) {
+            retry::start_over(error.into())
+        } else {
+            anyhow::Error::new(error).context("the window system refuses")
         }
-    }
+    })
 }
 
 /// Embeds configuration, permissions and pages, once.
