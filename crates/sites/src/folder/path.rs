@@ -173,7 +173,21 @@ pub(super) fn is_hidden_name(name: &[u8]) -> bool {
             !matches!(letter, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
         })
         .collect();
-    seen.starts_with('.') || DROPPINGS.contains(&seen.to_ascii_lowercase().as_str())
+    seen.starts_with('.')
+        || DROPPINGS.contains(&seen.to_ascii_lowercase().as_str())
+        || (System::HERE == System::Windows && is_short_name(&seen))
+}
+
+/// Returns whether a name looks like the second, short one that Windows gives to files: `ENV~1`
+/// opens `.env` there. <https://learn.microsoft.com/windows/win32/fileio/naming-a-file>
+fn is_short_name(name: &str) -> bool {
+    let (stem, ending) = name.split_once('.').unwrap_or((name, ""));
+    let is_numbered = stem.rsplit_once('~').is_some_and(|(letters, number)| {
+        !letters.is_empty()
+            && !number.is_empty()
+            && number.bytes().all(|digit| digit.is_ascii_digit())
+    });
+    is_numbered && stem.chars().count() <= 8 && ending.chars().count() <= 3
 }
 
 #[cfg(unix)]
@@ -244,6 +258,17 @@ mod tests {
         let found = SitePath::parse(raw, system);
         let expected = expected.map(|names| names.iter().map(|name| name.to_vec()).collect());
         assert_eq!(found.map(|path| path.names), expected, "{raw:?} on {system:?}");
+    }
+
+    #[test]
+    fn knows_the_short_names_of_windows() {
+        for short in ["ENV~1", "env~1", "HTACCE~1", "GITIG~12", "HT1A2B~1", "A~1.LOC", "ENV~1.lo"] {
+            assert!(is_short_name(short), "{short}");
+        }
+        for other in ["a", "~1", "a~", "a~b", "notes.txt~", "holiday~2026", "a~1.jpeg", "~$a.doc"] {
+            assert!(!is_short_name(other), "{other}");
+        }
+        assert_eq!(is_hidden_name(b"ENV~1"), System::HERE == System::Windows);
     }
 
     #[test]

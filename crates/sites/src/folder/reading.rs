@@ -125,36 +125,34 @@ impl FileBody {
     }
 
     /// Begins to read the next piece when nothing is being read.
-    fn poll_begin(&mut self, context: &mut Context<'_>, unread: u64, room: Room) -> Poll<()> {
-        if matches!(self.state, State::Resting(_))
-            && let Some(permit) = ready!(self.jobs.poll_acquire(context))
-        {
-            self.state = match std::mem::replace(&mut self.state, State::Over) {
-                State::Resting(source) => State::Reading(spawn_blocking(move || {
-                    let _permit: OwnedSemaphorePermit = permit;
-                    source.read(unread, room)
-                })),
-                other @ (State::Reading(_) | State::Over) => other,
-            };
-        }
-        Poll::Ready(())
+    fn begin_piece(&mut self, permit: OwnedSemaphorePermit, room: Room) {
+        let unread = self.left;
+        self.state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Resting(source) => State::Reading(spawn_blocking(move || {
+                let _permit = permit;
+                source.read(unread, room)
+            })),
+            other @ (State::Reading(_) | State::Over) => other,
+        };
     }
 
-    /// Reads one piece ahead, if there is room for it.
-    fn read_ahead(&mut self, context: &mut Context<'_>) {
+    /// Reads one piece ahead, if there is room for it. It never queues for a thread: its turn might
+    /// come while a visitor takes nothing, and be kept from the others until he does.
+    fn read_ahead(&mut self) {
         if self.left > 0
             && matches!(self.state, State::Resting(_))
+            && let Ok(permit) = self.jobs.clone_inner().try_acquire_owned()
             && let Some(room) = Room::take()
         {
-            // Not now is as good as later: whoever wants the piece asks again.
-            let _ = self.poll_begin(context, self.left, room);
+            self.begin_piece(permit, room);
         }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, ReadError>> {
-        if matches!(self.state, State::Resting(_)) {
-            let unread = self.left;
-            ready!(self.poll_begin(context, unread, Room::take_or_little()));
+        if matches!(self.state, State::Resting(_))
+            && let Some(permit) = ready!(self.jobs.poll_acquire(context))
+        {
+            self.begin_piece(permit, Room::take_or_little());
         }
         match &mut self.state {
             State::Reading(reading) => match ready!(Pin::new(reading).poll(context)) {
@@ -203,7 +201,7 @@ impl Body for FileBody {
             },
         };
         body.left -= bytes.len() as u64;
-        body.read_ahead(context);
+        body.read_ahead();
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
@@ -334,5 +332,39 @@ impl Drop for Room {
         if store.idle.len() < IDLE_CHUNKS {
             store.idle.push(buffer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_visitor_who_takes_nothing_keeps_no_thread_from_the_others() {
+        let size = 4 * CHUNK;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(size as u64).unwrap();
+        let metadata = file.metadata().unwrap();
+        let modified = metadata.modified().ok();
+        let open = OpenFile { file, size: metadata.len(), modified, number: 0 };
+        let jobs = Arc::new(Semaphore::new(1));
+        let mut body = FileBody::begin(open, 0, size as u64, Arc::clone(&jobs)).unwrap();
+        // Another visitor has the only thread while the first piece is taken, and no more is.
+        let other = Arc::clone(&jobs).acquire_owned().await.unwrap();
+        let first = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        assert_eq!(first.unwrap().unwrap().into_data().unwrap().len(), CHUNK);
+        drop(other);
+        let next = timeout(Duration::from_secs(1), jobs.acquire()).await;
+        drop(next.expect("the thread is free for the next visitor").unwrap());
+        // Who goes on later gets the rest.
+        let mut rest = 0;
+        while let Some(frame) =
+            std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+        {
+            rest += frame.unwrap().into_data().unwrap().len();
+        }
+        assert_eq!(rest, size - CHUNK);
     }
 }
