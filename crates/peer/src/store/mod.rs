@@ -30,6 +30,9 @@ use crate::{
 /// this, who has no hurry keeps its changes, and who has waits.
 const QUEUE: usize = 32;
 
+/// How many changes are kept in memory while the disk takes none; then the oldest are lost.
+const MAX_OWED: usize = 4096;
+
 /// How many transfers the history keeps.
 pub(crate) const MAX_HISTORY: usize = 10_000;
 
@@ -202,29 +205,51 @@ impl Store {
 }
 
 /// Writes until everybody who could ask is gone.
-fn write(mut connection: Connection, mut commands: mpsc::Receiver<Command>) {
+fn write(connection: Connection, mut commands: mpsc::Receiver<Command>) {
+    let mut writer = Writer { connection, owed: Vec::new() };
     while let Some(command) = commands.blocking_recv() {
         match command {
-            Command::Apply(changes, tell) => {
-                let done = table::apply(&mut connection, &changes).map_err(|e| e.to_string());
-                match (tell, done) {
-                    (Some(tell), done) => drop(tell.send(done)),
-                    (None, Err(error)) => {
-                        tracing::warn!(
-                            error,
-                            changes = changes.len(),
-                            "The store cannot be written"
-                        );
-                    }
-                    (None, Ok(())) => {}
-                }
-            }
+            // Who waited may be gone already.
+            Command::Apply(changes, Some(tell)) => drop(tell.send(writer.write(&changes))),
+            Command::Apply(changes, None) => writer.write_or_owe(changes),
             Command::Close(tell) => {
-                drop(connection);
-                // Who asked may be gone already.
+                writer.pay();
+                drop(writer);
                 let _ = tell.send(());
                 return;
             }
+        }
+    }
+}
+
+/// Writes what is wanted, and what could not be written before: a full disk has room again.
+struct Writer {
+    connection: Connection,
+    /// What nobody waits for and could not be written, oldest first.
+    owed: Vec<Change>,
+}
+
+impl Writer {
+    fn write(&mut self, changes: &[Change]) -> Result<(), String> {
+        self.pay();
+        table::apply(&mut self.connection, changes).map_err(|error| error.to_string())?;
+        // What can be written no more when the disk writes must not undo what came after it.
+        self.owed.clear();
+        Ok(())
+    }
+
+    fn write_or_owe(&mut self, changes: Vec<Change>) {
+        if let Err(error) = self.write(&changes) {
+            tracing::warn!(error, changes = changes.len(), "The store cannot be written");
+            self.owed.extend(changes);
+            let beyond = self.owed.len().saturating_sub(MAX_OWED);
+            self.owed.drain(..beyond);
+        }
+    }
+
+    fn pay(&mut self) {
+        if !self.owed.is_empty() && table::apply(&mut self.connection, &self.owed).is_ok() {
+            self.owed.clear();
         }
     }
 }

@@ -295,3 +295,30 @@ fn one_visitor_is_counted_once() {
     assert_eq!(key("192.0.2.7"), key("::ffff:192.0.2.7"));
     assert_ne!(key("192.0.2.7"), key("192.0.2.8"));
 }
+
+#[test]
+fn what_a_full_disk_did_not_take_is_written_when_there_is_room() {
+    let connection = Connection::open_in_memory().unwrap();
+    let (connection, _) = begin(connection, moment(0)).unwrap();
+    let mut writer = Writer { connection, owed: Vec::new() };
+    let ended = |id| Change::KeepEnded(record(id, TransferEnd::Complete));
+    writer.connection.pragma_update(None, "query_only", true).unwrap();
+    writer.write_or_owe(vec![ended(1)]);
+    writer.write_or_owe(vec![ended(2)]);
+    writer.write(&[Change::SetPaused(true)]).unwrap_err();
+    for id in 0..5000 {
+        writer.write_or_owe(vec![ended(id)]);
+    }
+    assert_eq!(writer.owed.len(), MAX_OWED);
+    writer.connection.pragma_update(None, "query_only", false).unwrap();
+    writer.write_or_owe(vec![ended(5000)]);
+    assert!(writer.owed.is_empty());
+    let count: i64 = writer
+        .connection
+        .query_row("SELECT count(*) FROM transfers", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, i64::try_from(MAX_OWED).unwrap() + 1);
+    let contents = table::read(&writer.connection).unwrap();
+    assert!(!contents.paused, "who waited was told that it failed");
+    assert_eq!(contents.last_transfer, 5000);
+}
