@@ -10,8 +10,8 @@ use std::{
 
 use crosstalk::proof::PrivateKey;
 use desktop::{
-    Answer, Controller, Handle, Keychain, Options, Phase, Problem, ProblemCode, Request, Shell,
-    Site, View, notices::Notification, tray::Tray,
+    Answer, Connection, Controller, Handle, Keychain, Options, Phase, Problem, ProblemCode,
+    Request, Shell, Site, View, notices::Notification, tray::Tray,
 };
 use peer::keys::KeyError;
 use tempfile::TempDir;
@@ -264,11 +264,15 @@ impl App {
         self.linked(&path).await
     }
 
-    /// Waits until the site of this folder has a link.
+    /// Waits until the site of this folder has a link that works: after a restart the link is known
+    /// before the gateway is reached.
     pub(crate) async fn linked(&self, path: &str) -> Site {
         let is_it = |site: &&Site| site.path == path && site.url.is_some();
-        let view =
-            self.until_view("a link", |view| view.sites.iter().any(|site| is_it(&site))).await;
+        let works = |view: &View| {
+            matches!(view.connection, Connection::Connected { .. })
+                && view.sites.iter().any(|site| is_it(&site))
+        };
+        let view = self.until_view("a link", works).await;
         view.sites.iter().find(is_it).expect("it was there").clone()
     }
 

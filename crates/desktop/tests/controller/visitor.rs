@@ -19,7 +19,9 @@ pub(crate) struct Answer {
 impl Answer {
     /// Returns the cookie that a session link gives.
     pub(crate) fn cookie(&self) -> &str {
-        let cookie = self.header("set-cookie").expect("a cookie");
+        let Some(cookie) = self.header("set-cookie") else {
+            panic!("no cookie: {} {}", self.head, String::from_utf8_lossy(&self.body));
+        };
         cookie.split_once(';').map_or(cookie, |(cookie, _)| cookie)
     }
 
