@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     site::{LONGEST, Noticed, pattern},
-    world::{Answer, DEADLINE, World},
+    world::{Answer, DEADLINE, Wire, World},
 };
 
 /// How soon the peer must know that a visitor left.
@@ -293,13 +293,14 @@ pub async fn bursts_of_aborts_harm_nobody(world: &mut World) -> Result<()> {
         .await;
         drop(sockets.into_iter().collect::<Result<Vec<_>>>()?);
     }
-    // Links of one transaction each are dialled anew by the peer's keeper, which is not in this
-    // world; a link of many must simply live.
-    if world.wire == crate::world::Wire::PtthHttp2 {
-        let late = Instant::now() + DEADLINE;
-        while world.visitor.get("/hello").await?.status != StatusCode::OK {
-            ensure!(Instant::now() < late, "the link did not survive");
-        }
+    // A link of one transaction may be used up by that, and the peer's keeper, which is not in this
+    // world, dials anew; a link of many must simply live.
+    if world.wire != Wire::PtthHttp2 {
+        return world.link().await;
+    }
+    let late = Instant::now() + DEADLINE;
+    while world.visitor.get("/hello").await?.status != StatusCode::OK {
+        ensure!(Instant::now() < late, "the link did not survive");
     }
     Ok(())
 }
