@@ -69,6 +69,23 @@ async fn a_folder_is_chosen_with_the_keyboard_alone() {
 }
 
 #[tokio::test]
+async fn a_folder_is_dropped_on_the_window() {
+    let place = TempDir::new().unwrap();
+    let folder = folder_with(place.path(), "Zoë & Co", &[("cat.txt", b"miau")]).unwrap();
+    with_app("drop", Furniture::default(), &[], async |app| {
+        app.element("add-folder").await?;
+        let window = app.window().await?;
+        app.desktop.wait_until_painted(&window).await?;
+        app.desktop.drop_folder(&window, &folder).await?;
+        app.wait_for_text("site-card", "Zoë & Co").await?;
+        let (visitor, _) = Visitor::enter(&app.link().await?).await?;
+        assert_eq!(visitor.get("/cat.txt").await?.body().as_ref(), b"miau");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_dialog_that_is_closed_changes_nothing() {
     with_app("dialog-closed", Furniture::default(), &[], async |app| {
         app.click("add-folder").await?;

@@ -6,6 +6,7 @@
 
 mod bus;
 mod clipboard;
+mod dragging;
 mod driver;
 mod files;
 mod tray;

@@ -14,6 +14,12 @@ const PAINTED: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window(String);
 
+impl Window {
+    pub(super) fn number(&self) -> anyhow::Result<u32> {
+        Ok(self.0.parse()?)
+    }
+}
+
 impl Desktop {
     /// Returns the windows that are to be seen and have this text in their title.
     ///
