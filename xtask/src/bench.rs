@@ -1,5 +1,7 @@
 //! `cargo xtask bench`.
 
+use std::{env, process::Command};
+
 use crate::{
     command,
     needs::Purpose,
@@ -19,7 +21,8 @@ pub(crate) fn bench(
     setup::prepare(Purpose::Bench, consent)?;
     let packages = ["--package", "gateway", "--package", "peer", "--package", "bench"];
     command::run(workspace.cargo().args(["build", "--release"]).args(packages))?;
-    command::run(
-        workspace.cargo().args(["run", "--release", "--package", "bench", "--"]).args(arguments),
-    )
+    // As it was just built: `cargo run` would choose features for one package, and build again.
+    let program = format!("bench{}", env::consts::EXE_SUFFIX);
+    let program = workspace.target.join("release").join(program);
+    command::run(Command::new(program).current_dir(&workspace.root).args(arguments))
 }
