@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Timing,
     link::{Carrier, LinkEnd},
+    petrichor, poll,
     ptth::{self, Protocol},
+    taxi,
     tls::Roots,
 };
 
@@ -44,17 +46,26 @@ impl fmt::Debug for DialOptions {
 
 /// A link that is up: requests come in as soon as [`Served::run`] is polled. The gateway waits for
 /// that some seconds only.
-pub struct Served {
-    pub(crate) protocol: Protocol,
-    pub(crate) connection: Upgraded,
-    pub(crate) timing: Timing,
+pub struct Served(pub(crate) Kind);
+
+/// What is up, by carrier.
+pub(crate) enum Kind {
+    Petrichor(petrichor::dial::Dialled),
+    Poll(poll::dial::Dialled),
+    Ptth { protocol: Protocol, connection: Upgraded, timing: Timing },
+    Taxi(taxi::dial::Dialled),
 }
 
 impl Served {
     /// Returns which wire the link uses.
     #[must_use]
     pub fn carrier(&self) -> Carrier {
-        self.protocol.into()
+        match &self.0 {
+            Kind::Petrichor(_) => Carrier::Petrichor,
+            Kind::Poll(_) => Carrier::Poll,
+            Kind::Ptth { protocol, .. } => (*protocol).into(),
+            Kind::Taxi(_) => Carrier::Taxi,
+        }
     }
 
     /// Answers requests with the handler until the link ends. When `stop` is cancelled, takes no
@@ -66,11 +77,31 @@ impl Served {
     /// `Upgrade: websocket` and an [`OnUpgrade`](hyper::upgrade::OnUpgrade) in the extensions, over
     /// HTTP/2 as well; the handler answers 101 and waits for it in a task of its own.
     pub async fn run(self, handler: Handler, stop: CancellationToken, grace: Duration) -> LinkEnd {
-        let Self { protocol, connection, timing } = self;
-        match protocol {
-            Protocol::Http2 => ptth::serve_http2(connection, timing, handler, stop, grace).await,
-            Protocol::Http1 => ptth::serve_http1(connection, handler, stop, grace).await,
+        match self.0 {
+            Kind::Petrichor(link) => link.run(handler, stop, grace).await,
+            Kind::Poll(link) => link.run(handler, stop, grace).await,
+            Kind::Ptth { protocol: Protocol::Http2, connection, timing } => {
+                ptth::serve_http2(connection, timing, handler, stop, grace).await
+            }
+            Kind::Ptth { protocol: Protocol::Http1, connection, .. } => {
+                ptth::serve_http1(connection, handler, stop, grace).await
+            }
+            Kind::Taxi(link) => link.run(handler, stop, grace).await,
         }
+    }
+}
+
+/// Dials a gateway by this carrier.
+///
+/// # Errors
+/// See [`DialError`].
+pub async fn dial(options: &DialOptions, carrier: Carrier) -> Result<Served, DialError> {
+    match carrier {
+        Carrier::Petrichor => petrichor::dial::dial(options).await,
+        Carrier::PtthHttp2 => ptth::dial::dial(options, &[Protocol::Http2]).await,
+        Carrier::PtthHttp1 => ptth::dial::dial(options, &[Protocol::Http1]).await,
+        Carrier::Taxi => taxi::dial::dial(options).await,
+        Carrier::Poll => poll::dial::dial(options).await,
     }
 }
 

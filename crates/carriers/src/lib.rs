@@ -5,15 +5,20 @@
 //! requests, at the peer a [`Served`] link that hands requests to a
 //! [`Handler`](crosstalk::transaction::Handler) until it ends.
 
+pub mod accept;
 mod body;
 mod dialled;
 mod line;
 mod link;
+mod messages;
+pub mod petrichor;
+pub mod poll;
 pub mod ptth;
 pub mod socket;
+pub mod taxi;
 mod timing;
 pub mod tls;
 
-pub use dialled::{DialError, DialOptions, Served};
+pub use dialled::{DialError, DialOptions, Served, dial};
 pub use link::{Carrier, Link, LinkEnd, Place, SendError, Tunnel, Unsent};
 pub use timing::Timing;

@@ -22,23 +22,67 @@ use tokio::{
 
 use crate::{
     line::LineHandle,
+    messages::Messages,
     ptth::{Http1, Http2, request_fits},
 };
 
 /// Which wire a link uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Carrier {
+    /// Petrichor: pairs of TNetstrings, in batches; many transactions at once.
+    Petrichor,
+    /// Reversed HTTP/2 after an upgrade; many transactions at once.
+    PtthHttp2,
     /// Reversed HTTP/1.1 after an upgrade; one transaction at a time.
     PtthHttp1,
-    /// Reversed HTTP/2 after an upgrade.
-    PtthHttp2,
+    /// TAXI on a WebSocket; many transactions at once.
+    Taxi,
+    /// JSON by long poll: nothing but short HTTP requests; a few transactions at once, no WebSockets.
+    Poll,
+}
+
+impl Carrier {
+    /// All carriers that a gateway offers at its own address, the best first: the order in which a
+    /// peer tries them.
+    pub const LADDER: [Self; 5] =
+        [Self::Petrichor, Self::PtthHttp2, Self::PtthHttp1, Self::Taxi, Self::Poll];
+
+    /// Returns whether one link carries many transactions at once.
+    #[must_use]
+    pub fn multiplexes(self) -> bool {
+        match self {
+            Self::Petrichor | Self::PtthHttp2 | Self::Taxi | Self::Poll => true,
+            Self::PtthHttp1 => false,
+        }
+    }
+
+    /// Returns a short name that stays the same, for files and command lines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Petrichor => "petrichor",
+            Self::PtthHttp2 => "ptth-h2",
+            Self::PtthHttp1 => "ptth-h1",
+            Self::Taxi => "taxi",
+            Self::Poll => "poll",
+        }
+    }
+
+    /// Reads a [`Carrier::name`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::LADDER.into_iter().find(|carrier| carrier.name() == name)
+    }
 }
 
 impl fmt::Display for Carrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::PtthHttp1 => "reversed HTTP/1.1",
+            Self::Petrichor => "Petrichor",
             Self::PtthHttp2 => "reversed HTTP/2",
+            Self::PtthHttp1 => "reversed HTTP/1.1",
+            Self::Taxi => "TAXI on a WebSocket",
+            Self::Poll => "long poll",
         })
     }
 }
@@ -120,6 +164,7 @@ pub(crate) struct Inner {
 pub(crate) enum Wire {
     Http1(Http1),
     Http2(Http2),
+    Messages(Messages),
 }
 
 /// What a link shares with the task that drives it.
@@ -162,6 +207,7 @@ impl Link {
         let open = match &self.0.wire {
             Wire::Http1(_) => true,
             Wire::Http2(wire) => wire.is_open(),
+            Wire::Messages(wire) => wire.is_open(),
         };
         let taken_down = status.closed_here.load(Ordering::SeqCst) || status.end.borrow().is_some();
         open && !taken_down && !status.places.visitors.is_closed()
@@ -282,6 +328,7 @@ impl Place {
         match &link.wire {
             Wire::Http1(wire) => wire.send(&link, permit, request).await,
             Wire::Http2(wire) => wire.send(&link, permit, request).await,
+            Wire::Messages(wire) => wire.send(&link, permit, request).await,
         }
     }
 }
@@ -331,6 +378,7 @@ impl Wire {
         match self {
             Self::Http1(wire) => wire.drain(),
             Self::Http2(wire) => wire.drain(),
+            Self::Messages(wire) => wire.drain(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! a clock or a file:
 //!
 //! - [`transaction`]: the body and handler types in which all carriers and sites meet;
+//! - [`transactions`]: the multiplexer of all carriers that move messages;
 //! - [`object`]: CrossTalk's request and response objects, and their conversion from and to `http`;
 //! - [`proof`]: the one proof of identity, a short EdDSA token;
 //! - [`label`] and [`address`]: names of sites, and addresses of gateways;
@@ -24,3 +25,4 @@ pub mod object;
 pub mod proof;
 pub mod registry;
 pub mod transaction;
+pub mod transactions;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use carriers::ptth::accept;
+use carriers::accept;
 use crosstalk::{
     proof::{self, ProofError, PublicKey},
     registry::Reason,

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use carriers::{Carrier, Link, LinkEnd, Place};
+use carriers::{Link, LinkEnd, Place};
 use crosstalk::{label::Label, proof::PublicKey};
 use futures_util::future::select_all;
 use tokio::{
@@ -148,9 +148,10 @@ impl Links {
         let peer = peers.entry(key).or_default();
         peer.links.push_back(added.clone());
         let carrier = added.link.carrier();
-        let most = match carrier {
-            Carrier::PtthHttp1 => limits::SINGLE_LINKS_PER_PEER,
-            Carrier::PtthHttp2 => limits::LINKS_PER_PEER,
+        let most = if carrier.multiplexes() {
+            limits::LINKS_PER_PEER
+        } else {
+            limits::SINGLE_LINKS_PER_PEER
         };
         let same =
             |link: &Arc<PeerLink>| link.label == added.label && link.link.carrier() == carrier;

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{any, get, put},
 };
-use carriers::ptth::accept::{self, Offer};
+use carriers::accept::{self, Offer};
 use crosstalk::{
     label::Label,
     proof::PublicKey,

@@ -301,9 +301,10 @@ impl Keeper {
         let mut busy = team.busy.watch();
         loop {
             // A visitor who reads slowly holds a whole link of the pool: others get new ones.
-            let size = match carrier {
-                Carrier::PtthHttp1 => LARGEST_POOL.min(DEFAULT_POOL + *busy.borrow_and_update()),
-                Carrier::PtthHttp2 => 1,
+            let size = if carrier.multiplexes() {
+                1
+            } else {
+                LARGEST_POOL.min(DEFAULT_POOL + *busy.borrow_and_update())
             };
             let missing = team.alive.len() < size;
             let sister = async {
@@ -362,10 +363,7 @@ impl Keeper {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         team.alive.insert(number);
         let handler = self.front.handler(number);
-        let handler = match team.carrier {
-            Carrier::PtthHttp1 => team.busy.count(handler),
-            Carrier::PtthHttp2 => handler,
-        };
+        let handler = if team.carrier.multiplexes() { handler } else { team.busy.count(handler) };
         let (stop, grace) = (team.stop.clone(), team.grace.subscribe());
         links.spawn(async move { (number, ended(run(served, handler, stop, grace)).await) });
     }

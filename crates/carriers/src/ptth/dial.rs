@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{Protocol, Token};
-use crate::{DialError, DialOptions, Served, Timing, tls};
+use crate::{DialError, DialOptions, Served, Timing, dialled::Kind, tls};
 
 /// How long a gateway may take to answer once it is connected. It only looks at a signature.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -87,7 +87,7 @@ pub async fn dial_with(
         }
     });
     let (protocol, connection) = dialled.await.unwrap_or(Err(DialError::TimedOut))?;
-    Ok(Served { protocol, connection, timing })
+    Ok(Served(Kind::Ptth { protocol, connection, timing }))
 }
 
 /// The request for a link.

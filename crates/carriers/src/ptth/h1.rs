@@ -23,12 +23,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    accept::LinkError,
     h2::answer,
     message::{self, Departing, MAX_LINK_HEAD, MAX_LINK_HEADERS},
 };
 use crate::{
     Carrier, Link, LinkEnd, SendError, Unsent,
+    accept::LinkError,
     body::{Cut, Ending, Outgoing, Received, Release},
     line::{Line, LineHandle},
     link::{Hold, Inner, Places, Status, Wire},

@@ -27,12 +27,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
 use super::{
-    accept::LinkError,
     message::{self, Departing, MAX_LINK_HEADER_LIST},
     websocket,
 };
 use crate::{
     Carrier, Link, LinkEnd, SendError, Timing, Unsent,
+    accept::LinkError,
     body::{Answer, Ending, Outgoing, Received, Release},
     line::{Line, LineHandle},
     link::{Hold, Inner, Places, Status, Wire},

@@ -2,10 +2,8 @@
 
 use carriers::{
     Carrier, LinkEnd, SendError, Timing,
-    ptth::{
-        Protocol,
-        accept::{self, LinkError, Refusal},
-    },
+    accept::{self, LinkError, Refusal},
+    ptth::{Protocol, accept::read},
 };
 use crosstalk::registry::Refused;
 use http::{HeaderMap, Request, Version, header};
@@ -48,7 +46,7 @@ fn what_is_granted() {
         ("GET", &[("upgrade", "Ptth/0.9"), H2], Http2, Some("h2")),
         ("GET", &[UPGRADE, ("upgrade", "h2c-reverse, PTTH/1.0, ptth")], Http1, None),
     ] {
-        let offer = accept::read(&parts(method, headers)).unwrap().unwrap();
+        let offer = read(&parts(method, headers)).unwrap().unwrap();
         assert_eq!(offer.protocol(), protocol, "{headers:?}");
         let response = offer.response();
         assert_eq!(response.status(), 101);
@@ -64,7 +62,7 @@ fn what_is_granted() {
 #[test]
 fn what_is_no_request_for_a_link() {
     for headers in [&[][..], &[UPGRADE], &[UPGRADE, ("upgrade", "websocket")], &[H2]] {
-        assert!(accept::read(&parts("GET", headers)).unwrap().is_none(), "{headers:?}");
+        assert!(read(&parts("GET", headers)).unwrap().is_none(), "{headers:?}");
     }
 }
 
@@ -82,7 +80,7 @@ fn what_is_refused() {
         ("POST", &[UPGRADE, ptth, H2, ("content-length", "3")], Refusal::Body, 400),
         ("POST", &[("upgrade", "PTTH/1.0"), ("transfer-encoding", "chunked")], Refusal::Body, 400),
     ] {
-        assert_eq!(accept::read(&parts(method, headers)).unwrap_err(), refusal, "{headers:?}");
+        assert_eq!(read(&parts(method, headers)).unwrap_err(), refusal, "{headers:?}");
         let response = refusal.response();
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.headers()["content-type"], "application/json");
@@ -90,7 +88,7 @@ fn what_is_refused() {
     for version in [Version::HTTP_10, Version::HTTP_2] {
         let mut parts = parts("GET", &[UPGRADE, ptth, H2]);
         parts.version = version;
-        let refusal = accept::read(&parts).unwrap_err();
+        let refusal = read(&parts).unwrap_err();
         assert_eq!(refusal, Refusal::Version);
         assert_eq!(refusal.response().status(), 426);
         assert_eq!(refusal.response().headers()["upgrade"], "ptth");

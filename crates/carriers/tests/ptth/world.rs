@@ -11,11 +11,8 @@ use std::{
 use bytes::Bytes;
 use carriers::{
     DialOptions, Link, LinkEnd, Timing,
-    ptth::{
-        Protocol, Token,
-        accept::{self, LinkError},
-        dial,
-    },
+    accept::{self, LinkError},
+    ptth::{Protocol, Token, accept::read, dial},
     tls::Roots,
 };
 use crosstalk::{
@@ -102,7 +99,7 @@ async fn accept_on(
         async move {
             let upgrade = hyper::upgrade::on(&mut request);
             let (parts, _) = request.into_parts();
-            Ok::<_, Infallible>(match accept::read(&parts) {
+            Ok::<_, Infallible>(match read(&parts) {
                 Err(refusal) => refusal.response(),
                 Ok(None) => accept::Refusal::NoUpgrade.response(),
                 Ok(Some(offer)) => {

@@ -1,6 +1,9 @@
 //! The handshake of PTTH: who may turn a connection around.
 
-use carriers::ptth::accept::{self, Offer, Refusal};
+use carriers::{
+    accept::{self, Refusal},
+    ptth::accept::{Offer, read},
+};
 use crosstalk::registry::Refused;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header, request};
@@ -12,7 +15,7 @@ pub fn target(bytes: &[u8]) {
     let asks = members(&parts.headers, &header::UPGRADE)
         .iter()
         .any(|token| ["ptth", "ptth/1.0", "ptth/0.9"].contains(&token.as_str()));
-    match accept::read(&parts) {
+    match read(&parts) {
         Ok(Some(offer)) => {
             assert!(asks, "nobody asked for a link");
             check_offer(&parts, &offer);

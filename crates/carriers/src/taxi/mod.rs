@@ -1,0 +1,4 @@
+//! TAXI on WebSockets.
+
+pub mod accept;
+pub mod dial;
