@@ -12,6 +12,7 @@
 //! - [`label`] and [`address`]: names of sites, and addresses of gateways;
 //! - [`control`]: what the gateway tells the peer about its transactions (receipts);
 //! - [`registry`]: what a peer asks of a gateway (names);
+//! - [`tnetstring`]: the values of which Petrichor's messages are made;
 //! - [`forwarded`] and [`hop`]: headers that a hop writes or removes;
 //! - [`limits`]: every size that both ends know.
 
@@ -24,5 +25,6 @@ pub mod limits;
 pub mod object;
 pub mod proof;
 pub mod registry;
+pub mod tnetstring;
 pub mod transaction;
 pub mod transactions;
