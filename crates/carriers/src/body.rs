@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use crosstalk::transaction::{Body, BodyError};
 use futures_util::task::AtomicWaker;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Request, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -182,10 +182,10 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Wraps a body, and returns the string on it if it has any bytes to come.
-    pub(crate) fn new(body: Body) -> (Self, Option<Arc<Recall>>) {
-        let recall = (!body.is_end_stream()).then(|| Arc::new(Recall::default()));
-        (Self { body, recall: recall.clone() }, recall)
+    /// Wraps a request's body, and returns the string on it if it has any bytes to come.
+    pub(crate) fn request(request: Request<Body>) -> (Request<Self>, Option<Arc<Recall>>) {
+        let recall = (!request.body().is_end_stream()).then(|| Arc::new(Recall::default()));
+        (request.map(|body| Self { body, recall: recall.clone() }), recall)
     }
 
     pub(crate) fn into_inner(self) -> Body {

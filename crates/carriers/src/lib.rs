@@ -14,10 +14,13 @@ mod messages;
 pub mod petrichor;
 pub mod poll;
 pub mod ptth;
+mod shape;
 pub mod socket;
 pub mod taxi;
 mod timing;
 pub mod tls;
+mod upgrade;
+mod websocket;
 
 pub use dialled::{DialError, DialOptions, Served, dial};
 pub use link::{Carrier, Link, LinkEnd, Place, SendError, Tunnel, Unsent};

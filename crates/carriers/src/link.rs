@@ -23,7 +23,8 @@ use tokio::{
 use crate::{
     line::LineHandle,
     messages::Messages,
-    ptth::{Http1, Http2, request_fits},
+    ptth::{Http1, Http2},
+    shape::request_fits,
 };
 
 /// Which wire a link uses.
@@ -415,7 +416,19 @@ impl Status {
     }
 }
 
+/// How many transactions that the peer would take stay unused, so that one which is just ending at
+/// the peer does not make a visitor wait unseen.
+const SPARE_PLACES: usize = 12;
+/// How many places are kept for control transactions.
+const CONTROL_PLACES: usize = 4;
+
 impl Places {
+    /// Shares out what a peer takes at once.
+    pub(crate) fn of(transactions: usize) -> Self {
+        let spare = (CONTROL_PLACES + SPARE_PLACES).min(transactions / 4);
+        Self::new(transactions - spare, spare.min(CONTROL_PLACES))
+    }
+
     pub(crate) fn new(visitors: usize, control: usize) -> Self {
         let visitors = Arc::new(Semaphore::new(visitors));
         let control = match control {

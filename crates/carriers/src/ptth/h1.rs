@@ -22,16 +22,15 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    h2::answer,
-    message::{self, Departing, MAX_LINK_HEAD, MAX_LINK_HEADERS},
-};
+use super::h2::answer;
 use crate::{
     Carrier, Link, LinkEnd, SendError, Unsent,
     accept::LinkError,
     body::{Cut, Ending, Outgoing, Received, Release},
     line::{Line, LineHandle},
     link::{Hold, Inner, Places, Status, Wire},
+    shape::{self, Departing, MAX_LINK_HEAD, MAX_LINK_HEADERS},
+    websocket,
 };
 
 /// How much of a response that nobody wants any more is read to its end. HTTP/1.1 cannot cancel;
@@ -186,8 +185,8 @@ impl Http1 {
         let Some(mut sender) = sender else {
             return Err(Unsent::new(SendError::Closed, request));
         };
-        let Departing { request, is_head, websocket, .. } =
-            match message::depart(request, Version::HTTP_11) {
+        let Departing { request, is_head, websocket } =
+            match shape::depart(request, Version::HTTP_11) {
                 Ok(departing) => departing,
                 Err(request) => {
                     let mut slot = lock(&self.slot);
@@ -197,6 +196,7 @@ impl Http1 {
                     return Err(Unsent::new(SendError::Unsupported, *request));
                 }
             };
+        let (request, _) = Outgoing::request(request);
         // Until the head is here, giving up ends the connection.
         let giving_up = NoteClosed(Some(Arc::clone(&inner.status)));
         let sent = sender.try_send_request(request).await;
@@ -204,7 +204,10 @@ impl Http1 {
         let response = sent.map_err(|mut error| {
             inner.status.take_no_more();
             match error.take_message() {
-                Some(request) => Unsent::new(SendError::Closed, message::call_back(request)),
+                Some(request) => Unsent::new(
+                    SendError::Closed,
+                    shape::call_back(request.map(Outgoing::into_inner)),
+                ),
                 None => Unsent { error: SendError::Lost(error.into_error().into()), request: None },
             }
         })?;
@@ -216,7 +219,7 @@ impl Http1 {
                 return Err(Unsent { error: SendError::Lost(Cut.into()), request: None });
             }
             crosstalk::hop::strip(&mut parts.headers);
-            super::websocket::announce(&mut parts.headers);
+            websocket::announce(&mut parts.headers);
             parts.extensions.insert(Hold::new(Arc::clone(inner), permit));
             return Ok(Response::from_parts(parts, transaction::empty()));
         }

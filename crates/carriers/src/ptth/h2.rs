@@ -26,23 +26,15 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
-use super::{
-    message::{self, Departing, MAX_LINK_HEADER_LIST},
-    websocket,
-};
 use crate::{
     Carrier, Link, LinkEnd, SendError, Timing, Unsent,
     accept::LinkError,
     body::{Answer, Ending, Outgoing, Received, Release},
     line::{Line, LineHandle},
     link::{Hold, Inner, Places, Status, Wire},
+    shape::{self, Departing, MAX_LINK_HEADER_LIST},
+    websocket,
 };
-
-/// How many of the peer's streams stay unused, so that one which is just ending at the peer does
-/// not make a visitor wait unseen.
-const SPARE_STREAMS: usize = 12;
-/// How many streams are kept for control transactions.
-const CONTROL_STREAMS: usize = 4;
 
 /// How many transactions that visitors gave up may wait for the peer's notice. h2's default of 20
 /// takes 200 visitors who leave at once for an attack and ends the link.
@@ -126,10 +118,7 @@ pub(crate) async fn link(
     if streams == 0 {
         return Err(LinkError::Protocol(None));
     }
-    let spare = (CONTROL_STREAMS + SPARE_STREAMS).min(streams / 4);
-    let places = Places::new(streams - spare, spare.min(CONTROL_STREAMS));
-
-    let status = Arc::new(Status::new(handle, places));
+    let status = Arc::new(Status::new(handle, Places::of(streams)));
     let wire = Http2 {
         sender: Mutex::new(Some(sender)),
         carries_websockets: connection.is_extended_connect_protocol_enabled(),
@@ -186,15 +175,18 @@ impl Http2 {
         let Some(mut sender) = sender else {
             return Err(Unsent::new(SendError::Closed, request));
         };
-        let Departing { request, recall, websocket, .. } =
-            message::depart(request, Version::HTTP_2)
-                .map_err(|request| Unsent::new(SendError::Unsupported, *request))?;
+        let Departing { request, websocket, .. } = shape::depart(request, Version::HTTP_2)
+            .map_err(|request| Unsent::new(SendError::Unsupported, *request))?;
         if websocket.is_some() && !self.carries_websockets {
-            return Err(Unsent::new(SendError::Unsupported, message::call_back(request)));
+            return Err(Unsent::new(SendError::Unsupported, shape::call_back(request)));
         }
+        let (request, recall) = Outgoing::request(request);
         let response = sender.try_send_request(request).await.map_err(|mut error| {
             match error.take_message() {
-                Some(request) => Unsent::new(SendError::Closed, message::call_back(request)),
+                Some(request) => {
+                    let request = shape::call_back(request.map(Outgoing::into_inner));
+                    Unsent::new(SendError::Closed, request)
+                }
                 None => Unsent { error: send_error(error.into_error()), request: None },
             }
         })?;
@@ -305,12 +297,19 @@ pub(super) async fn answer(
     line: LineHandle,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
-    match message::arrive(request, &line) {
+    let (mut parts, body) = request.into_parts();
+    match shape::arrive(&mut parts) {
         Err(response) => Ok(response.map(Answer)),
-        Ok((request, arrival)) => {
+        Ok(arrival) => {
+            let ending = match arrival.version {
+                Version::HTTP_2 => Ending::Stream(None),
+                _ => Ending::Framed(line),
+            };
+            let body = transaction::boxed(Received::new(body, &parts.headers, ending, ()));
+            let request = Request::from_parts(parts, body);
             poll_fn(|cx| handler.poll_ready(cx)).await?;
             let response = handler.call(request).await?;
-            Ok(message::answer(response, &arrival).map(Answer))
+            Ok(shape::answer(response, &arrival).map(Answer))
         }
     }
 }

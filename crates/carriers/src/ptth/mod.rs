@@ -7,12 +7,9 @@ pub mod accept;
 pub mod dial;
 mod h1;
 mod h2;
-mod message;
-mod websocket;
 
 pub(crate) use h1::{Http1, serve as serve_http1};
 pub(crate) use h2::{Http2, serve as serve_http2};
-pub(crate) use message::request_fits;
 
 use crate::Carrier;
 

@@ -1,6 +1,5 @@
-//! Requests and responses as they go onto a link and come off it.
-
-use std::sync::Arc;
+//! The shape of requests and responses on a link, whichever carrier it has: what [`depart`] and
+//! [`answer`] make of them before they go onto it, and [`arrive`] when they come off it.
 
 use crosstalk::{
     hop,
@@ -12,13 +11,9 @@ use http::{
     uri,
 };
 use http_body::Body as _;
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::upgrade::OnUpgrade;
 
-use super::websocket;
-use crate::{
-    body::{Ending, Outgoing, Recall, Received},
-    line::LineHandle,
-};
+use crate::websocket;
 
 /// How much longer than a visitor's a head may be on a link: what the gateway writes into it.
 const ADDED_BYTES: usize = 4 * 1024;
@@ -54,8 +49,7 @@ pub(crate) fn request_fits(request: &Request<Body>) -> bool {
 
 /// A request that is ready for a link, and what is kept of it for its response.
 pub(crate) struct Departing {
-    pub(crate) request: Request<Outgoing>,
-    pub(crate) recall: Option<Arc<Recall>>,
+    pub(crate) request: Request<Body>,
     pub(crate) is_head: bool,
     pub(crate) websocket: Option<WebSocket>,
 }
@@ -65,8 +59,8 @@ pub(crate) struct WebSocket {
     pub(crate) key: Option<HeaderValue>,
 }
 
-/// Makes a visitor's request one for a link: absolute for HTTP/2, in origin form for HTTP/1.1, and
-/// without what is for one hop only. Gives it back if it does not say for which host it is.
+/// Makes a visitor's request one for a link: absolute for HTTP/2, in origin form for everything else,
+/// and without what is for one hop only. Gives it back if it does not say for which host it is.
 pub(crate) fn depart(
     request: Request<Body>,
     version: Version,
@@ -102,18 +96,17 @@ pub(crate) fn depart(
     }
     parts.version = version;
     let is_head = parts.method == Method::HEAD;
-    let (body, recall) = Outgoing::new(body);
-    Ok(Departing { request: Request::from_parts(parts, body), recall, is_head, websocket })
+    Ok(Departing { request: Request::from_parts(parts, body), is_head, websocket })
 }
 
 /// Undoes [`depart`] as far as it matters for departing once more.
-pub(crate) fn call_back(request: Request<Outgoing>) -> Request<Body> {
+pub(crate) fn call_back(request: Request<Body>) -> Request<Body> {
     let (mut parts, body) = request.into_parts();
     if websocket::is_connect(&parts) {
         websocket::from_connect(&mut parts);
     }
     parts.version = Version::HTTP_11;
-    Request::from_parts(parts, body.into_inner())
+    Request::from_parts(parts, body)
 }
 
 fn authority<B>(request: &Request<B>) -> Option<uri::Authority> {
@@ -129,20 +122,16 @@ fn path_and_query(uri: &Uri) -> uri::PathAndQuery {
 
 /// How a request arrived at the peer, as far as its response depends on it.
 pub(crate) struct Arrival {
-    version: Version,
+    pub(crate) version: Version,
     is_head: bool,
-    is_websocket: bool,
+    pub(crate) is_websocket: bool,
 }
 
 /// Makes what came off a link what a handler expects: in origin form, with `Host`, and a WebSocket
 /// in the form of HTTP/1.1. A request that no handler can answer is answered here.
-pub(crate) fn arrive(
-    request: Request<Incoming>,
-    line: &LineHandle,
-) -> Result<(Request<Body>, Arrival), Box<Response<Body>>> {
-    let (mut parts, body) = request.into_parts();
+pub(crate) fn arrive(parts: &mut request::Parts) -> Result<Arrival, Box<Response<Body>>> {
     let version = parts.version;
-    let is_connect = websocket::is_connect(&parts);
+    let is_connect = websocket::is_connect(parts);
     if parts.method == Method::CONNECT && !is_connect {
         return Err(Box::new(sentence(
             StatusCode::NOT_IMPLEMENTED,
@@ -152,22 +141,16 @@ pub(crate) fn arrive(
     let is_websocket = is_connect || websocket::is_request(&parts.method, &parts.headers);
     hop::strip(&mut parts.headers);
     if is_connect {
-        websocket::from_connect(&mut parts);
+        websocket::from_connect(parts);
     } else if is_websocket {
         websocket::announce(&mut parts.headers);
     } else {
         parts.extensions.remove::<OnUpgrade>();
     }
-    rebuild_host(&mut parts);
+    rebuild_host(parts);
     parts.version = Version::HTTP_11;
     let is_head = parts.method == Method::HEAD;
-    let ending = if version == Version::HTTP_2 {
-        Ending::Stream(None)
-    } else {
-        Ending::Framed(line.clone())
-    };
-    let body = transaction::boxed(Received::new(body, &parts.headers, ending, ()));
-    Ok((Request::from_parts(parts, body), Arrival { version, is_head, is_websocket }))
+    Ok(Arrival { version, is_head, is_websocket })
 }
 
 /// What the URI says counts more than the header (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
