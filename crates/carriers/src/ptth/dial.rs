@@ -1,54 +1,13 @@
 //! The peer's side of the handshake.
 
-use std::{
-    io,
-    pin::pin,
-    time::{Duration, SystemTime},
-};
-
-use crosstalk::{
-    address::GatewayAddress,
-    registry::{PTTH_PATH, Reason, Refused},
-};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{
-    body::{Bytes, Incoming},
-    client::conn::http1::{self as client, SendRequest},
-    upgrade::Upgraded,
-};
-use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
-use url::Url;
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::{Protocol, Token};
-use crate::{DialError, DialOptions, Served, Timing, dialled::Kind, tls};
-
-/// How long a gateway may take to answer once it is connected. It only looks at a signature.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-
-/// How long dialling may take in all, with a relay that asks for patience. Without one it takes at
-/// most [`tls::CONNECT_TIMEOUT`] and twice [`ANSWER_WITHIN`].
-const DIAL_WITHIN: Duration = Duration::from_secs(10 * 60);
-
-/// How long a relay may take to answer that had nobody for us at first (204): it waits for a
-/// visitor, and says 204 again about once a minute.
-const RELAY_ANSWER_WITHIN: Duration = Duration::from_secs(90);
-
-/// How often a relay is asked on one connection before it is dialled anew.
-const MAX_RELAY_POLLS: usize = 16;
-
-/// The longest answer that is read for its sentence.
-const MAX_ANSWER_BYTES: usize = 16 * 1024;
-
-/// The longest head of an answer.
-const MAX_ANSWER_HEAD: usize = 16 * 1024;
-
-/// The longest sentence of somebody else's that a person is shown, in characters.
-const MAX_SENTENCE: usize = 300;
-
-/// The longest time for which a gateway can send a peer away.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+use crate::{
+    DialError, DialOptions, Served, Timing,
+    dialled::Kind,
+    upgrade::{unfit, upgrade},
+};
 
 /// Dials a gateway by `Upgrade: ptth`. `protocols` are offered in this order; the gateway chooses.
 ///
@@ -70,202 +29,35 @@ pub async fn dial_with(
     protocols: &[Protocol],
     timing: Timing,
 ) -> Result<Served, DialError> {
-    let handshake = Handshake::new(options, token, protocols)?;
-    let dialled = timeout(DIAL_WITHIN, async {
-        let stream = tls::connect(&options.gateway, &options.roots).await?;
-        let mut builder = client::Builder::new();
-        // Relays of old compare header names letter for letter.
-        builder.title_case_headers(true).max_header_size(MAX_ANSWER_HEAD);
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        let mut connection = pin!(connection.with_upgrades());
-        let mut exchange = pin!(handshake.exchange(sender));
-        tokio::select! {
-            biased;
-            done = &mut exchange => done,
-            // It is handed over, or broke: the exchange knows in the next moment.
-            _ = &mut connection => exchange.await,
-        }
-    });
-    let (protocol, connection) = dialled.await.unwrap_or(Err(DialError::TimedOut))?;
+    let offered = if protocols.is_empty() { &[Protocol::Http1] } else { protocols };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::UPGRADE, HeaderValue::from_static(token.as_str()));
+    if token == Token::Ptth || offered.contains(&Protocol::Http2) {
+        let names: Vec<&str> = offered.iter().map(|protocol| protocol.alpn()).collect();
+        headers.insert("alpn", HeaderValue::from_str(&names.join(", ")).map_err(unfit)?);
+    }
+    let method = match token {
+        Token::Ptth => Method::GET,
+        Token::Ptth10 | Token::Ptth09 => Method::POST,
+    };
+    let agreed = |headers: &HeaderMap| agreed(headers, token, offered);
+    let (protocol, connection) = upgrade(options, method, headers, agreed).await?;
     Ok(Served(Kind::Ptth { protocol, connection, timing }))
 }
 
-/// The request for a link.
-struct Handshake<'a> {
-    gateway: &'a GatewayAddress,
-    token: Token,
-    offered: Vec<Protocol>,
-    method: Method,
-    path: String,
-    headers: HeaderMap,
-}
-
-impl<'a> Handshake<'a> {
-    fn new(
-        options: &'a DialOptions,
-        token: Token,
-        protocols: &[Protocol],
-    ) -> Result<Self, DialError> {
-        let offered = if protocols.is_empty() { &[Protocol::Http1] } else { protocols };
-        let unfit =
-            |error| DialError::Unreachable(io::Error::new(io::ErrorKind::InvalidInput, error));
-        let mut headers = HeaderMap::new();
-        let host = HeaderValue::from_str(&options.gateway.authority());
-        headers.insert(header::HOST, host.map_err(unfit)?);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static(token.as_str()));
-        if token == Token::Ptth || offered.contains(&Protocol::Http2) {
-            let names: Vec<&str> = offered.iter().map(|protocol| protocol.alpn()).collect();
-            headers.insert("alpn", HeaderValue::from_str(&names.join(", ")).map_err(unfit)?);
-        }
-        if !options.proof.is_empty() {
-            let bearer = HeaderValue::from_str(&format!("Bearer {}", options.proof));
-            let mut bearer = bearer.map_err(unfit)?;
-            bearer.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, bearer);
-        }
-        let path = match &options.label {
-            Some(label) => format!("{PTTH_PATH}/{label}"),
-            None => PTTH_PATH.to_owned(),
-        };
-        let method = match token {
-            Token::Ptth => Method::GET,
-            Token::Ptth10 | Token::Ptth09 => Method::POST,
-        };
-        if method == Method::POST {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        let offered = offered.to_vec();
-        Ok(Self { gateway: &options.gateway, token, offered, method, path, headers })
-    }
-
-    async fn exchange(
-        &self,
-        mut sender: SendRequest<Empty<Bytes>>,
-    ) -> Result<(Protocol, Upgraded), DialError> {
-        let mut patience = ANSWER_WITHIN;
-        for _ in 0..MAX_RELAY_POLLS {
-            let mut request = Request::new(Empty::new());
-            *request.method_mut() = self.method.clone();
-            *request.uri_mut() = self.path.parse().map_err(|_| DialError::NotAGateway)?;
-            *request.headers_mut() = self.headers.clone();
-            let answer = timeout(patience, async {
-                sender.ready().await.map_err(broken)?;
-                sender.send_request(request).await.map_err(broken)
-            });
-            let response = answer.await.map_err(|_| DialError::TimedOut)??;
-            match response.status() {
-                StatusCode::SWITCHING_PROTOCOLS => {
-                    let protocol = self.agreed(response.headers())?;
-                    let upgraded = hyper::upgrade::on(response).await.map_err(broken)?;
-                    return Ok((protocol, upgraded));
-                }
-                // Nobody is there for us; ask again on the same connection.
-                StatusCode::NO_CONTENT => patience = RELAY_ANSWER_WITHIN,
-                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
-                    return Err(self.moved(response.headers()));
-                }
-                _ => return Err(refused(response).await),
-            }
-        }
-        Err(DialError::TimedOut)
-    }
-
-    /// Reads which protocol the gateway chose, and refuses what was not offered.
-    fn agreed(&self, headers: &HeaderMap) -> Result<Protocol, DialError> {
-        let upgrade = headers.get(header::UPGRADE).and_then(|token| token.to_str().ok());
-        // SL's page answers PTTH/1.0 to PTTH/0.9; both say the same.
-        let fits = upgrade
-            .and_then(Token::read)
-            .is_some_and(|token| (token == Token::Ptth) == (self.token == Token::Ptth));
-        let chosen = match headers.get("alpn") {
-            None => Some(Protocol::Http1),
-            Some(value) => value.to_str().ok().and_then(|value| Protocol::read_alpn(value).next()),
-        };
-        match chosen {
-            Some(protocol) if fits && self.offered.contains(&protocol) => Ok(protocol),
-            Some(_) | None => Err(DialError::NotAGateway),
-        }
-    }
-
-    fn moved(&self, headers: &HeaderMap) -> DialError {
-        let location = headers.get(header::LOCATION).and_then(|location| location.to_str().ok());
-        let there = location
-            .and_then(|location| Url::parse(location).ok())
-            .and_then(|url| GatewayAddress::parse(&url.origin().ascii_serialization()).ok());
-        match there {
-            // Nobody sends a proof from a private line to an open one.
-            Some(there)
-                if there.is_secure() >= self.gateway.is_secure() && there != *self.gateway =>
-            {
-                DialError::Moved(there)
-            }
-            Some(_) | None => DialError::NotAGateway,
-        }
-    }
-}
-
-fn broken(error: hyper::Error) -> DialError {
-    if error.is_parse() {
-        return DialError::NotAGateway;
-    }
-    DialError::Unreachable(io::Error::other(error))
-}
-
-async fn refused(response: Response<Incoming>) -> DialError {
-    let (parts, body) = response.into_parts();
-    let status = parts.status;
-    let body = timeout(ANSWER_WITHIN, Limited::new(body, MAX_ANSWER_BYTES).collect());
-    let ours = match body.await {
-        Ok(Ok(body)) => serde_json::from_slice::<Refused>(&body.to_bytes()).ok(),
-        Ok(Err(_)) | Err(_) => None,
+/// Reads which protocol the gateway chose, and refuses what was not offered.
+fn agreed(headers: &HeaderMap, asked: Token, offered: &[Protocol]) -> Result<Protocol, DialError> {
+    let upgrade = headers.get(header::UPGRADE).and_then(|token| token.to_str().ok());
+    // SL's page answers PTTH/1.0 to PTTH/0.9; both say the same.
+    let fits = upgrade
+        .and_then(Token::read)
+        .is_some_and(|token| (token == Token::Ptth) == (asked == Token::Ptth));
+    let chosen = match headers.get("alpn") {
+        None => Some(Protocol::Http1),
+        Some(value) => value.to_str().ok().and_then(|value| Protocol::read_alpn(value).next()),
     };
-    let refused = if status.is_client_error() || status.is_server_error() {
-        ours.map(tidy).or_else(|| sentence(status))
-    } else {
-        None
-    };
-    match refused {
-        Some(refused) => {
-            DialError::Refused { status, refused, retry_after: retry_after(&parts.headers) }
-        }
-        None => DialError::NotAGateway,
+    match chosen {
+        Some(protocol) if fits && offered.contains(&protocol) => Ok(protocol),
+        Some(_) | None => Err(DialError::NotAGateway),
     }
-}
-
-/// Makes somebody else's sentence one that can be shown: one line, not too long.
-fn tidy(refused: Refused) -> Refused {
-    let visible = refused.sentence.chars().map(|c| if c.is_control() { ' ' } else { c });
-    Refused { sentence: visible.take(MAX_SENTENCE).collect(), ..refused }
-}
-
-/// Says what a status means when the answer itself does not.
-fn sentence(status: StatusCode) -> Option<Refused> {
-    let (reason, sentence) = match status.as_u16() {
-        401 => (Reason::ProofMissing, "it wants to know who this is"),
-        403 => (Reason::NotAdmitted, "it does not admit this identity"),
-        404 => (Reason::NotFound, "nothing takes links there; is this the address of a gateway?"),
-        409 => (Reason::Taken, "the name belongs to somebody else"),
-        426 => (Reason::UpgradeRequired, "something on the way blocks the connection"),
-        429 => (Reason::Busy, "it was asked too often; this goes on by itself in a while"),
-        503 => (Reason::Busy, "it has no room now; this goes on by itself in a while"),
-        500 | 502 | 504 => {
-            (Reason::Busy, "it does not work now; this goes on by itself in a while")
-        }
-        _ => return None,
-    };
-    Some(Refused { reason, sentence: sentence.to_owned() })
-}
-
-/// Reads `Retry-After`: seconds or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = httpdate::parse_http_date(value).ok()?;
-            date.duration_since(SystemTime::now()).unwrap_or_default()
-        }
-    };
-    Some(wait.min(MAX_RETRY_AFTER))
 }
