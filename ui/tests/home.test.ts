@@ -337,13 +337,28 @@ describe("the connection", () => {
     const { user } = open("oneSite");
     const line = await screen.findByRole("button", { name: "Connected" });
     expect(line.getAttribute("data-testid")).toBe("connection");
-    expect(screen.queryByText("reversed HTTP/2")).toBeNull();
+    expect(screen.queryByText("Petrichor, the fastest way")).toBeNull();
     await user.click(line);
     expect(line.getAttribute("aria-expanded")).toBe("true");
-    expect(screen.getByText("reversed HTTP/2")).toBeTruthy();
+    expect(screen.getByText("Petrichor, the fastest way")).toBeTruthy();
     expect(screen.getByText("(47 minutes ago)")).toBeTruthy();
+    expect(screen.queryByText("Why not better")).toBeNull();
     await user.click(screen.getByRole("button", { name: "Change gateway" }));
     expect(screen.getByRole("heading", { level: 1, name: "Settings" })).toBeTruthy();
+  });
+
+  it("says why it is not a better one, and looks again when asked", async () => {
+    const { backend, user } = open("lowerRung");
+    await user.click(await screen.findByRole("button", { name: "Connected" }));
+    expect(screen.getByText("TAXI on a WebSocket")).toBeTruthy();
+    const missed = within(screen.getByTestId("missed"));
+    expect(missed.getAllByRole("listitem").map((item) => item.textContent?.trim())).toEqual([
+      expect.stringMatching(/^Petrichor, the fastest way.*does not let it through.*1 minute ago/s),
+      expect.stringMatching(/^Reversed HTTP\/2.*no answer/s),
+      expect.stringMatching(/^Reversed HTTP\/1\.1.*refuses it: this way is closed/s),
+    ]);
+    await user.click(missed.getByRole("button", { name: "Look for a better way" }));
+    expect(backend.asked).toEqual([{ type: "retry" }]);
   });
 
   it("says that it is being set up", async () => {

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts}
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
 
-use crate::{Link, Timing, petrichor, ptth, taxi};
+use crate::{Carrier, Link, Timing, petrichor, ptth, taxi};
 
 /// The longest `Authorization` that is read; a proof is a tenth of it.
 const MAX_CREDENTIALS: usize = 8 * 1024;
@@ -84,6 +84,16 @@ pub fn read(request: &Parts) -> Result<Option<Offer>, Refusal> {
 }
 
 impl Offer {
+    /// Returns which carrier the link will use.
+    #[must_use]
+    pub fn carrier(&self) -> Carrier {
+        match self {
+            Self::Petrichor(_) => Carrier::Petrichor,
+            Self::Ptth(offer) => offer.protocol().into(),
+            Self::Taxi(_) => Carrier::Taxi,
+        }
+    }
+
     /// Returns the answer that turns the connection around.
     #[must_use]
     pub fn response(&self) -> Response<Body> {

@@ -97,6 +97,12 @@ impl GatewayAddress {
         &self.host
     }
 
+    /// Returns whether the host can only be this computer.
+    #[must_use]
+    pub fn is_this_computer(&self) -> bool {
+        is_this_computer(&self.host)
+    }
+
     /// Returns the port.
     #[must_use]
     pub fn port(&self) -> u16 {

@@ -5,9 +5,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use carriers::Carrier;
 use crosstalk::proof::PublicKey;
 use peer::{
-    Ended, LinkState, SiteState, SiteTrouble, Snapshot, TransferEnd, TransferRecord, TransferState,
+    Ended, LinkState, Missed, SiteState, SiteTrouble, Snapshot, TransferEnd, TransferRecord,
+    TransferState,
 };
 
 use crate::{
@@ -16,8 +18,8 @@ use crate::{
     qr::QrCodes,
     settings::Kept,
     view::{
-        Connection, Cut, Gateway, Identity, Phase, Problem, Record, RecordEnd, Settings, Site,
-        Transfer, View,
+        Connection, Cut, Gateway, Identity, MissedWire, Obstacle, Phase, Problem, Record,
+        RecordEnd, Settings, Site, Transfer, View, Wire,
     },
     words,
 };
@@ -111,9 +113,37 @@ fn connection(link: &LinkState) -> Connection {
             sentence: printable(&trouble.sentence, MAX_SENTENCE),
             retry_at: retry_at.map(milliseconds),
         },
-        LinkState::Up { carrier, since } => {
-            Connection::Connected { how: carrier.to_string(), since: milliseconds(*since) }
-        }
+        LinkState::Up { carrier, since, missed } => Connection::Connected {
+            how: wire(*carrier),
+            since: milliseconds(*since),
+            missed: missed.iter().map(missed_wire).collect(),
+        },
+    }
+}
+
+fn wire(carrier: Carrier) -> Wire {
+    match carrier {
+        Carrier::Petrichor => Wire::Petrichor,
+        Carrier::Poll => Wire::Poll,
+        Carrier::PtthHttp1 => Wire::PtthHttp1,
+        Carrier::PtthHttp2 => Wire::PtthHttp2,
+        Carrier::Taxi => Wire::Taxi,
+    }
+}
+
+fn missed_wire(missed: &Missed) -> MissedWire {
+    MissedWire {
+        wire: wire(missed.carrier),
+        obstacle: match &missed.obstacle {
+            peer::Obstacle::Blocked => Obstacle::Blocked,
+            peer::Obstacle::Cut => Obstacle::Cut,
+            peer::Obstacle::NoAnswer => Obstacle::NoAnswer,
+            peer::Obstacle::Refused(sentence) => {
+                Obstacle::Refused { sentence: printable(sentence, MAX_SENTENCE) }
+            }
+            peer::Obstacle::Silent => Obstacle::Silent,
+        },
+        at: milliseconds(missed.at),
     }
 }
 
@@ -254,7 +284,7 @@ mod tests {
             since: at(5),
         };
         Snapshot {
-            link: LinkState::Up { carrier: carriers::Carrier::PtthHttp2, since: at(2) },
+            link: LinkState::Up { carrier: Carrier::PtthHttp2, since: at(2), missed: vec![] },
             paused: false,
             sites: vec![site],
             transfers: (0..transfers).map(transfer).collect(),
@@ -295,7 +325,7 @@ mod tests {
         };
         assert_eq!(view.transfers, [expected]);
         assert_eq!(view.sites[0].active, 1);
-        let connected = Connection::Connected { how: "reversed HTTP/2".to_owned(), since: 2000 };
+        let connected = Connection::Connected { how: Wire::PtthHttp2, since: 2000, missed: vec![] };
         assert_eq!(view.connection, connected);
     }
 

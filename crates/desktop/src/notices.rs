@@ -176,7 +176,7 @@ mod tests {
 
     fn up() -> LinkState {
         let since = SystemTime::UNIX_EPOCH;
-        LinkState::Up { carrier: carriers::Carrier::PtthHttp2, since }
+        LinkState::Up { carrier: carriers::Carrier::PtthHttp2, since, missed: Vec::new() }
     }
 
     fn down() -> LinkState {

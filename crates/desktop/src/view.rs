@@ -73,10 +73,12 @@ pub enum KeyTrouble {
 pub enum Connection {
     /// Links work.
     Connected {
-        /// How, for the curious: `reversed HTTP/2`.
-        how: String,
+        /// How, for the curious.
+        how: Wire,
         /// Since when, milliseconds since 1970.
         since: u64,
+        /// Why it is none of the better wires, the best first.
+        missed: Vec<MissedWire>,
     },
     /// Being set up.
     Connecting,
@@ -87,6 +89,53 @@ pub enum Connection {
         /// When the next try begins, milliseconds since 1970; `null` when the owner must act.
         retry_at: Option<u64>,
     },
+}
+
+/// By which wire the gateway is reached; see [`carriers::Carrier`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum Wire {
+    /// Petrichor.
+    Petrichor,
+    /// JSON by long poll.
+    Poll,
+    /// Reversed HTTP/1.1.
+    PtthHttp1,
+    /// Reversed HTTP/2.
+    PtthHttp2,
+    /// TAXI on a WebSocket.
+    Taxi,
+}
+
+/// A wire that did not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct MissedWire {
+    /// Which.
+    pub wire: Wire,
+    /// What was in the way.
+    pub obstacle: Obstacle,
+    /// When it was tried, milliseconds since 1970.
+    pub at: u64,
+}
+
+/// What is in the way of a wire; see [`peer::Obstacle`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum Obstacle {
+    /// Something between here and the gateway does not let it through.
+    Blocked,
+    /// The connection was cut.
+    Cut,
+    /// No answer in time.
+    NoAnswer,
+    /// The gateway refuses it.
+    Refused {
+        /// In its words.
+        sentence: String,
+    },
+    /// It began and fell silent.
+    Silent,
 }
 
 /// Which gateway is used.
@@ -288,7 +337,7 @@ pub(crate) mod tests {
     pub(crate) fn a_view(sites: Vec<Site>) -> View {
         View {
             phase: Phase::Ready,
-            connection: Connection::Connected { how: "reversed HTTP/2".to_owned(), since: 1 },
+            connection: Connection::Connected { how: Wire::Petrichor, since: 1, missed: vec![] },
             gateway: Gateway::Embedded { address: Some("http://localhost:28260".to_owned()) },
             identity: None,
             paused: false,

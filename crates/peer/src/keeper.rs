@@ -1,6 +1,8 @@
 //! Keeps the link to a gateway: dials, serves, notices the end, dials again.
 
 mod failure;
+mod ladder;
+mod network;
 
 use std::{
     collections::HashSet,
@@ -14,7 +16,7 @@ use std::{
 
 use carriers::{
     Carrier, DialError, DialOptions, LinkEnd, Served,
-    ptth::{DEFAULT_POOL, LARGEST_POOL, Protocol, dial},
+    ptth::{DEFAULT_POOL, LARGEST_POOL},
     tls::Roots,
 };
 use crosstalk::{address::GatewayAddress, label::Label, proof::PrivateKey, registry::GatewayInfo};
@@ -26,21 +28,31 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::failure::sentence;
-use self::failure::{Failure, Wait};
+pub(crate) use self::{
+    failure::sentence,
+    ladder::{MAX_REMEMBERED, Memory},
+};
+use self::{
+    failure::{Failure, Wait},
+    ladder::Ladder,
+};
 use crate::{
     backoff::Backoff,
     busy::Busy,
     front::Front,
-    model::{LinkState, LinkTrouble, SiteId, SiteTrouble},
+    model::{LinkState, LinkTrouble, Obstacle, SiteId, SiteTrouble},
     names::{self, First, Wanted},
     registry::Registry,
-    store::Release,
+    store::{Release, StoredRung},
 };
 
 /// A link that lived this long was a good one: after its loss the next dial comes at once. One that
 /// ends sooner counts as a failure, lest a gateway that throws us out be hammered.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
+
+/// A link that is found silent before this was of no use from the start; a dead partner shows within
+/// half a minute. Later it is the network that is gone, whatever the carrier.
+const SILENT_FROM_THE_START: Duration = Duration::from_secs(60);
 
 /// How long transactions under way may go on when the engine ends. Their owner waits for it.
 const GRACE: Duration = Duration::from_millis(500);
@@ -54,8 +66,9 @@ const SLEEP_CHECK: Duration = Duration::from_secs(5);
 /// By how much the clocks may differ from it before we believe so.
 const SLEEP_MINIMUM: Duration = Duration::from_secs(20);
 
-/// How long a whole dial may take; the carriers have shorter times for its parts.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a dial by one carrier may take; the carriers have shorter times for its parts. When
+/// nothing gets through but the last, the owner waits for all of them once, then it is remembered.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// A gateway, and who we are to it.
 pub(crate) struct Gateway {
@@ -89,12 +102,17 @@ impl Gateway {
         self.info.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Asks the gateway who it is, unless that is known.
+    async fn ensure_info(&self) -> Result<GatewayInfo, DialError> {
+        match self.known_info() {
+            Some(info) => Ok(info),
+            None => self.info(&mut Registry::connect(&self.address, &self.roots).await?).await,
+        }
+    }
+
     /// Makes a fresh proof of identity for this gateway.
     async fn proof(&self) -> Result<String, DialError> {
-        let info = match self.known_info() {
-            Some(info) => info,
-            None => self.info(&mut Registry::connect(&self.address, &self.roots).await?).await?,
-        };
+        let info = self.ensure_info().await?;
         Ok(self.key.prove(&info.origin, SystemTime::now()))
     }
 }
@@ -125,6 +143,8 @@ pub(crate) enum News {
     Named { site: SiteId, label: Label, origin: String },
     /// A name was given back.
     Released(Release),
+    /// A carrier worked that did not work here before.
+    Rung(StoredRung),
     /// The gateway gives a site no name.
     Trouble { site: SiteId, trouble: SiteTrouble },
 }
@@ -154,6 +174,8 @@ pub(crate) struct Keeper {
     pub(crate) scope: Scope,
     pub(crate) front: Front,
     pub(crate) wanted: watch::Receiver<Arc<Wanted>>,
+    /// What worked where.
+    pub(crate) rungs: Memory,
     pub(crate) signals: Arc<Signals>,
     pub(crate) news: mpsc::Sender<News>,
     /// Numbers the links of this run.
@@ -174,9 +196,18 @@ struct Team {
 
 /// How serving came to its end.
 enum Outcome {
+    /// A better carrier works by now.
+    Better(Served),
     /// All links of the team are gone.
     Lost(LinkEnd),
     /// The computer slept: the links are probably dead and do not know it yet.
+    Slept,
+    Stopped,
+}
+
+/// How serving came to its end, whatever the carrier was.
+enum Ended {
+    Lost(Failure),
     Slept,
     Stopped,
 }
@@ -197,6 +228,7 @@ impl Keeper {
     async fn link(&self, mut named: watch::Receiver<First>) {
         let mut links = Links::new();
         let mut backoff = Backoff::default();
+        let mut ladder = Ladder::new(&self.gateway.address, self.rungs.clone());
         let mut came_up = false;
         loop {
             let label = match self.scope {
@@ -207,35 +239,31 @@ impl Keeper {
                 },
             };
             self.tell(LinkState::Dialling).await;
-            let dialled = self.until_stopped(&mut links, self.dial(label.clone())).await;
-            let failure = match dialled {
+            let climbed = self.climb(&mut ladder, label.as_ref());
+            let failure = match self.until_stopped(&mut links, climbed).await {
                 None => break,
                 Some(Ok(served)) => {
                     if came_up {
                         self.signals.links.send_modify(|links| *links += 1);
                     }
                     came_up = true;
-                    let since = Instant::now();
-                    match self.serve(&mut links, served, label.as_ref()).await {
-                        Outcome::Stopped => break,
-                        Outcome::Slept => {
+                    match self.serve_the_best(&mut links, &mut ladder, served, label.as_ref()).await
+                    {
+                        Ended::Stopped => break,
+                        Ended::Slept => {
                             backoff.reset();
                             continue;
                         }
-                        Outcome::Lost(end) => {
-                            tracing::info!(?end, "The link is lost");
-                            self.gateway.forget_info();
-                            Failure::lost(end, since.elapsed() >= GOOD_AFTER)
-                        }
+                        Ended::Lost(failure) => failure,
                     }
                 }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "No link");
-                    // Perhaps it is another gateway by now, with another origin.
-                    self.gateway.forget_info();
                     Failure::dial(&error, &self.gateway.address)
                 }
             };
+            // Perhaps it is another gateway by now, with another origin.
+            self.gateway.forget_info();
             if self.rest(&mut links, failure, &mut backoff).await.is_none() {
                 break;
             }
@@ -249,8 +277,94 @@ impl Keeper {
         let _ = timeout(GRACE * 2, rest).await;
     }
 
-    /// Dials once: HTTP/2 if the gateway has it, else HTTP/1.1.
-    async fn dial(&self, label: Option<Label>) -> Result<Served, DialError> {
+    /// Serves over this link, and over better ones as they are found, until none is left.
+    async fn serve_the_best(
+        &self,
+        links: &mut Links,
+        ladder: &mut Ladder,
+        mut served: Served,
+        label: Option<&Label>,
+    ) -> Ended {
+        loop {
+            let carrier = served.carrier();
+            let since = Instant::now();
+            match self.serve(links, ladder, served, label).await {
+                Outcome::Better(better) => served = better,
+                Outcome::Slept => return Ended::Slept,
+                Outcome::Stopped => return Ended::Stopped,
+                Outcome::Lost(end) => {
+                    tracing::info!(?end, %carrier, "The link is lost");
+                    let good = since.elapsed() >= GOOD_AFTER;
+                    match end {
+                        // A proxy that lets a connection begin and then passes nothing on.
+                        LinkEnd::Silent if since.elapsed() < SILENT_FROM_THE_START => {
+                            ladder.fall(carrier, Obstacle::Silent);
+                        }
+                        LinkEnd::Lost if !good => {
+                            ladder.fall(carrier, Obstacle::Cut);
+                        }
+                        LinkEnd::Closed | LinkEnd::Lost | LinkEnd::Silent => {}
+                    }
+                    return Ended::Lost(Failure::lost(end, good));
+                }
+            }
+        }
+    }
+
+    /// Dials by one carrier after the other until one works.
+    async fn climb(&self, ladder: &mut Ladder, label: Option<&Label>) -> Result<Served, DialError> {
+        // Who cannot be asked at all is not reached by any carrier.
+        self.gateway.ensure_info().await?;
+        let mut first_error = None;
+        for carrier in ladder.climb() {
+            match self.dial(carrier, label.cloned()).await {
+                Ok(served) => {
+                    self.reached(ladder, carrier).await;
+                    return Ok(served);
+                }
+                Err(error) if ladder::may_work_otherwise(&error) => {
+                    tracing::debug!(%error, %carrier, "No link by this carrier");
+                    ladder.miss(carrier, ladder::obstacle(&error));
+                    first_error.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(first_error.unwrap_or(DialError::NotAGateway))
+    }
+
+    async fn reached(&self, ladder: &mut Ladder, carrier: Carrier) {
+        if let Some(rung) = ladder.reach(carrier) {
+            // Nobody listens any more only when everything ends.
+            let _ = self.news.send(News::Rung(rung)).await;
+        }
+    }
+
+    /// Waits, then tries the carriers above this one; returns the first that works, and why the
+    /// others do not.
+    async fn look_up(
+        &self,
+        above: &[Carrier],
+        after: Duration,
+        label: Option<&Label>,
+    ) -> (Option<Served>, Vec<(Carrier, Obstacle)>) {
+        tokio::select! {
+            () = sleep(after) => {}
+            // The owner wants to know.
+            () = self.signals.retry.notified() => {}
+        }
+        let mut missed = Vec::new();
+        for &carrier in above {
+            match self.dial(carrier, label.cloned()).await {
+                Ok(served) => return (Some(served), missed),
+                Err(error) => missed.push((carrier, ladder::obstacle(&error))),
+            }
+        }
+        (None, missed)
+    }
+
+    /// Dials once, by this carrier.
+    async fn dial(&self, carrier: Carrier, label: Option<Label>) -> Result<Served, DialError> {
         let dial = async {
             let options = DialOptions {
                 gateway: self.gateway.address.clone(),
@@ -258,7 +372,7 @@ impl Keeper {
                 label,
                 roots: self.gateway.roots.clone(),
             };
-            dial::dial(&options, &[Protocol::Http2, Protocol::Http1]).await
+            carriers::dial(&options, carrier).await
         };
         timeout(DIAL_TIMEOUT, dial).await.unwrap_or(Err(DialError::TimedOut))
     }
@@ -281,7 +395,13 @@ impl Keeper {
     }
 
     /// Serves over this link, and over its sisters when it cannot multiplex.
-    async fn serve(&self, links: &mut Links, served: Served, label: Option<&Label>) -> Outcome {
+    async fn serve(
+        &self,
+        links: &mut Links,
+        ladder: &mut Ladder,
+        served: Served,
+        label: Option<&Label>,
+    ) -> Outcome {
         let carrier = served.carrier();
         let mut team = Team {
             carrier,
@@ -293,12 +413,16 @@ impl Keeper {
         };
         self.join(links, &mut team, served);
         tracing::info!(%carrier, "Link is up");
-        self.tell(LinkState::Up { carrier, since: SystemTime::now() }).await;
+        let since = SystemTime::now();
+        self.tell(LinkState::Up { carrier, since, missed: ladder.why_not_better(carrier) }).await;
         let mut backoff = Backoff::default();
         let mut pause = Duration::ZERO;
         let slept = slept();
         tokio::pin!(slept);
         let mut busy = team.busy.watch();
+        let above = ladder.above(carrier);
+        let mut next_look = ladder::FIRST_LOOK_UP;
+        let mut look_up = Box::pin(self.look_up(above, next_look, label));
         loop {
             // A visitor who reads slowly holds a whole link of the pool: others get new ones.
             let size = if carrier.multiplexes() {
@@ -309,7 +433,7 @@ impl Keeper {
             let missing = team.alive.len() < size;
             let sister = async {
                 sleep(pause).await;
-                self.dial(label.cloned()).await
+                self.dial(carrier, label.cloned()).await
             };
             tokio::select! {
                 biased;
@@ -339,16 +463,29 @@ impl Keeper {
                     }
                     pause = Duration::ZERO;
                 }
+                (better, missed) = &mut look_up, if !above.is_empty() => {
+                    for (carrier, obstacle) in missed {
+                        ladder.miss(carrier, obstacle);
+                    }
+                    if let Some(better) = better {
+                        self.reached(ladder, better.carrier()).await;
+                        // What is under way goes on over the old link.
+                        team.stop.cancel();
+                        return Outcome::Better(better);
+                    }
+                    let missed = ladder.why_not_better(carrier);
+                    self.tell(LinkState::Up { carrier, since, missed }).await;
+                    next_look = (next_look * 2).min(ladder::LAST_LOOK_UP);
+                    look_up = Box::pin(self.look_up(above, next_look, label));
+                }
                 // Only to compute the size again; a dial under way would begin anew.
                 Ok(()) = busy.changed(), if !missing => {}
                 dialled = sister, if missing => match dialled {
-                    Ok(served) if served.carrier() == team.carrier => {
+                    Ok(served) => {
                         backoff.reset();
                         pause = Duration::ZERO;
                         self.join(links, &mut team, served);
                     }
-                    // The gateway learnt something better: the next round uses it.
-                    Ok(_) => pause = crate::backoff::LONGEST,
                     Err(error) => {
                         tracing::debug!(%error, "A link for the pool cannot be made now");
                         pause = backoff.next();

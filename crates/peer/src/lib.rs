@@ -29,6 +29,6 @@ mod store;
 pub use engine::{Config, Peer, StartError};
 pub use keeper::{Scope, prove};
 pub use model::{
-    Ended, Event, LinkState, LinkTrouble, PublishError, SiteId, SiteState, SiteTrouble, Snapshot,
-    TransferEnd, TransferId, TransferRecord, TransferState,
+    Ended, Event, LinkState, LinkTrouble, Missed, Obstacle, PublishError, SiteId, SiteState,
+    SiteTrouble, Snapshot, TransferEnd, TransferId, TransferRecord, TransferState,
 };

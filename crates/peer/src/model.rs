@@ -1,6 +1,6 @@
 //! What the engine tells about itself.
 
-use std::{net::IpAddr, path::PathBuf, time::SystemTime};
+use std::{fmt, net::IpAddr, path::PathBuf, time::SystemTime};
 
 /// Names a site, over restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +35,8 @@ pub enum LinkState {
         carrier: carriers::Carrier,
         /// Since when.
         since: SystemTime,
+        /// Why it is not one of the better wires, the best first.
+        missed: Vec<Missed>,
     },
     /// A dial is under way.
     Dialling,
@@ -45,6 +47,44 @@ pub enum LinkState {
         /// When the next dial begins; `None` when trying again is useless.
         retry_at: Option<SystemTime>,
     },
+}
+
+/// A wire that did not work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Which.
+    pub carrier: carriers::Carrier,
+    /// What was in the way.
+    pub obstacle: Obstacle,
+    /// When it was tried.
+    pub at: SystemTime,
+}
+
+/// What is in the way of a wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Something between here and the gateway does not let it through, or the gateway is an older one.
+    Blocked,
+    /// The connection was cut, on the way or as soon as it was there.
+    Cut,
+    /// No answer in time.
+    NoAnswer,
+    /// The gateway refuses it, in its words.
+    Refused(String),
+    /// It began and then nothing came any more.
+    Silent,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocked => f.write_str("something on the way does not let it through"),
+            Self::Cut => f.write_str("the connection was cut"),
+            Self::NoAnswer => f.write_str("there was no answer in time"),
+            Self::Refused(sentence) => write!(f, "the gateway refuses it: {sentence}"),
+            Self::Silent => f.write_str("it fell silent at once"),
+        }
+    }
 }
 
 /// Why there is no link, as the owner reads it, and as a program decides on it.

@@ -5,13 +5,17 @@
  */
 export type Connection = { "type": "connected",
 /**
- * How, for the curious: `reversed HTTP/2`.
+ * How, for the curious.
  */
-how: string,
+how: Wire,
 /**
  * Since when, milliseconds since 1970.
  */
-since: number, } | { "type": "connecting" } | { "type": "lost",
+since: number,
+/**
+ * Why it is none of the better wires, the best first.
+ */
+missed: Array<MissedWire>, } | { "type": "connecting" } | { "type": "lost",
 /**
  * What is the matter and what to do about it.
  */
@@ -62,9 +66,35 @@ keptIn: string, };
 export type KeyTrouble = "fileLocked" | "keychainLocked" | "noKeychain";
 
 /**
+ * A wire that did not work.
+ */
+export type MissedWire = {
+/**
+ * Which.
+ */
+wire: Wire,
+/**
+ * What was in the way.
+ */
+obstacle: Obstacle,
+/**
+ * When it was tried, milliseconds since 1970.
+ */
+at: number, };
+
+/**
  * The kinds of notifications, each with a switch of its own.
  */
 export type NotificationKind = "connection" | "firstVisitor" | "transferFinished";
+
+/**
+ * What is in the way of a wire; see [`peer::Obstacle`].
+ */
+export type Obstacle = { "type": "blocked" } | { "type": "cut" } | { "type": "noAnswer" } | { "type": "refused",
+/**
+ * In its words.
+ */
+sentence: string, } | { "type": "silent" };
 
 /**
  * What opens a key file: never printed, wiped when dropped.
@@ -410,3 +440,8 @@ problem: Problem | null,
  * Something from the file manager is held over the window: let go, and it is published.
  */
 dropTarget: boolean, };
+
+/**
+ * By which wire the gateway is reached; see [`carriers::Carrier`].
+ */
+export type Wire = "petrichor" | "poll" | "ptthHttp1" | "ptthHttp2" | "taxi";

@@ -126,5 +126,5 @@ const NOTIFICATIONS = {
 } as const;
 
 function connected(): View["connection"] {
-  return { type: "connected", how: "reversed HTTP/2", since: Date.now() };
+  return { type: "connected", how: "petrichor", since: Date.now(), missed: [] };
 }

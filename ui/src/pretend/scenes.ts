@@ -53,6 +53,25 @@ export const SCENES: { readonly [name: string]: (now: number) => View } = {
     }),
   paused: (now) => view(now, { sites: [photos(), plans()], paused: true, history: history(now) }),
   connecting: (now) => view(now, { sites: [photos()], connection: { type: "connecting" } }),
+  lowerRung: (now) =>
+    view(now, {
+      sites: [photos()],
+      gateway: { type: "remote", address: "https://gateway.example/" },
+      connection: {
+        type: "connected",
+        how: "taxi",
+        since: now - 3 * 60_000,
+        missed: [
+          { wire: "petrichor", obstacle: { type: "blocked" }, at: now - 60_000 },
+          { wire: "ptthHttp2", obstacle: { type: "noAnswer" }, at: now - 60_000 },
+          {
+            wire: "ptthHttp1",
+            obstacle: { type: "refused", sentence: "this way is closed" },
+            at: now - 60_000,
+          },
+        ],
+      },
+    }),
   lost: (now) =>
     view(now, {
       sites: [photos()],
@@ -145,7 +164,7 @@ export const HOSTILE = {
 export function view(now: number, differences: Partial<View>): View {
   return {
     phase: { type: "ready" },
-    connection: { type: "connected", how: "reversed HTTP/2", since: now - 47 * 60_000 },
+    connection: { type: "connected", how: "petrichor", since: now - 47 * 60_000, missed: [] },
     gateway: { type: "embedded", address: "http://localhost:8423/" },
     identity: {
       name: "Anna",

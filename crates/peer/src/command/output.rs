@@ -68,11 +68,15 @@ impl Output {
     /// The link to the gateway changed.
     pub(super) fn link(&self, state: &LinkState) -> io::Result<()> {
         match (&self.form, state) {
-            (Form::Json, LinkState::Up { carrier, since }) => object(&json!({
+            (Form::Json, LinkState::Up { carrier, since, missed }) => object(&json!({
                 "event": "link",
                 "state": "up",
                 "carrier": carrier.to_string(),
                 "since": millis(*since),
+                "missed": missed.iter().map(|missed| json!({
+                    "carrier": missed.carrier.to_string(),
+                    "why": missed.obstacle.to_string(),
+                })).collect::<Vec<_>>(),
             })),
             (Form::Json, LinkState::Down { trouble, retry_at }) => object(&json!({
                 "event": "link",

@@ -348,7 +348,11 @@ mod tests {
             end: TransferEnd::Complete,
         };
         let up = Snapshot {
-            link: LinkState::Up { carrier: carriers::Carrier::PtthHttp2, since: now },
+            link: LinkState::Up {
+                carrier: carriers::Carrier::PtthHttp2,
+                since: now,
+                missed: Vec::new(),
+            },
             paused: false,
             sites: vec![SiteState {
                 id: site.clone(),

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     front::{Front, Routes},
-    keeper::{Gateway, Keeper, News, Scope, Signals},
+    keeper::{Gateway, Keeper, Memory, News, Scope, Signals},
     ledger::{Ledger, Now},
     meter::Meter,
     model::{Event, LinkState, PublishError, SiteId, Snapshot, TransferRecord},
@@ -80,6 +80,7 @@ pub(super) struct Core {
     meter: Arc<Meter>,
     sites: Vec<Site>,
     releases: Vec<Release>,
+    rungs: Memory,
     paused: bool,
     link: LinkState,
     /// Whether the last thing that listeners heard of the link was that it is up.
@@ -132,6 +133,7 @@ impl Core {
             meter: Arc::new(Meter::new(ledger)),
             sites,
             releases: contents.releases,
+            rungs: Memory::new(contents.rungs),
             paused: contents.paused,
             link: LinkState::Dialling,
             told_up: None,
@@ -403,6 +405,7 @@ impl Core {
             scope: self.scope,
             front: Front { routes: self.routes.subscribe(), meter: Arc::clone(&self.meter) },
             wanted: self.wanted.subscribe(),
+            rungs: self.rungs.clone(),
             signals: Arc::clone(&self.signals),
             news: tell,
             numbers: Arc::clone(&self.links),

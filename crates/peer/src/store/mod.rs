@@ -14,6 +14,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use carriers::Carrier;
 use crosstalk::label::Label;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -51,6 +52,7 @@ pub(crate) struct Contents {
     pub(crate) paused: bool,
     pub(crate) sites: Vec<StoredSite>,
     pub(crate) releases: Vec<Release>,
+    pub(crate) rungs: Vec<StoredRung>,
     /// Newest first, at most [`SHOWN_HISTORY`].
     pub(crate) history: Vec<TransferRecord>,
     /// The highest number that a transfer ever had.
@@ -92,6 +94,15 @@ pub(crate) struct Release {
     pub(crate) label: Label,
 }
 
+/// By which carrier a gateway was reached from a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredRung {
+    pub(crate) network: String,
+    /// The gateway's address.
+    pub(crate) gateway: String,
+    pub(crate) carrier: Carrier,
+}
+
 /// What tells one visitor of a site from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct VisitorKey([u8; 16]);
@@ -128,6 +139,7 @@ pub(crate) enum Change {
     SetName(SiteId, String),
     SetOn(SiteId, bool),
     SetPaused(bool),
+    SetRung(StoredRung),
 }
 
 enum Command {

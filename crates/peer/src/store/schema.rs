@@ -61,6 +61,14 @@ pub(super) const STEPS: &[&str] = &[
         until     INTEGER NOT NULL,
         ending    TEXT NOT NULL
      ) STRICT;",
+    // 2: by which carrier a gateway was reached from which network.
+    "CREATE TABLE rungs (
+        network TEXT NOT NULL,
+        gateway TEXT NOT NULL,
+        carrier TEXT NOT NULL,
+        changed INTEGER NOT NULL,
+        PRIMARY KEY (network, gateway)
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// Why a store is not used as it is.

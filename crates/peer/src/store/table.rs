@@ -6,13 +6,16 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use carriers::Carrier;
 use crosstalk::label::Label;
 use rusqlite::{Connection, Row, Transaction, params, types::Type};
 
 use super::{
-    Change, Contents, MAX_HISTORY, Release, SHOWN_HISTORY, StoredLabel, StoredSite, VisitorKey,
+    Change, Contents, MAX_HISTORY, Release, SHOWN_HISTORY, StoredLabel, StoredRung, StoredSite,
+    VisitorKey,
 };
 use crate::{
+    keeper::MAX_REMEMBERED,
     model::{Ended, SiteId, TransferEnd, TransferId, TransferRecord},
     os_path,
     session::Token,
@@ -123,7 +126,18 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Contents> {
     )?;
     let last_transfer =
         connection.query_row("SELECT coalesce(max(id), 0) FROM transfers", [], |row| row.get(0))?;
-    Ok(Contents { paused, sites, releases, history, last_transfer })
+    let rungs = all(connection, "SELECT * FROM rungs", |row| {
+        // One that this version does not know is as good as none.
+        let carrier = Carrier::from_name(&row.get::<_, String>("carrier")?);
+        Ok((row.get("network")?, row.get("gateway")?, carrier))
+    })?;
+    let rungs = rungs
+        .into_iter()
+        .filter_map(|(network, gateway, carrier)| {
+            Some(StoredRung { network, gateway, carrier: carrier? })
+        })
+        .collect();
+    Ok(Contents { paused, sites, releases, rungs, history, last_transfer })
 }
 
 /// Writes these changes together or not at all.
@@ -195,8 +209,22 @@ fn write(to: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
             "INSERT OR REPLACE INTO settings VALUES ('paused', ?)",
             params![if *paused { "yes" } else { "no" }],
         ),
+        Change::SetRung(rung) => return set_rung(to, rung),
     }
     .map(drop)
+}
+
+fn set_rung(to: &Transaction<'_>, rung: &StoredRung) -> rusqlite::Result<()> {
+    let StoredRung { network, gateway, carrier } = rung;
+    to.execute(
+        "INSERT OR REPLACE INTO rungs VALUES (?, ?, ?, ?)",
+        params![network, gateway, carrier.name(), millis(SystemTime::now())],
+    )?;
+    to.execute(
+        "DELETE FROM rungs WHERE changed < (SELECT changed FROM rungs ORDER BY changed DESC LIMIT 1 OFFSET ?)",
+        params![i64::try_from(MAX_REMEMBERED - 1).unwrap_or(i64::MAX)],
+    )?;
+    Ok(())
 }
 
 fn add_site(to: &Transaction<'_>, site: &StoredSite) -> rusqlite::Result<()> {

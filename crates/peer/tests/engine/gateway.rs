@@ -8,10 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use carriers::{
-    Link,
-    ptth::{Protocol, accept},
-};
+use carriers::{Carrier, Link, accept};
 use crosstalk::{
     address::GatewayAddress,
     control::{AUTHORITY, RECEIPT_HEADER, RECEIPTS_PATH, Receipt, Receipts, TRANSACTION_HEADER},
@@ -62,8 +59,8 @@ pub(crate) struct Orders {
     pub(crate) refuse: Option<(StatusCode, Reason)>,
     /// Refuses the next claims as taken.
     pub(crate) taken: usize,
-    /// Speaks HTTP/1.1 only.
-    pub(crate) old: bool,
+    /// What does not get through to it.
+    pub(crate) blocked: Vec<Carrier>,
     seen: HashSet<String>,
 }
 
@@ -194,9 +191,13 @@ impl Seen {
         self.headers.contains_key(RECEIPT_HEADER)
     }
 
-    pub(crate) async fn text(self) -> String {
+    pub(crate) async fn bytes(self) -> Vec<u8> {
         let body = timeout(SOON, self.body.collect()).await.unwrap().unwrap();
-        String::from_utf8(body.to_bytes().to_vec()).unwrap()
+        body.to_bytes().to_vec()
+    }
+
+    pub(crate) async fn text(self) -> String {
+        String::from_utf8(self.bytes().await).unwrap()
     }
 }
 
@@ -241,12 +242,13 @@ async fn answer(
     }
     assert!(path.starts_with(PTTH_PATH), "{path}");
     let upgrade = hyper::upgrade::on(&mut request);
-    let (mut parts, _) = request.into_parts();
-    if state.orders.lock().unwrap().old {
-        parts.headers.insert("alpn", "http%2F1.1".parse().unwrap());
+    let (parts, _) = request.into_parts();
+    let Some(offer) = accept::read(&parts).unwrap() else {
+        return Ok(accept::Refusal::NoUpgrade.response());
+    };
+    if state.orders.lock().unwrap().blocked.contains(&offer.carrier()) {
+        return Ok(accept::Refusal::NoUpgrade.response());
     }
-    let offer = accept::read(&parts).unwrap().unwrap();
-    assert!(!state.orders.lock().unwrap().old || offer.protocol() == Protocol::Http1);
     let response = offer.response();
     let shared = Arc::clone(&state);
     state.tasks.spawn(async move {

@@ -52,6 +52,7 @@ impl Core {
                 self.pending.push(Change::DropRelease(release));
                 self.changed();
             }
+            News::Rung(rung) => self.pending.push(Change::SetRung(rung)),
             News::Trouble { site, trouble } => {
                 if let Some(site) = self.sites.iter_mut().find(|found| *found.id() == site) {
                     site.refused = Some(trouble);
