@@ -18,7 +18,8 @@ use tokio::{
 
 use crate::{
     site::{LONGEST, Noticed, pattern},
-    world::{Answer, DEADLINE, Wire, World},
+    table,
+    world::{Answer, DEADLINE, World},
 };
 
 /// How soon the peer must know that a visitor left.
@@ -295,7 +296,7 @@ pub async fn bursts_of_aborts_harm_nobody(world: &mut World) -> Result<()> {
     }
     // A link of one transaction may be used up by that, and the peer's keeper, which is not in this
     // world, dials anew; a link of many must simply live.
-    if world.wire != Wire::PtthHttp2 {
+    if !world.wire.multiplexes() {
         return world.link().await;
     }
     let late = Instant::now() + DEADLINE;
@@ -305,7 +306,8 @@ pub async fn bursts_of_aborts_harm_nobody(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// A visitor's WebSocket is carried, bytes in both directions.
+/// A visitor's WebSocket is carried, bytes in both directions; where that cannot be, the visitor is
+/// told so cleanly.
 pub async fn websockets_are_carried(world: &mut World) -> Result<()> {
     let visitor = &world.visitor;
     let request = visitor
@@ -316,6 +318,12 @@ pub async fn websockets_are_carried(world: &mut World) -> Result<()> {
         .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==")
         .body(empty())?;
     let response = visitor.send(request).await?;
+    if !table::carries(world.wire, "websockets_are_carried") {
+        let answer = Answer::read(response).await?;
+        ensure!(answer.status == StatusCode::NOT_IMPLEMENTED && answer.complete, "{answer:?}");
+        ensure!(visitor.get("/hello").await?.text() == "hello", "the link did not survive");
+        return Ok(());
+    }
     ensure!(response.status() == StatusCode::SWITCHING_PROTOCOLS, "{:?}", response.status());
     let accept = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
     ensure!(accept.is_some_and(|v| v == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{accept:?}");

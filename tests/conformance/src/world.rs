@@ -1,12 +1,13 @@
 //! A gateway, a link over one carrier, the provoking site, and visitors with real sockets.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::{Bytes, BytesMut};
 use carriers::{
-    DialOptions, Timing,
+    DialError, DialOptions, Served, Timing, petrichor, poll,
     ptth::{Protocol, Token, dial::dial_with},
+    taxi,
     tls::Roots,
 };
 use crosstalk::{address::GatewayAddress, label::Label, proof::PrivateKey, transaction::Body};
@@ -37,6 +38,8 @@ const HTTP1_LINKS: usize = 40;
 /// The carriers under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
+    /// Petrichor by `Upgrade: petrichor/1`.
+    Petrichor,
     /// Reversed HTTP/2 by `Upgrade: ptth`.
     PtthHttp2,
     /// Reversed HTTP/1.1 by `Upgrade: ptth`.
@@ -45,6 +48,60 @@ pub enum Wire {
     Ptth10,
     /// Reversed HTTP/1.1 by the wiki's later token, `PTTH/0.9`.
     Ptth09,
+    /// TAXI on a WebSocket.
+    Taxi,
+    /// JSON by long poll.
+    Poll,
+}
+
+impl Wire {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Petrichor,
+        Self::PtthHttp2,
+        Self::PtthHttp1,
+        Self::Ptth10,
+        Self::Ptth09,
+        Self::Taxi,
+        Self::Poll,
+    ];
+
+    /// Returns whether one link carries many transactions at once.
+    #[must_use]
+    pub fn multiplexes(self) -> bool {
+        match self {
+            Self::Petrichor | Self::PtthHttp2 | Self::Taxi | Self::Poll => true,
+            Self::PtthHttp1 | Self::Ptth10 | Self::Ptth09 => false,
+        }
+    }
+
+    async fn dial(self, options: &DialOptions) -> Result<Served, DialError> {
+        let timing = Timing::default();
+        let (token, protocol) = match self {
+            Self::Petrichor => return petrichor::dial::dial_with(options, timing).await,
+            Self::Taxi => return taxi::dial::dial_with(options, timing).await,
+            Self::Poll => return poll::dial::dial_with(options, timing).await,
+            Self::PtthHttp2 => (Token::Ptth, Protocol::Http2),
+            Self::PtthHttp1 => (Token::Ptth, Protocol::Http1),
+            Self::Ptth10 => (Token::Ptth10, Protocol::Http1),
+            Self::Ptth09 => (Token::Ptth09, Protocol::Http1),
+        };
+        dial_with(options, token, &[protocol], timing).await
+    }
+}
+
+impl fmt::Display for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Petrichor => "Petrichor",
+            Self::PtthHttp2 => "reversed HTTP/2",
+            Self::PtthHttp1 => "reversed HTTP/1.1",
+            Self::Ptth10 => "`PTTH/1.0`",
+            Self::Ptth09 => "`PTTH/0.9`",
+            Self::Taxi => "TAXI",
+            Self::Poll => "long poll",
+        })
+    }
 }
 
 /// Everything one case needs. Dropping it ends all of it.
@@ -106,7 +163,7 @@ impl World {
     /// # Errors
     /// When a dial is refused or the site does not answer in time.
     pub async fn link(&mut self) -> Result<()> {
-        let count = if self.wire == Wire::PtthHttp2 { 1 } else { HTTP1_LINKS };
+        let count = if self.wire.multiplexes() { 1 } else { HTTP1_LINKS };
         for _ in 0..count {
             let options = DialOptions {
                 gateway: self.address.clone(),
@@ -114,14 +171,7 @@ impl World {
                 label: Some(Label::parse(LABEL)?),
                 roots: Roots::default(),
             };
-            let (token, protocol) = match self.wire {
-                Wire::PtthHttp2 => (Token::Ptth, Protocol::Http2),
-                Wire::PtthHttp1 => (Token::Ptth, Protocol::Http1),
-                Wire::Ptth10 => (Token::Ptth10, Protocol::Http1),
-                Wire::Ptth09 => (Token::Ptth09, Protocol::Http1),
-            };
-            let protocols = [protocol];
-            let dial = dial_with(&options, token, &protocols, Timing::default());
+            let dial = self.wire.dial(&options);
             let served = timeout(DEADLINE, dial).await.context("the dial took too long")??;
             let handler = site::handler(self.notices.clone(), self.visitor.tasks.clone());
             let stop = self.visitor.stop.clone();
