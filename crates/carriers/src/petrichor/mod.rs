@@ -2,4 +2,5 @@
 
 pub mod accept;
 pub mod dial;
+pub mod echo;
 pub mod primitives;
