@@ -23,8 +23,8 @@
 //! headers of different names (which `http` does not promise either).
 
 mod error;
-mod fields;
-mod request;
+pub(crate) mod fields;
+pub(crate) mod request;
 mod response;
 #[cfg(test)]
 mod tests;

@@ -82,7 +82,7 @@ pub(super) fn read_headers(dictionary: &Dictionary) -> Result<Option<HeaderMap>,
 }
 
 /// Adds one header behind those of the same name.
-pub(super) fn add_header(
+pub(crate) fn add_header(
     headers: &mut HeaderMap,
     name: &str,
     value: &str,
@@ -98,7 +98,7 @@ pub(super) fn add_header(
 }
 
 /// Returns each byte as the character with its number.
-pub(super) fn characters(bytes: &[u8]) -> String {
+pub(crate) fn characters(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 

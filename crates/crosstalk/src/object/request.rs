@@ -188,7 +188,7 @@ fn checked(
 
 /// Reads a request's target: a path, `*`, or a whole URL (RFC 9112 §3.2). The fourth form, host
 /// and port for CONNECT, never reaches a peer.
-fn read_target(text: &str) -> Result<Uri, ObjectError> {
+pub(crate) fn read_target(text: &str) -> Result<Uri, ObjectError> {
     // A fragment would be dropped without a word.
     if text.contains('#') {
         return Err(ObjectError::Target);
