@@ -80,3 +80,40 @@ pub enum Reason {
     #[serde(other)]
     Unknown,
 }
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 9] = [
+        Self::BadRequest,
+        Self::Busy,
+        Self::NotAdmitted,
+        Self::NotFound,
+        Self::ProofMissing,
+        Self::ProofRefused,
+        Self::Taken,
+        Self::UpgradeRequired,
+        Self::Unknown,
+    ];
+
+    /// Returns the name of the reason, the same as in JSON, for wires that are not JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::Busy => "busy",
+            Self::NotAdmitted => "not-admitted",
+            Self::NotFound => "not-found",
+            Self::ProofMissing => "proof-missing",
+            Self::ProofRefused => "proof-refused",
+            Self::Taken => "taken",
+            Self::UpgradeRequired => "upgrade-required",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn read(name: &str) -> Self {
+        Self::ALL.into_iter().find(|reason| reason.name() == name).unwrap_or(Self::Unknown)
+    }
+}
