@@ -8,6 +8,7 @@
 //! - [`transaction`]: the body and handler types in which all carriers and sites meet;
 //! - [`transactions`]: the multiplexer of all carriers that move messages;
 //! - [`poll`]: the JSON objects of the long poll;
+//! - [`petrichor`]: the hello and the messages of Petrichor, in TNetstrings;
 //! - [`object`]: CrossTalk's request and response objects, and their conversion from and to `http`;
 //! - [`proof`]: the one proof of identity, a short EdDSA token;
 //! - [`label`] and [`address`]: names of sites, and addresses of gateways;
@@ -24,6 +25,7 @@ pub mod hop;
 pub mod label;
 pub mod limits;
 pub mod object;
+pub mod petrichor;
 pub mod poll;
 pub mod proof;
 pub mod registry;
