@@ -9,6 +9,7 @@
 //! - [`transactions`]: the multiplexer of all carriers that move messages;
 //! - [`poll`]: the JSON objects of the long poll;
 //! - [`petrichor`]: the hello and the messages of Petrichor, in TNetstrings;
+//! - [`taxi`]: the header of the TAXI draft, its routing, and a link's messages in it;
 //! - [`object`]: CrossTalk's request and response objects, and their conversion from and to `http`;
 //! - [`proof`]: the one proof of identity, a short EdDSA token;
 //! - [`label`] and [`address`]: names of sites, and addresses of gateways;
@@ -29,6 +30,7 @@ pub mod petrichor;
 pub mod poll;
 pub mod proof;
 pub mod registry;
+pub mod taxi;
 pub mod tnetstring;
 pub mod transaction;
 pub mod transactions;
