@@ -174,6 +174,8 @@ pub(crate) struct Keeper {
     pub(crate) scope: Scope,
     pub(crate) front: Front,
     pub(crate) wanted: watch::Receiver<Arc<Wanted>>,
+    /// Only this carrier.
+    pub(crate) carrier: Option<Carrier>,
     /// What worked where.
     pub(crate) rungs: Memory,
     pub(crate) signals: Arc<Signals>,
@@ -228,7 +230,7 @@ impl Keeper {
     async fn link(&self, mut named: watch::Receiver<First>) {
         let mut links = Links::new();
         let mut backoff = Backoff::default();
-        let mut ladder = Ladder::new(&self.gateway.address, self.rungs.clone());
+        let mut ladder = Ladder::new(&self.gateway.address, self.carrier, self.rungs.clone());
         let mut came_up = false;
         loop {
             let label = match self.scope {
@@ -420,9 +422,9 @@ impl Keeper {
         let slept = slept();
         tokio::pin!(slept);
         let mut busy = team.busy.watch();
-        let above = ladder.above(carrier);
+        let above = ladder.above(carrier).to_vec();
         let mut next_look = ladder::FIRST_LOOK_UP;
-        let mut look_up = Box::pin(self.look_up(above, next_look, label));
+        let mut look_up = Box::pin(self.look_up(&above, next_look, label));
         loop {
             // A visitor who reads slowly holds a whole link of the pool: others get new ones.
             let size = if carrier.multiplexes() {
@@ -476,7 +478,7 @@ impl Keeper {
                     let missed = ladder.why_not_better(carrier);
                     self.tell(LinkState::Up { carrier, since, missed }).await;
                     next_look = (next_look * 2).min(ladder::LAST_LOOK_UP);
-                    look_up = Box::pin(self.look_up(above, next_look, label));
+                    look_up = Box::pin(self.look_up(&above, next_look, label));
                 }
                 // Only to compute the size again; a dial under way would begin anew.
                 Ok(()) = busy.changed(), if !missing => {}

@@ -120,6 +120,7 @@ impl Whole {
             key: PrivateKey::from_bytes(&self.key),
             gateway: self.address.clone(),
             roots: Roots::System,
+            carrier: None,
         };
         self.peer = Some(Peer::start(config).await?);
         Ok(())

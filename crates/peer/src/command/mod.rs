@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-use carriers::tls::Roots;
+use carriers::{Carrier, tls::Roots};
 use clap::{Args, Parser, Subcommand};
 use crosstalk::address::GatewayAddress;
 
@@ -101,6 +101,10 @@ struct Publish {
     /// Where links and the history are kept; if left out, where this system keeps such things.
     #[arg(long, value_name = "FOLDER", env = "VERANDA_DATA")]
     data: Option<PathBuf>,
+    /// Use only this carrier instead of the best that works: petrichor, ptth-h2, ptth-h1, taxi or
+    /// poll.
+    #[arg(long, value_name = "NAME", value_parser = carrier)]
+    carrier: Option<Carrier>,
     /// Print one JSON object a line instead of text (see below).
     #[arg(long)]
     json: bool,
@@ -112,7 +116,7 @@ struct Publish {
 const JSON_HELP: &str = r#"With --json each line is an object. The first, as soon as the link works:
   {"event":"published","site":ID,"url":URL}
 It comes again if the URL changes. Then, as things happen:
-  {"event":"link","state":"up","carrier":TEXT,"since":TIME}
+  {"event":"link","state":"up","carrier":TEXT,"since":TIME,"missed":[{"carrier":TEXT,"why":TEXT}]}
   {"event":"link","state":"down","sentence":TEXT,"heals":BOOL,"retry_at":TIME or null}
   {"event":"transfer","state":"started" or "progress","id":NUMBER,"site":ID,"file":TEXT,
    "visitor":ADDRESS or null,"agent":TEXT,"size":BYTES,"sent":BYTES,"delivered":BYTES,
@@ -123,6 +127,13 @@ It comes again if the URL changes. Then, as things happen:
    "unconfirmed", "visitor"}
 "sent" was handed to the gateway; "delivered" was taken by the visitor's connection. TIME is
 milliseconds since 1970. Problems are sentences on standard error."#;
+
+fn carrier(name: &str) -> Result<Carrier, String> {
+    Carrier::from_name(name).ok_or_else(|| {
+        let names = Carrier::LADDER.map(Carrier::name);
+        format!("there is no such carrier; there are {}", names.join(", "))
+    })
+}
 
 /// Which gateway.
 #[derive(Args, Debug)]

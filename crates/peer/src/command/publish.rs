@@ -53,6 +53,7 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
         key: identity.key,
         gateway: arguments.gateway.address.clone(),
         roots: carriers::tls::Roots::System,
+        carrier: arguments.carrier,
     };
     // Other folders may be published at the same time, each by a program of its own.
     let peer = Peer::start_with(config, Scope::Site).await;

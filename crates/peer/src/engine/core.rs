@@ -10,7 +10,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use carriers::tls::Roots;
+use carriers::{Carrier, tls::Roots};
 use crosstalk::{address::GatewayAddress, proof::PrivateKey};
 use sites::folder::Folder;
 use tokio::{
@@ -74,6 +74,7 @@ pub(super) struct Core {
     key: Arc<PrivateKey>,
     identity: String,
     roots: Roots,
+    carrier: Option<Carrier>,
     scope: Scope,
     gateway: GatewayAddress,
     store: Store,
@@ -127,6 +128,7 @@ impl Core {
             identity: key.public().to_string(),
             key,
             roots: config.roots,
+            carrier: config.carrier,
             scope,
             gateway: config.gateway,
             store,
@@ -405,6 +407,7 @@ impl Core {
             scope: self.scope,
             front: Front { routes: self.routes.subscribe(), meter: Arc::clone(&self.meter) },
             wanted: self.wanted.subscribe(),
+            carrier: self.carrier,
             rungs: self.rungs.clone(),
             signals: Arc::clone(&self.signals),
             news: tell,

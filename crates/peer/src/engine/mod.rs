@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use carriers::tls::Roots;
+use carriers::{Carrier, tls::Roots};
 use crosstalk::{address::GatewayAddress, proof::PrivateKey};
 use sites::folder::Folder;
 use tokio::{
@@ -49,6 +49,8 @@ pub struct Config {
     pub gateway: GatewayAddress,
     /// Which certificates to believe.
     pub roots: Roots,
+    /// Only this carrier, instead of the best that works.
+    pub carrier: Option<Carrier>,
 }
 
 /// Why a peer does not start.

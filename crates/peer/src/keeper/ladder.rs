@@ -48,7 +48,7 @@ impl Memory {
 /// The ladder to one gateway.
 pub(super) struct Ladder {
     gateway: GatewayAddress,
-    rungs: &'static [Carrier],
+    rungs: Vec<Carrier>,
     memory: Memory,
     network: String,
     /// Where the next climb begins.
@@ -57,10 +57,11 @@ pub(super) struct Ladder {
 }
 
 impl Ladder {
-    pub(super) fn new(gateway: &GatewayAddress, memory: Memory) -> Self {
+    /// Begins at the foot of it; `only` makes it a ladder of one rung.
+    pub(super) fn new(gateway: &GatewayAddress, only: Option<Carrier>, memory: Memory) -> Self {
         let mut ladder = Self {
             gateway: gateway.clone(),
-            rungs: &Carrier::LADDER,
+            rungs: only.map_or_else(|| Carrier::LADDER.to_vec(), |only| vec![only]),
             memory,
             network: String::new(),
             first: 0,
@@ -72,14 +73,14 @@ impl Ladder {
 
     /// Returns the carriers to try now, in this order: from the one that worked here the last time
     /// downwards, then those above it.
-    pub(super) fn climb(&mut self) -> impl Iterator<Item = Carrier> + use<> {
+    pub(super) fn climb(&mut self) -> Vec<Carrier> {
         self.begin();
         let (above, below) = self.rungs.split_at(self.first);
-        below.iter().chain(above).copied()
+        [below, above].concat()
     }
 
     /// Returns the carriers that are better than this one, the best first.
-    pub(super) fn above(&self, carrier: Carrier) -> &'static [Carrier] {
+    pub(super) fn above(&self, carrier: Carrier) -> &[Carrier] {
         let rung = self.rungs.iter().position(|rung| *rung == carrier).unwrap_or(0);
         &self.rungs[..rung]
     }
@@ -173,18 +174,18 @@ mod tests {
 
     fn ladder(memory: &Memory) -> Ladder {
         let gateway = GatewayAddress::parse("http://localhost:1").unwrap();
-        Ladder::new(&gateway, memory.clone())
+        Ladder::new(&gateway, None, memory.clone())
     }
 
     #[test]
     fn the_best_is_tried_first_and_what_worked_is_remembered() {
         let memory = Memory::default();
         let mut first = ladder(&memory);
-        assert_eq!(first.climb().collect::<Vec<_>>(), Carrier::LADDER);
+        assert_eq!(first.climb(), Carrier::LADDER);
         let kept = first.reach(Carrier::Taxi).unwrap();
         assert_eq!((kept.network.as_str(), kept.carrier), ("this computer", Carrier::Taxi));
         assert_eq!(first.reach(Carrier::Taxi), None, "it is no news");
-        let again = ladder(&Memory::new(vec![kept])).climb().collect::<Vec<_>>();
+        let again = ladder(&Memory::new(vec![kept])).climb();
         assert_eq!(again[..2], [Carrier::Taxi, Carrier::Poll]);
         assert_eq!(again[2..], Carrier::LADDER[..3]);
     }
@@ -193,9 +194,9 @@ mod tests {
     fn a_link_of_no_use_leads_further_down_and_from_the_bottom_to_the_top() {
         let mut ladder = ladder(&Memory::default());
         ladder.fall(Carrier::Petrichor, Obstacle::Cut);
-        assert_eq!(ladder.climb().next(), Some(Carrier::PtthHttp2));
+        assert_eq!(ladder.climb()[0], Carrier::PtthHttp2);
         ladder.fall(Carrier::Poll, Obstacle::Cut);
-        assert_eq!(ladder.climb().next(), Some(Carrier::Petrichor));
+        assert_eq!(ladder.climb()[0], Carrier::Petrichor);
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl Home {
             key: PrivateKey::from_bytes(&self.key.to_bytes()),
             gateway: gateway.clone(),
             roots: carriers::tls::Roots::default(),
+            carrier: None,
         }
     }
 
