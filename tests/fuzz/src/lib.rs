@@ -6,7 +6,7 @@
 
 mod targets;
 
-pub use targets::{address, folder, forwarded, head, label, object, proof, ptth};
+pub use targets::{address, folder, forwarded, head, label, object, proof, ptth, taxi};
 
 /// A target: a function that takes any bytes and panics when a property does not hold.
 pub type Target = fn(&[u8]);
@@ -21,4 +21,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("object", object::target),
     ("proof", proof::target),
     ("ptth", ptth::target),
+    ("taxi", taxi::target),
 ];

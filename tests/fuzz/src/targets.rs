@@ -8,6 +8,7 @@ pub mod label;
 pub mod object;
 pub mod proof;
 pub mod ptth;
+pub mod taxi;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request};
 
