@@ -357,6 +357,27 @@ impl Transactions {
         read
     }
 
+    /// Returns how many bytes [`Transactions::read`] still has, once the body's end is here and not
+    /// read; `None` while more may come, and when the transaction is over.
+    #[must_use]
+    pub fn unread(&self, id: TransactionId) -> Option<usize> {
+        self.all.get(&id)?.incoming.unread()
+    }
+
+    /// Takes a transaction back that this end opened and of which nothing has left yet: its head,
+    /// and what was written of its body. It is over, and the other end never hears of it.
+    pub fn take_back(&mut self, id: TransactionId) -> Option<(Box<request::Parts>, Vec<Bytes>)> {
+        let outgoing = &mut self.all.get_mut(&id)?.outgoing;
+        if !matches!(outgoing.head, Some(Head::Request(_))) {
+            return None;
+        }
+        let Some(Head::Request(head)) = outgoing.head.take() else { return None };
+        let body = outgoing.take_back();
+        self.unsent -= 1;
+        self.remove(id);
+        Some((head, body))
+    }
+
     /// Wants no more of the body that comes in. What is there is dropped, and no more credit is
     /// given. When this end has nothing more to say either, the transaction is over.
     pub fn stop_reading(&mut self, id: TransactionId) {

@@ -163,6 +163,16 @@ impl Outgoing {
         (self.head.take(), bytes, end)
     }
 
+    /// Takes everything that waits of the body.
+    pub(super) fn take_back(&mut self) -> Vec<Bytes> {
+        self.stage = Sending::Over;
+        let mut pieces = Vec::new();
+        while !self.body.is_empty() {
+            pieces.push(self.body.take(usize::MAX));
+        }
+        pieces
+    }
+
     /// Drops everything that waits.
     pub(super) fn give_up(&mut self) {
         self.stage = Sending::Over;
@@ -259,6 +269,11 @@ impl Incoming {
                 Read::End
             }
         }
+    }
+
+    /// Returns how many bytes are left, once the end is here and not read.
+    pub(super) fn unread(&self) -> Option<usize> {
+        (self.stage == Receiving::Ended && !self.stopped).then(|| self.body.len())
     }
 
     /// Returns whether it is time to give credit and it does not wait to be given already. In
