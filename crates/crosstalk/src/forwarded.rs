@@ -31,6 +31,13 @@ pub fn visitor(value: &str) -> Option<IpAddr> {
     }
 }
 
+/// Reads the host that the visitor asked, with its port, from a value that [`format()`] wrote.
+#[must_use]
+pub fn host(value: &str) -> Option<&str> {
+    let host = value.split(';').find_map(|pair| pair.trim().strip_prefix("host="))?;
+    Some(host.trim_matches('"')).filter(|host| !host.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,8 +46,10 @@ mod tests {
     fn what_is_written_is_read() {
         for ip in ["192.0.2.7", "2001:db8::1", "::1"] {
             let ip: IpAddr = ip.parse().unwrap();
-            assert_eq!(visitor(&format(ip, "a.example:80", true)), Some(ip));
+            let value = format(ip, "a.example:80", true);
+            assert_eq!((visitor(&value), host(&value)), (Some(ip), Some("a.example:80")));
         }
+        assert_eq!(host("for=192.0.2.7;host=\"\""), None);
         assert_eq!(visitor("for=unknown"), None);
         assert_eq!(visitor(""), None);
     }

@@ -7,14 +7,15 @@
 //!
 //! - [`transaction`]: the body and handler types in which all carriers and sites meet;
 //! - [`transactions`]: the multiplexer of all carriers that move messages;
-//! - [`poll`]: the JSON objects of the long poll;
-//! - [`petrichor`]: the hello and the messages of Petrichor, in TNetstrings;
 //! - [`taxi`]: the header of the TAXI draft, its routing, and a link's messages in it;
+//! - [`petrichor`]: the hello and the messages of Petrichor, in TNetstrings;
+//! - [`poll`]: the JSON objects of the long poll;
 //! - [`object`]: CrossTalk's request and response objects, and their conversion from and to `http`;
 //! - [`proof`]: the one proof of identity, a short EdDSA token;
 //! - [`label`] and [`address`]: names of sites, and addresses of gateways;
 //! - [`control`]: what the gateway tells the peer about its transactions (receipts);
 //! - [`registry`]: what a peer asks of a gateway (names);
+//! - [`members`]: messages between visitors and owners;
 //! - [`tnetstring`]: the values of which Petrichor's messages are made;
 //! - [`forwarded`] and [`hop`]: headers that a hop writes or removes;
 //! - [`limits`]: every size that both ends know.
@@ -25,6 +26,7 @@ pub mod forwarded;
 pub mod hop;
 pub mod label;
 pub mod limits;
+pub mod members;
 pub mod object;
 pub mod petrichor;
 pub mod poll;

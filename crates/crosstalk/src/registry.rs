@@ -5,6 +5,7 @@
 //! | `GET /veranda/gateway` | [`GatewayInfo`] |
 //! | `PUT /veranda/names/<label>` with a proof | 200 [`Claimed`]; 409 when it is another's |
 //! | `DELETE /veranda/names/<label>` with a proof | 204; the name rests before anyone can have it |
+//! | `POST /veranda/taxi` with a proof and a TAXI message | [`Told`]; 404 when nobody has it |
 //!
 //! Every refusal is a [`Refused`] with a sentence for the owner.
 
@@ -45,6 +46,14 @@ pub struct Claimed {
     pub label: Label,
     /// The origin of its site: `https://<label>.gateway.example`.
     pub origin: String,
+}
+
+/// A message of the caller was sent on; the answer at
+/// [`members::TELL_PATH`](crate::members::TELL_PATH).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// How many connections have it.
+    pub reached: usize,
 }
 
 /// Why a gateway says no; the body of every answer with a status of 400 or above.

@@ -3,7 +3,7 @@
 //! A connection comes in (`serve`), its requests are for the gateway itself (`own`) or for a site
 //! (`hosts`, `visit`); a site's requests go over one of its owner's links (`names`, `links`) and
 //! what the visitor took of the answer is counted (`meter`, `body`) and told to the peer
-//! (`receipts`). Every number is in [`limits`].
+//! (`receipts`). Visitors who write to owners are members (`members`). Every number is in [`limits`].
 
 mod addresses;
 mod auth;
@@ -12,10 +12,12 @@ mod headers;
 mod hosts;
 pub mod limits;
 mod links;
+mod members;
 mod meter;
 mod names;
 mod own;
 mod pages;
+mod publish;
 mod receipts;
 mod refusal;
 mod serve;
@@ -35,7 +37,8 @@ use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    addresses::Addresses, auth::Auth, hosts::Hosts, links::Links, names::Names, shared::Shared,
+    addresses::Addresses, auth::Auth, hosts::Hosts, links::Links, members::Members, names::Names,
+    shared::Shared,
 };
 
 /// How to run a gateway.
@@ -103,6 +106,7 @@ impl Gateway {
             hosts,
             names,
             links: Links::new(tasks.clone()),
+            members: Members::new(),
             connections: Addresses::new(limits::CONNECTIONS_PER_ADDRESS),
             transactions: Addresses::new(limits::TRANSACTIONS_PER_ADDRESS),
             links_of_addresses: Addresses::new(limits::LINKS_PER_ADDRESS),
@@ -137,6 +141,7 @@ impl Gateway {
     pub async fn run(self, stop: CancellationToken) {
         let Self { listener, shared, .. } = self;
         serve::accept(listener, shared.clone(), stop).await;
+        shared.members.close();
         shared.visitors.close();
         if timeout(limits::STOP_GRACE, shared.visitors.wait()).await.is_err() {
             tracing::info!(left = shared.visitors.len(), "Some visitors were not done in time");

@@ -114,6 +114,58 @@ pub const MAX_FINAL_RECEIPTS: usize = 4096;
 /// How many receipts go into one batch (about 80 bytes each).
 pub const RECEIPTS_PER_BATCH: usize = 512;
 
+// ----- Members -----
+
+/// How many visitors and programs may be connected by TAXI at once, to write to owners. Each is a
+/// connection that is kept open, about as large as a waiting visitor.
+pub const MAX_MEMBERS: usize = 4096;
+
+/// How many of those may be at one site. A group message goes to all of them in one turn.
+pub const MEMBERS_PER_SITE: usize = 256;
+
+/// How many of those may come from one address (an IPv6 /64 counts as one): the tabs of a family.
+/// Does not count for this computer itself.
+pub const MEMBERS_PER_ADDRESS: usize = 16;
+
+/// How many programs of one identity may be members at once.
+pub const MEMBERS_PER_IDENTITY: usize = 8;
+
+/// How many messages may wait for one member. Who writes to people writes few; a member whose
+/// connection takes none misses the next, and the sender hears that.
+pub const MEMBER_QUEUE: usize = 16;
+
+/// How many messages a visitor may send in a row, and how long one of them takes to be allowed
+/// again: enough for somebody who writes in short lines, hopeless for a flood. The peer has limits
+/// of its own, over all visitors.
+pub const VISITOR_BURST: u32 = 8;
+/// See [`VISITOR_BURST`].
+pub const VISITOR_PACE: Duration = Duration::from_secs(5);
+
+/// The same for programs of identities, whose proofs say who they are.
+pub const IDENTITY_BURST: u32 = 64;
+/// See [`IDENTITY_BURST`].
+pub const IDENTITY_PACE: Duration = Duration::from_millis(250);
+
+/// How long the peer may take to say whether it takes a visitor's message. It needs no disk for it.
+pub const MEMBER_ANSWER: Duration = Duration::from_secs(15);
+
+/// The longest sentence of a peer that a visitor is told, in bytes.
+pub const MEMBER_SENTENCE: usize = 512;
+
+/// How long a member may send and get nothing. An owner may answer in half an hour, while the page
+/// is still open; later the answer waits at the peer until the visitor comes back.
+pub const MEMBER_IDLE: Duration = Duration::from_secs(60 * 60);
+
+/// How often a member is asked whether it is still there; one that did not answer by the next time
+/// is gone. Proxies cut what is idle for 60 s.
+pub const MEMBER_PING: Duration = Duration::from_secs(25);
+
+/// How long a member's connection may take none of a message.
+pub const MEMBER_WRITE: Duration = Duration::from_secs(10);
+
+/// How long the body of a message by `POST` may take.
+pub const TELL_TIMEOUT: Duration = Duration::from_secs(10);
+
 // ----- Names -----
 
 /// How many names one identity may have, those that rest included. One for each site.

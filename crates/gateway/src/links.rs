@@ -270,6 +270,15 @@ impl Links {
         Ok(if busy.is_empty() { Look::GoneForNow(peer.came.clone()) } else { Look::AllBusy(busy) })
     }
 
+    /// Returns a link for control transactions about a site: the one with the most room, since on some
+    /// carriers they need a visitor's place.
+    pub(crate) fn control(&self, key: &PublicKey, label: &Label) -> Option<Link> {
+        let peers = self.peers();
+        let links = peers.get(key)?.links.iter();
+        let open = links.filter(|link| link.carries(label) && link.link.is_open());
+        open.max_by_key(|link| link.link.room()).map(|link| link.link.clone())
+    }
+
     fn wait_in_line<'a>(&'a self, key: &'a PublicKey) -> Result<Waiting<'a>, NoPlace> {
         let mut peers = self.peers();
         let peer = peers.get_mut(key).ok_or(NoPlace::Away)?;

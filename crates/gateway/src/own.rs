@@ -4,13 +4,14 @@ use axum::{
     Extension, Json, Router,
     extract::Request,
     response::{IntoResponse as _, Response},
-    routing::{any, get, put},
+    routing::{any, get, post, put},
 };
 use carriers::accept::{self, Offer};
 use crosstalk::{
     label::Label,
+    members,
     proof::PublicKey,
-    registry::{self, Claimed, GatewayInfo, Reason},
+    registry::{self, Claimed, GatewayInfo, Reason, Told},
     transaction::{self, Body},
 };
 use http::{Method, StatusCode, request::Parts};
@@ -22,6 +23,7 @@ use crate::{
     limits,
     links::{Berth, Links},
     pages::{self, Page},
+    publish,
     refusal::Refusal,
     shared::Connection,
 };
@@ -34,6 +36,9 @@ pub(crate) fn router() -> Router {
         .route(&format!("{}{{label}}", registry::NAMES_PATH), put(claim).delete(release))
         .route(registry::PTTH_PATH, any(link))
         .route(&format!("{}/{{label}}", registry::PTTH_PATH), any(link))
+        .route(members::GATEWAY_PATH, get(member))
+        .route(members::TELL_PATH, post(tell))
+        .merge(publish::router())
         .fallback(no_such_page)
         .method_not_allowed_fallback(wrong_method)
 }
@@ -185,6 +190,35 @@ async fn hold(
     tracing::info!(%key, %carrier, "A link is up");
     let end = links.hold(berth, name, link).await;
     tracing::info!(%key, %carrier, ?end, "A link has ended");
+}
+
+/// A program of an identity becomes a member.
+async fn member(Extension(connection): Extension<Connection>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    match crate::members::enter_gateway(&connection, &mut parts).await {
+        Ok(response) => foreign(response),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// An identity sends one message.
+async fn tell(
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Result<Json<Told>, Refusal> {
+    let (parts, body) = request.into_parts();
+    let shared = &connection.shared;
+    let key = shared.auth.identify(&parts.headers).await?;
+    let reading = axum::body::to_bytes(body, crate::members::MAX_MESSAGE);
+    let message = tokio::time::timeout(limits::TELL_TIMEOUT, reading).await;
+    let Ok(Ok(message)) = message else {
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            Reason::BadRequest,
+            "the message is too long, or did not arrive",
+        ));
+    };
+    crate::members::tell(shared, key, &message).await.map(|reached| Json(Told { reached }))
 }
 
 async fn no_such_page(request: Request) -> Response {

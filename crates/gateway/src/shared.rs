@@ -11,6 +11,7 @@ use crate::{
     auth::Auth,
     hosts::Hosts,
     links::Links,
+    members::Members,
     meter::Meter,
     names::Names,
 };
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) names: Names,
     pub(crate) auth: Auth,
     pub(crate) links: Links,
+    pub(crate) members: Members,
     pub(crate) connections: Addresses,
     pub(crate) transactions: Addresses,
     pub(crate) links_of_addresses: Addresses,

@@ -13,6 +13,7 @@ use carriers::{SendError, Tunnel};
 use crosstalk::{
     control, hop,
     label::Label,
+    members,
     transaction::{self, Body},
 };
 use http::{
@@ -72,6 +73,11 @@ pub(crate) async fn answer(connection: &Connection, request: Request<Incoming>) 
     }
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Page::Method.answer(&parts.headers).into();
+    }
+    if parts.uri.path() == members::SITE_PATH
+        && headers::is_websocket(&parts.method, &parts.headers)
+    {
+        return crate::members::enter_site(connection, label, parts).into();
     }
     let visitor = connection.visitor(&parts.headers);
     let Some(turn) = connection.turn(&shared.transactions, visitor) else {

@@ -4,6 +4,7 @@
 
 mod hosts;
 mod links;
+mod members;
 mod names;
 mod program;
 mod receipts;

@@ -19,12 +19,14 @@ use carriers::{
 use crosstalk::{
     control::{self, Receipt, ReceiptState, Receipts},
     label::Label,
+    members,
     proof::PrivateKey,
+    taxi::TaxiMessage,
     transaction::{self, Body, BodyError, Handler},
 };
 use futures_util::StreamExt as _;
 use gateway::{Config, Gateway};
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use tokio::{
@@ -175,6 +177,7 @@ pub(crate) struct Site {
     /// The paths that were asked for, and what became of them.
     seen: Arc<watch::Sender<Vec<String>>>,
     receipts: Arc<watch::Sender<Vec<Receipt>>>,
+    messages: Arc<watch::Sender<Vec<(HeaderMap, TaxiMessage)>>>,
     /// Transactions by path.
     numbers: Arc<Mutex<HashMap<String, u64>>>,
     tasks: TaskTracker,
@@ -186,6 +189,7 @@ impl Site {
         Self {
             seen: Arc::default(),
             receipts: Arc::default(),
+            messages: Arc::default(),
             numbers: Arc::default(),
             tasks: TaskTracker::new(),
             open: Arc::default(),
@@ -202,6 +206,33 @@ impl Site {
 
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.borrow().clone()
+    }
+
+    /// Takes a message of a visitor: what it says is what becomes of it.
+    async fn take(&self, parts: &http::request::Parts, body: Body) -> Response<Body> {
+        let message = body.collect().await.unwrap().to_bytes();
+        let message = TaxiMessage::read(&message).unwrap();
+        let text = String::from_utf8_lossy(&message.body).into_owned();
+        let mut response = Response::new(transaction::empty());
+        match text.as_str() {
+            "refuse me" => {
+                *response.status_mut() = StatusCode::FORBIDDEN;
+                *response.body_mut() = transaction::full("Not today.\u{7}");
+            }
+            "what is this" => *response.status_mut() = StatusCode::NOT_FOUND,
+            "wait" => {
+                soon(self.open.subscribe().wait_for(|open| *open)).await.unwrap();
+            }
+            _ => {}
+        }
+        self.messages.send_modify(|all| all.push((parts.headers.clone(), message)));
+        response
+    }
+
+    /// Waits for this many messages of visitors.
+    pub(crate) async fn messages(&self, count: usize) -> Vec<(HeaderMap, TaxiMessage)> {
+        let mut messages = self.messages.subscribe();
+        soon(messages.wait_for(|all| all.len() >= count)).await.unwrap().clone()
     }
 
     fn note(&self, what: impl Into<String>) {
@@ -235,6 +266,9 @@ impl Site {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let host = request.headers()[header::HOST].to_str().unwrap().to_owned();
         let (parts, body) = request.into_parts();
+        if host == control::AUTHORITY && parts.uri == members::CONTROL_PATH {
+            return self.take(&parts, body).await;
+        }
         if host == control::AUTHORITY {
             assert_eq!(parts.uri, control::RECEIPTS_PATH);
             let json = body.collect().await.unwrap().to_bytes();
