@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use crate::limits;
+use crate::{limits, publish};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -63,6 +63,8 @@ struct Words<'a> {
     status: StatusCode,
     title: &'static str,
     sentences: Vec<&'a str>,
+    /// Where a visitor may want to go instead: an address here, and what is there.
+    elsewhere: Option<(&'static str, &'static str)>,
     /// Whether the page loads itself again.
     again: bool,
 }
@@ -100,8 +102,7 @@ impl<'a> Page<'a> {
                     "Through it people publish files from their own computers. Their addresses \
                      look like this:",
                     example,
-                    "If somebody sent you a link, open that link: there is nothing more to see \
-                     here.",
+                    "If somebody sent you a link, open that link.",
                 ],
             ),
             Self::Away => (
@@ -188,7 +189,9 @@ impl<'a> Page<'a> {
             ),
         };
         let again = matches!(self, Self::Away | Self::Busy);
-        Words { status, title, sentences, again }
+        let elsewhere = matches!(self, Self::Welcome { .. })
+            .then_some((publish::PATH, "Publish a folder or files from this browser"));
+        Words { status, title, sentences, elsewhere, again }
     }
 }
 
@@ -197,7 +200,8 @@ pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Sets what protects every answer of the gateway itself.
 pub(crate) fn protect(headers: &mut HeaderMap) {
-    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+    // A page that brings its own policy has reasons (`publish`).
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| POLICY.clone());
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -236,6 +240,9 @@ fn markup(words: &Words<'_>) -> Markup {
                 main {
                     h1 { (words.title) }
                     @for sentence in &words.sentences { p { (sentence) } }
+                    @if let Some((address, what)) = words.elsewhere {
+                        p { a href=(address) { (what) } }
+                    }
                     p.aside {
                         "Veranda lets people publish from the computer at home. "
                         "The files stay there; this page only connects you."
@@ -251,6 +258,9 @@ fn plain(words: &Words<'_>) -> String {
     for sentence in &words.sentences {
         text.push_str(sentence);
         text.push('\n');
+    }
+    if let Some((address, what)) = words.elsewhere {
+        text.push_str(&format!("{what}: {address}\n"));
     }
     text
 }

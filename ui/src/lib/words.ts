@@ -1,5 +1,8 @@
 import de from "../../locales/de.json";
 import en from "../../locales/en.json";
+import { printable } from "./printable";
+
+export { printable };
 
 type Words = typeof en;
 /** What can be said: `group.name`, as in the files of `locales/`. */
@@ -49,17 +52,6 @@ export function t(key: Key, values: { [name: string]: string | number } = {}): s
     return typeof value === "number" ? integer.format(value) : fenced(printable(value));
   });
 }
-
-/**
- * Returns text from outside so that it shows what it is: control characters and those that turn
- * the direction of writing become a visible sign, for they can make one name look like another.
- */
-export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, "\u{FFFD}");
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose.
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** Returns whether any of the text is written from right to left. */
 export function hasRightToLeft(text: string): boolean {
