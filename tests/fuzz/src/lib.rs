@@ -6,7 +6,7 @@
 
 mod targets;
 
-pub use targets::{address, folder, forwarded, head, label, object, proof, ptth, taxi};
+pub use targets::{address, folder, forwarded, head, label, object, proof, ptth, taxi, tnetstring};
 
 /// A target: a function that takes any bytes and panics when a property does not hold.
 pub type Target = fn(&[u8]);
@@ -22,4 +22,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("proof", proof::target),
     ("ptth", ptth::target),
     ("taxi", taxi::target),
+    ("tnetstring", tnetstring::target),
 ];

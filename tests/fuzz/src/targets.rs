@@ -9,6 +9,7 @@ pub mod object;
 pub mod proof;
 pub mod ptth;
 pub mod taxi;
+pub mod tnetstring;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request};
 
