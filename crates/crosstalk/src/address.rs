@@ -9,15 +9,27 @@ use url::{Host, Url};
 /// `http://localhost:8080`. Without a scheme it is `https`, or `http` when the host is this
 /// computer.
 ///
-/// Its text is the web origin (RFC 6454 §6.2), which is also the audience of a
+/// A gateway's own port for Petrichor has the form `petrichor+tls://gateway.example:7411`, or
+/// `petrichor+tcp://localhost:7411` on this computer; the port has to be there.
+///
+/// Its text is the web origin (RFC 6454 §6.2), or what is like one, which is also the audience of a
 /// [proof](crate::proof).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct GatewayAddress {
     secure: bool,
+    petrichor: bool,
     host: Host,
     port: u16,
 }
+
+/// The schemes, with whether they are encrypted and whether they are Petrichor's.
+const SCHEMES: [(&str, bool, bool); 4] = [
+    ("https", true, false),
+    ("http", false, false),
+    ("petrichor+tls", true, true),
+    ("petrichor+tcp", false, true),
+];
 
 /// Why a text is no address of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +37,14 @@ pub enum AddressError {
     /// It cannot be read as an address at all.
     #[error("this is not an address; one looks like https://gateway.example")]
     Unreadable,
-    /// A scheme other than `http` and `https`.
+    /// A scheme other than those of [`GatewayAddress`].
     #[error("the address of a gateway begins with https:// (or http:// on this computer)")]
     Scheme,
+    /// `petrichor+tls` or `petrichor+tcp` without a port: it has none of its own.
+    #[error(
+        "an address that begins with petrichor+ needs a port, like petrichor+tls://gateway.example:7411"
+    )]
+    Port,
     /// A path, a query, a user name or a password.
     #[error("the address of a gateway ends after its name: nothing after the slash, no password")]
     TooMuch,
@@ -43,21 +60,30 @@ impl GatewayAddress {
     /// When the text is not an origin that a peer may dial.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
-        let url = if text.contains("://") {
-            Url::parse(text).map_err(|_| AddressError::Unreadable)?
-        } else {
-            let guess = Url::parse(&format!("https://{text}"));
-            let url = guess.map_err(|_| AddressError::Unreadable)?;
-            if url.host().as_ref().is_some_and(is_this_computer) {
-                Url::parse(&format!("http://{text}")).map_err(|_| AddressError::Unreadable)?
-            } else {
-                url
-            }
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme), rest),
+            None => (None, text),
         };
-        let secure = match url.scheme() {
-            "https" => true,
-            "http" => false,
-            _ => return Err(AddressError::Scheme),
+        let known = |scheme: &str| {
+            SCHEMES.into_iter().find(|(known, ..)| known.eq_ignore_ascii_case(scheme))
+        };
+        let scheme = scheme.map(|scheme| known(scheme).ok_or(AddressError::Scheme)).transpose()?;
+        // One reader for all schemes, since the rules for names and ports are those of the web.
+        let read = |scheme: &str| {
+            Url::parse(&format!("{scheme}://{rest}")).map_err(|_| AddressError::Unreadable)
+        };
+        let (secure, petrichor, url) = match scheme {
+            Some((_, secure, petrichor)) => {
+                (secure, petrichor, read(if secure { "https" } else { "http" })?)
+            }
+            None => {
+                let url = read("https")?;
+                if url.host().as_ref().is_some_and(is_this_computer) {
+                    (false, false, read("http")?)
+                } else {
+                    (true, false, url)
+                }
+            }
         };
         if !matches!(url.path(), "" | "/")
             || url.query().is_some()
@@ -75,14 +101,31 @@ impl GatewayAddress {
             return Err(AddressError::Insecure);
         }
         let port = url.port_or_known_default().ok_or(AddressError::Unreadable)?;
-        Ok(Self { secure, host, port })
+        // A web scheme hides its own port; of two that have different ones only one can.
+        if petrichor && read("https")?.port().is_none() && read("http")?.port().is_none() {
+            return Err(AddressError::Port);
+        }
+        Ok(Self { secure, petrichor, host, port })
     }
 
     /// Names a gateway's own address. Unlike [`GatewayAddress::parse`] it does not refuse `http` on
     /// another computer, since a gateway may say of itself what no peer would dial.
     #[must_use]
     pub fn new(secure: bool, host: Host, port: u16) -> Self {
-        Self { secure, host, port }
+        Self { secure, petrichor: false, host, port }
+    }
+
+    /// Names a gateway's own port for Petrichor, with or without TLS. Like [`GatewayAddress::new`] it
+    /// refuses nothing.
+    #[must_use]
+    pub fn petrichor(secure: bool, host: Host, port: u16) -> Self {
+        Self { secure, petrichor: true, host, port }
+    }
+
+    /// Returns whether Petrichor is spoken there, and nothing else.
+    #[must_use]
+    pub fn is_petrichor(&self) -> bool {
+        self.petrichor
     }
 
     /// Returns whether the connection is encrypted.
@@ -113,7 +156,7 @@ impl GatewayAddress {
     #[must_use]
     pub fn authority(&self) -> String {
         match (self.secure, self.port) {
-            (true, 443) | (false, 80) => self.host.to_string(),
+            (true, 443) | (false, 80) if !self.petrichor => self.host.to_string(),
             (_, port) => format!("{}:{port}", self.host),
         }
     }
@@ -121,7 +164,11 @@ impl GatewayAddress {
     /// Returns the origin, `https://gateway.example`: the audience of proofs.
     #[must_use]
     pub fn origin(&self) -> String {
-        format!("{}://{}", if self.secure { "https" } else { "http" }, self.authority())
+        let is_ours = |(_, secure, petrichor): &(&str, bool, bool)| {
+            (*secure, *petrichor) == (self.secure, self.petrichor)
+        };
+        let scheme = SCHEMES.into_iter().find(is_ours).map_or("", |(scheme, ..)| scheme);
+        format!("{scheme}://{}", self.authority())
     }
 }
 
@@ -185,8 +232,15 @@ mod tests {
             ("http://127.0.0.1:80", "http://127.0.0.1"),
             ("http://[::1]:9", "http://[::1]:9"),
             ("https://192.0.2.7", "https://192.0.2.7"),
+            ("petrichor+tls://Gateway.Example:7411/", "petrichor+tls://gateway.example:7411"),
+            ("Petrichor+TLS://gateway.example:443", "petrichor+tls://gateway.example:443"),
+            ("petrichor+tls://gateway.example:80", "petrichor+tls://gateway.example:80"),
+            ("petrichor+tcp://127.0.0.1:80", "petrichor+tcp://127.0.0.1:80"),
+            ("petrichor+tcp://[::1]:7411", "petrichor+tcp://[::1]:7411"),
         ] {
-            assert_eq!(GatewayAddress::parse(text).map(|a| a.origin()), Ok(origin.to_owned()));
+            let address = GatewayAddress::parse(text).unwrap();
+            assert_eq!(address.origin(), origin);
+            assert_eq!(GatewayAddress::parse(origin), Ok(address));
         }
     }
 
@@ -202,6 +256,11 @@ mod tests {
             ("https://me:pw@gateway.example", AddressError::TooMuch),
             ("http://gateway.example", AddressError::Insecure),
             ("http://localhost.example", AddressError::Insecure),
+            ("petrichor+tls://gateway.example", AddressError::Port),
+            ("petrichor+tcp://localhost", AddressError::Port),
+            ("petrichor+tcp://gateway.example:7411", AddressError::Insecure),
+            ("petrichor+tls://gateway.example:7411/path", AddressError::TooMuch),
+            ("petrichor://gateway.example:7411", AddressError::Scheme),
         ] {
             assert_eq!(GatewayAddress::parse(text), Err(why), "{text:?}");
         }
