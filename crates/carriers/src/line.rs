@@ -111,8 +111,33 @@ impl LineHandle {
     }
 
     fn quiet(&self) -> Duration {
-        let heard = Duration::from_millis(self.0.heard_millis.load(Ordering::Relaxed));
-        self.0.begun.elapsed().saturating_sub(heard)
+        self.now().saturating_sub(self.heard())
+    }
+
+    /// Returns the time since the line began.
+    pub(crate) fn now(&self) -> Duration {
+        self.0.begun.elapsed()
+    }
+
+    /// Returns when, by [`LineHandle::now`], the last sign of life came.
+    pub(crate) fn heard(&self) -> Duration {
+        Duration::from_millis(self.0.heard_millis.load(Ordering::Relaxed))
+    }
+
+    /// Returns this moment by [`LineHandle::now`] as the clock has it.
+    pub(crate) fn moment(&self, at: Duration) -> Instant {
+        self.0.begun + at
+    }
+
+    /// Returns a handle of no connection, for a link that has one after the other: it is cut like
+    /// any other, and told of signs of life by [`LineHandle::hear`].
+    pub(crate) fn alone() -> Self {
+        Line::new(()).1
+    }
+
+    /// Notes a sign of life that came some other way than through a [`Line`].
+    pub(crate) fn hear(&self) {
+        self.0.hear();
     }
 }
 
@@ -132,6 +157,11 @@ impl Drop for CutOnDrop {
 }
 
 impl State {
+    fn hear(&self) {
+        let now = self.begun.elapsed().as_millis();
+        self.heard_millis.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     fn check<R>(
         &self,
         waker: &AtomicWaker,
@@ -167,8 +197,7 @@ impl<T: Read + Unpin> Read for Line<T> {
         let polled =
             state.check(&state.reader, cx, |cx| Pin::new(connection).poll_read(cx, buffer));
         if matches!(polled, Poll::Ready(Ok(()))) {
-            let now = state.begun.elapsed().as_millis();
-            state.heard_millis.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+            state.hear();
             *fresh = true;
         }
         polled

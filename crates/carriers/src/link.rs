@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     line::LineHandle,
-    messages::Messages,
+    messages::{Channel, Messages, Offered},
     ptth::{Http1, Http2},
     shape::request_fits,
 };
@@ -151,8 +151,14 @@ pub enum LinkEnd {
 /// The peer's end of an upgraded connection (a WebSocket), out of a 101 response. It keeps its
 /// place on the link.
 pub struct Tunnel {
-    upgrade: OnUpgrade,
+    far: Far,
     hold: Hold,
+}
+
+/// What a tunnel leads to.
+enum Far {
+    Upgrade(OnUpgrade),
+    Channel(Channel),
 }
 
 /// What all clones of a link share. Without any of them the link drains.
@@ -315,8 +321,8 @@ impl Place {
     /// hop only are removed here and from the response. A body that was cut ends with an error.
     ///
     /// A `GET` with `Upgrade: websocket` is carried too; the 101 response has an
-    /// [`OnUpgrade`] of its own in its extensions. Take it out with [`Tunnel::take`], which keeps
-    /// the place as long as the WebSocket lives. Any other `Upgrade` is ignored, as RFC 9110 §7.8
+    /// connection of its own in its extensions. Take it out with [`Tunnel::take`], which keeps the
+    /// place as long as the WebSocket lives. Any other `Upgrade` is ignored, as RFC 9110 §7.8
     /// allows.
     ///
     /// # Errors
@@ -348,8 +354,11 @@ impl Tunnel {
             return None;
         }
         let hold = response.extensions_mut().remove::<Hold>()?;
-        let upgrade = response.extensions_mut().remove::<OnUpgrade>()?;
-        Some(Self { upgrade, hold })
+        let far = match response.extensions_mut().remove::<OnUpgrade>() {
+            Some(upgrade) => Far::Upgrade(upgrade),
+            None => Far::Channel(Offered::take(response.extensions_mut())?),
+        };
+        Some(Self { far, hold })
     }
 
     /// Passes bytes between the visitor and the peer until both directions have ended, and returns
@@ -359,12 +368,20 @@ impl Tunnel {
     /// # Errors
     /// When one of the two connections breaks.
     pub async fn join(self, visitor: OnUpgrade) -> io::Result<(u64, u64)> {
-        let Self { upgrade, hold } = self;
+        let Self { far, hold } = self;
         let line = hold.link.status.line.clone();
         let join = async {
-            let mut peer = TokioIo::new(upgrade.await.map_err(io::Error::other)?);
-            let mut visitor = TokioIo::new(visitor.await.map_err(io::Error::other)?);
-            copy_bidirectional(&mut visitor, &mut peer).await
+            match far {
+                Far::Upgrade(upgrade) => {
+                    let mut peer = TokioIo::new(upgrade.await.map_err(io::Error::other)?);
+                    let mut visitor = TokioIo::new(visitor.await.map_err(io::Error::other)?);
+                    copy_bidirectional(&mut visitor, &mut peer).await
+                }
+                Far::Channel(mut peer) => {
+                    let mut visitor = TokioIo::new(visitor.await.map_err(io::Error::other)?);
+                    copy_bidirectional(&mut visitor, &mut peer).await
+                }
+            }
         };
         tokio::select! {
             joined = join => joined,
@@ -412,7 +429,14 @@ impl Status {
     pub(crate) fn finish(&self, end: LinkEnd) {
         let end = if self.closed_here.load(Ordering::SeqCst) { LinkEnd::Closed } else { end };
         self.take_no_more();
-        self.end.send_replace(Some(end));
+        self.end.send_if_modified(|ended| match ended {
+            None => {
+                *ended = Some(end);
+                true
+            }
+            // How it really ended is known already.
+            Some(_) => false,
+        });
     }
 }
 

@@ -123,7 +123,7 @@ fn path_and_query(uri: &Uri) -> uri::PathAndQuery {
 /// How a request arrived at the peer, as far as its response depends on it.
 pub(crate) struct Arrival {
     pub(crate) version: Version,
-    is_head: bool,
+    pub(crate) is_head: bool,
     pub(crate) is_websocket: bool,
 }
 

@@ -4,18 +4,42 @@
 //! [`Transactions`](crosstalk::transactions::Transactions) over it: at the gateway as a [`Link`], at
 //! the peer by handing requests to a [`Handler`]. Either end can do both.
 
+mod answers;
+mod driver;
+mod hop;
+mod outflow;
+mod received;
+mod send;
+mod shared;
+mod tunnel;
+
 use std::{io, sync::Arc, time::Duration};
 
 use crosstalk::{
-    transaction::{Body, Handler},
-    transactions::{Config, Message},
+    transaction::Handler,
+    transactions::{AbortCode, Config, Message},
 };
 use futures_util::{Sink, Stream};
-use http::{Request, Response};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Carrier, Link, LinkEnd, Unsent, line::LineHandle, link::Inner};
+use self::{
+    answers::Answers,
+    driver::{Driver, Ended},
+    shared::Shared,
+};
+pub(crate) use self::{
+    send::Messages,
+    tunnel::{Channel, Offered},
+};
+use crate::{
+    Carrier, Link, LinkEnd,
+    line::LineHandle,
+    link::{Places, Status, Wire},
+};
+
+/// How long it may take to tell the other end what was given up when the time was over.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 
 /// A connection as messages, in both directions.
 ///
@@ -48,29 +72,6 @@ pub(crate) struct Setup {
     pub(crate) websockets: bool,
 }
 
-/// The end of a link from which requests are sent.
-pub(crate) struct Messages {}
-
-impl Messages {
-    pub(crate) fn is_open(&self) -> bool {
-        unimplemented!()
-    }
-
-    pub(crate) fn drain(&self) {
-        unimplemented!()
-    }
-
-    pub(crate) async fn send(
-        &self,
-        inner: &Arc<Inner>,
-        permit: OwnedSemaphorePermit,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, Unsent> {
-        let _ = (inner, permit, request);
-        unimplemented!()
-    }
-}
-
 /// Makes a transport a link: something that answers requests. What the other end opens goes to
 /// `answers`; without it, it is refused.
 pub(crate) fn link(
@@ -79,8 +80,40 @@ pub(crate) fn link(
     answers: Option<Handler>,
     tasks: &TaskTracker,
 ) -> Link {
-    let _ = (transport, setup, answers, tasks);
-    unimplemented!()
+    let Setup { carrier, mut config, line, websockets } = setup;
+    if answers.is_none() {
+        config.max_accepted = 0;
+    }
+    let patience = config.ping_timeout;
+    let status = Arc::new(Status::new(line.clone(), Places::of(config.max_opened)));
+    let shared = Shared::new(config, line);
+    let answers = answers.map(|handler| Answers::new(handler, websockets));
+    let driver =
+        Driver::new(transport, Arc::clone(&shared), patience, Some(Arc::clone(&status)), answers);
+    tasks.spawn(drive(driver, Arc::clone(&shared), Arc::clone(&status)));
+    Link::new(
+        carrier,
+        status,
+        Wire::Messages(Messages { shared, websockets, tasks: tasks.clone() }),
+    )
+}
+
+async fn drive(mut driver: Driver<impl Transport>, shared: Arc<Shared>, status: Arc<Status>) {
+    let end = EndOnDrop { shared, status: Some(Arc::clone(&status)) };
+    let ended = tokio::select! {
+        biased;
+        () = status.line.was_cut() => Ended::Broken,
+        ended = driver.run() => ended,
+    };
+    status.line.cut();
+    status.finish(match ended {
+        Ended::InOrder | Ended::Broken => LinkEnd::Lost,
+        Ended::Silent => LinkEnd::Silent,
+    });
+    drop(end);
+    if let Some(answers) = &mut driver.answers {
+        answers.wind_down().await;
+    }
 }
 
 /// Answers what the other end opens until the link ends; see [`crate::Served::run`].
@@ -91,6 +124,52 @@ pub(crate) async fn serve(
     stop: CancellationToken,
     grace: Duration,
 ) -> LinkEnd {
-    let _ = (transport, setup, handler, stop, grace);
-    unimplemented!()
+    let Setup { config, line, websockets, .. } = setup;
+    let patience = config.ping_timeout;
+    let shared = Shared::new(config, line.clone());
+    let answers = Answers::new(handler, websockets);
+    let mut driver = Driver::new(transport, Arc::clone(&shared), patience, None, Some(answers));
+    let end = EndOnDrop { shared: Arc::clone(&shared), status: None };
+    let ended = tokio::select! {
+        biased;
+        () = line.was_cut() => LinkEnd::Lost,
+        () = stop.cancelled() => {
+            shared.close();
+            tokio::select! {
+                biased;
+                () = line.was_cut() => {}
+                stopped = timeout(grace, driver.run()) => if stopped.is_err() {
+                    // Who is not done by now was told the time.
+                    shared.abort_all(AbortCode::Failed);
+                    let _ = timeout(FAREWELL_WITHIN, driver.run()).await;
+                }
+            }
+            LinkEnd::Closed
+        }
+        ended = driver.run() => match ended {
+            Ended::InOrder => LinkEnd::Closed,
+            Ended::Broken => LinkEnd::Lost,
+            Ended::Silent => LinkEnd::Silent,
+        },
+    };
+    drop(end);
+    if let Some(answers) = &mut driver.answers {
+        answers.wind_down().await;
+    }
+    ended
+}
+
+/// Ends everything when the driver does, even when it panics or is dropped.
+struct EndOnDrop {
+    shared: Arc<Shared>,
+    status: Option<Arc<Status>>,
+}
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.shared.end();
+        if let Some(status) = &self.status {
+            status.finish(LinkEnd::Lost);
+        }
+    }
 }

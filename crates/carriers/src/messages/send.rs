@@ -1,0 +1,292 @@
+//! Requests that go onto a link, and their responses.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use crosstalk::{
+    hop,
+    transaction::{self, Body, BodyError},
+    transactions::AbortCode,
+};
+use http::{Method, Request, Response, StatusCode, Version, request, response};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    outflow::{Flowed, Outflow},
+    received::{self, Beginning, Length, Occupied, Received},
+    shared::{Handle, Over, Shared, State},
+    tunnel::{Channel, Offered},
+};
+use crate::{
+    SendError, Unsent,
+    body::Cut,
+    link::{Hold, Inner},
+    shape::{self, Departing},
+    websocket,
+};
+
+/// The end of a link from which requests are sent.
+pub(crate) struct Messages {
+    pub(super) shared: Arc<Shared>,
+    pub(super) websockets: bool,
+    pub(super) tasks: TaskTracker,
+}
+
+/// A request on its way, until its response begins. Dropping it gives the transaction up.
+struct Asking {
+    /// `None` when somebody else has the transaction.
+    handle: Option<Handle>,
+    outflow: Outflow,
+    /// Whether there is more of the body to be sent.
+    sends: bool,
+}
+
+/// What came of a request.
+enum Outcome {
+    Answered(Box<response::Parts>, Beginning),
+    Aborted(AbortCode),
+    /// The link ended before anything of the request left it: its head, and what was taken of its
+    /// body.
+    TakenBack(Box<request::Parts>, Vec<Bytes>),
+    Broken(BodyError),
+    Lost,
+}
+
+/// What has a bearing on how a response is read.
+#[derive(Clone, Copy)]
+struct Asked {
+    is_head: bool,
+    is_websocket: bool,
+}
+
+impl Messages {
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.is_open()
+    }
+
+    pub(crate) fn drain(&self) {
+        self.shared.close();
+    }
+
+    pub(crate) async fn send(
+        &self,
+        inner: &Arc<Inner>,
+        permit: OwnedSemaphorePermit,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Unsent> {
+        if !self.is_open() {
+            return Err(Unsent::new(SendError::Closed, request));
+        }
+        let Departing { request, is_head, websocket } = shape::depart(request, Version::HTTP_11)
+            .map_err(|request| Unsent::new(SendError::Unsupported, *request))?;
+        if websocket.is_some() && !self.websockets {
+            return Err(Unsent::new(SendError::Unsupported, shape::call_back(request)));
+        }
+        let (mut head, body) = request.into_parts();
+        let asked = Asked { is_head, is_websocket: websocket.is_some() };
+        let mut outflow = Outflow::new(body);
+        if !asked.is_websocket {
+            let could_be = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+            outflow.announce(could_be, &mut head.headers);
+            // What there is of the body already goes along with the head.
+            if let Poll::Ready(Err(error)) = poll_fn(|cx| Poll::Ready(outflow.fill(cx))).await {
+                return Err(Unsent { error: SendError::Lost(error), request: None });
+            }
+        }
+        let (first, complete) = outflow.first(self.shared.largest_first);
+        // What goes to a WebSocket's site comes with the WebSocket.
+        let end = complete && !asked.is_websocket;
+        let opened = self.shared.with(|state| {
+            let opened = state.transactions.open(Box::new(head), first.clone(), end);
+            opened.inspect(|id| state.begin(*id, 1))
+        });
+        let id = match opened {
+            Ok(id) => id,
+            Err((error, head)) => {
+                tracing::debug!(%error, "A request comes back");
+                return Err(taken_back(*head, outflow.put_back([first])));
+            }
+        };
+        drop(first);
+        let mut asking = Asking {
+            handle: Some(Handle::begun(&self.shared, id)),
+            sends: !end && !asked.is_websocket,
+            outflow,
+        };
+        let outcome = poll_fn(|cx| asking.poll(cx, asked)).await;
+        asking.conclude(outcome, inner, permit, &self.tasks)
+    }
+}
+
+impl Asking {
+    /// Sends the request's body until its response begins.
+    fn poll(&mut self, cx: &mut Context<'_>, asked: Asked) -> Poll<Outcome> {
+        let Some(handle) = &self.handle else { return Poll::Ready(Outcome::Lost) };
+        if self.sends {
+            match self.outflow.poll(cx, handle) {
+                Poll::Ready(Flowed::Complete | Flowed::Stopped) => self.sends = false,
+                Poll::Ready(Flowed::Broken(error)) => {
+                    return Poll::Ready(Outcome::Broken(error));
+                }
+                Poll::Pending => {}
+            }
+        }
+        handle.shared.with(|state| outcome(cx, state, handle, asked))
+    }
+
+    fn conclude(
+        mut self,
+        outcome: Outcome,
+        inner: &Arc<Inner>,
+        permit: OwnedSemaphorePermit,
+        tasks: &TaskTracker,
+    ) -> Result<Response<Body>, Unsent> {
+        let failed = |error| Err(Unsent { error, request: None });
+        let (head, beginning) = match outcome {
+            Outcome::Answered(head, beginning) => (*head, beginning),
+            Outcome::Aborted(code) => return failed(send_error(code)),
+            Outcome::TakenBack(head, taken) => {
+                self.handle = None;
+                return Err(taken_back(*head, self.into_outflow().put_back(taken)));
+            }
+            Outcome::Broken(error) => {
+                self.abort(AbortCode::Failed);
+                return failed(SendError::Lost(error));
+            }
+            Outcome::Lost => return failed(SendError::Lost(Cut.into())),
+        };
+        let Some(handle) = self.handle.take() else {
+            return failed(SendError::Lost(Cut.into()));
+        };
+        let mut response = Response::from_parts(head, ());
+        hop::strip(response.headers_mut());
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            websocket::announce(response.headers_mut());
+            let extensions = response.extensions_mut();
+            extensions.insert(Hold::new(Arc::clone(inner), permit));
+            extensions.insert(Offered::new(Channel::new(handle, None, false)));
+            return Ok(response.map(|()| transaction::empty()));
+        }
+        let length = Length::of(response.headers());
+        let is_whole = matches!(beginning, Beginning::Whole(_)) && !self.sends;
+        let occupied = (!is_whole).then(|| Occupied::new(permit, inner));
+        if let (true, Some(occupied)) = (self.sends, &occupied) {
+            send_rest(self.into_outflow(), &handle, Arc::clone(occupied), tasks);
+        }
+        let body = match (beginning, occupied) {
+            (Beginning::Whole(bytes), _) => received::body(bytes),
+            (Beginning::Part(next), Some(occupied)) => {
+                transaction::boxed(Received::response(handle, length, next, occupied))
+            }
+            (Beginning::Cut, _) | (Beginning::Part(_), None) => {
+                handle.abort(AbortCode::Failed);
+                return failed(SendError::Lost(Cut.into()));
+            }
+        };
+        Ok(response.map(|()| body))
+    }
+
+    fn into_outflow(mut self) -> Outflow {
+        std::mem::replace(&mut self.outflow, Outflow::new(transaction::empty()))
+    }
+
+    fn abort(&mut self, code: AbortCode) {
+        if let Some(handle) = self.handle.take() {
+            handle.abort(code);
+        }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.abort(AbortCode::Cancelled);
+    }
+}
+
+fn outcome(cx: &Context<'_>, state: &mut State, handle: &Handle, asked: Asked) -> Poll<Outcome> {
+    let id = handle.id;
+    let has_ended = state.has_ended();
+    let Some(exchange) = state.exchange(id) else { return Poll::Ready(Outcome::Lost) };
+    if let Some(head) = exchange.head.take() {
+        return Poll::Ready(answered(state, handle, head, asked));
+    }
+    match exchange.over {
+        Some(Over::There(code)) => Poll::Ready(Outcome::Aborted(code)),
+        Some(Over::Here) => Poll::Ready(Outcome::Lost),
+        None if has_ended => Poll::Ready(match state.transactions.take_back(id) {
+            Some((head, taken)) => Outcome::TakenBack(head, taken),
+            None => Outcome::Lost,
+        }),
+        None => {
+            exchange.wake_reader_with(cx);
+            Poll::Pending
+        }
+    }
+}
+
+fn answered(
+    state: &mut State,
+    handle: &Handle,
+    head: Box<response::Parts>,
+    asked: Asked,
+) -> Outcome {
+    let id = handle.id;
+    if asked.is_websocket {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Outcome::Answered(head, Beginning::Part(None));
+        }
+        // Nothing will go to the site.
+        state.transactions.write(id, &mut Bytes::new(), true);
+    }
+    if head.status.is_informational() {
+        return Outcome::Answered(head, Beginning::Cut);
+    }
+    let has_no_body =
+        asked.is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if has_no_body {
+        state.transactions.stop_reading(id);
+        return Outcome::Answered(head, Beginning::Whole(Bytes::new()));
+    }
+    let length = Length::of(&head.headers);
+    let beginning = received::beginning(state, id, length);
+    Outcome::Answered(head, beginning)
+}
+
+/// Sends what is left of a request's body although its response has begun.
+fn send_rest(mut outflow: Outflow, handle: &Handle, occupied: Arc<Occupied>, tasks: &TaskTracker) {
+    let rest = handle.share();
+    let task = tasks.spawn(async move {
+        if let Flowed::Broken(error) = poll_fn(|cx| outflow.poll(cx, &rest)).await {
+            tracing::debug!(%error, "A request broke off");
+            rest.abort(AbortCode::Failed);
+        }
+        drop(occupied);
+    });
+    handle.shared.with(|state| state.work_for(handle.id, task.abort_handle()));
+}
+
+fn taken_back(head: request::Parts, body: Body) -> Unsent {
+    let request = shape::call_back(Request::from_parts(head, body));
+    Unsent::new(SendError::Closed, request)
+}
+
+fn send_error(code: AbortCode) -> SendError {
+    match code {
+        AbortCode::Refused => SendError::Closed,
+        AbortCode::TooLarge => SendError::TooLarge,
+        AbortCode::Unsupported => SendError::Unsupported,
+        AbortCode::Cancelled | AbortCode::TimedOut | AbortCode::Failed => {
+            SendError::Lost(Aborted(code).into())
+        }
+    }
+}
+
+/// The other end gave a transaction up.
+#[derive(Debug, thiserror::Error)]
+#[error("the other end gave it up: {0}")]
+struct Aborted(AbortCode);
