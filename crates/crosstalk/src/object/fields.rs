@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use serde_json::Value;
 
 use super::{Dictionary, ObjectError};
-use crate::limits::{HeadError, MAX_HEADERS, MAX_OBJECT_BYTES};
+use crate::limits::{HeadError, MAX_LINK_HEADERS, MAX_OBJECT_BYTES};
 
 /// The key of the list of headers, in both objects.
 pub(super) const HEADERS: &str = "headers";
@@ -88,7 +88,7 @@ pub(crate) fn add_header(
     value: &str,
 ) -> Result<(), ObjectError> {
     // Counted while reading: a map of headers has an end of its own, and panics there.
-    if headers.len() >= MAX_HEADERS {
+    if headers.len() >= MAX_LINK_HEADERS {
         return Err(HeadError::Lines.into());
     }
     let name = name.parse::<HeaderName>().map_err(|_| ObjectError::Header)?;

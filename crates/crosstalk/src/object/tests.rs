@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::limits::{HeadError, MAX_HEAD_BYTES, MAX_HEADERS, MAX_OBJECT_BYTES};
+use crate::limits::{HeadError, MAX_LINK_HEAD_BYTES, MAX_LINK_HEADERS, MAX_OBJECT_BYTES};
 
 /// Headers as they stand in a map.
 type Lines = Vec<(String, Vec<u8>)>;
@@ -236,15 +236,15 @@ fn reads_the_other_keys_of_old_peers_where_headers_are_silent() {
 #[test]
 fn limits_hold_in_both_directions() {
     let (mut parts, ()) = Response::new(()).into_parts();
-    for _ in 0..=MAX_HEADERS {
+    for _ in 0..=MAX_LINK_HEADERS {
         parts.headers.append(header::SET_COOKIE, HeaderValue::from_static("a=b"));
     }
     assert_eq!(ResponseObject::new(&parts), Err(HeadError::Lines.into()));
     let many = json!({ "statuscode": 200, "headers": vec![["a", "b"]; 40_000] });
     assert_eq!(response(&many), Err(HeadError::Lines.into()));
-    let long = json!({ "statuscode": 200, "headers": [["a", "b".repeat(MAX_HEAD_BYTES)]] });
+    let long = json!({ "statuscode": 200, "headers": [["a", "b".repeat(MAX_LINK_HEAD_BYTES)]] });
     assert_eq!(response(&long), Err(HeadError::Bytes.into()));
-    let method = json!({ "REQUEST_METHOD": "A".repeat(MAX_HEAD_BYTES), "REQUEST_URI": "/" });
+    let method = json!({ "REQUEST_METHOD": "A".repeat(MAX_LINK_HEAD_BYTES), "REQUEST_URI": "/" });
     assert_eq!(request(&method), Err(HeadError::Bytes.into()));
 }
 
@@ -252,11 +252,11 @@ fn limits_hold_in_both_directions() {
 /// many short headers.
 #[test]
 fn the_largest_head_fits_into_an_object() {
-    for target in [MAX_HEAD_BYTES / 2, 60_000] {
+    for target in [MAX_LINK_HEAD_BYTES / 2, 60_000] {
         let (mut parts, ()) =
             Request::get(format!("/{}", "\"".repeat(target))).body(()).unwrap().into_parts();
-        let each = (MAX_HEAD_BYTES - target - 16) / MAX_HEADERS - 1;
-        for _ in 0..MAX_HEADERS {
+        let each = (MAX_LINK_HEAD_BYTES - target - 16) / MAX_LINK_HEADERS - 1;
+        for _ in 0..MAX_LINK_HEADERS {
             let value = HeaderValue::from_bytes(&vec![b'"'; each]).unwrap();
             parts.headers.append("x", value);
         }

@@ -18,7 +18,7 @@ use super::{
     MessageId, Object, PollError, Report,
 };
 use crate::{
-    limits::{self, MAX_HEADERS},
+    limits::{self, MAX_LINK_HEADERS},
     object::{fields, request::read_target},
     transactions::{AbortCode, Bye},
 };
@@ -68,7 +68,7 @@ struct Raw<'a> {
     http_version: Option<Text<'a>>,
     status: Option<Status>,
     reason: Option<Text<'a>>,
-    headers: Option<List<Pair<'a>, MAX_HEADERS>>,
+    headers: Option<List<Pair<'a>, MAX_LINK_HEADERS>>,
     body: Option<Text<'a>>,
     body_encoding: Option<Text<'a>>,
     more: Option<bool>,

@@ -2,7 +2,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{MAX_HEAD_BYTES, MAX_HEADERS};
+use crate::limits::{MAX_LINK_HEAD_BYTES, MAX_LINK_HEADERS};
 
 const REQUEST: &[u8] = include_bytes!("../../fixtures/poll-request.json");
 const RESPONSE: &[u8] = include_bytes!("../../fixtures/poll-response.json");
@@ -211,13 +211,13 @@ fn limits_hold_before_anything_is_kept() {
             "{{\"message-id\":\"2\",\"status\":200,\"headers\":[{headers}],\"body\":\"{body}\"{rest}}}"
         )
     };
-    let lines = "[\"a\",\"b\"],".repeat(MAX_HEADERS);
+    let lines = "[\"a\",\"b\"],".repeat(MAX_LINK_HEADERS);
     assert!(second(&answer(lines.trim_end_matches(','), "", "")).is_ok());
     assert_eq!(
         second(&answer(&format!("{lines}[\"a\",\"b\"]"), "", "")).map(|_| ()),
         Err(PollError::Json)
     );
-    let large = format!("[\"a\",\"{}\"]", "b".repeat(MAX_HEAD_BYTES));
+    let large = format!("[\"a\",\"{}\"]", "b".repeat(MAX_LINK_HEAD_BYTES));
     let refused = second(&answer(&large, "", "")).map(|_| ());
     assert_eq!(refused, Err(HeadError::Bytes.into()));
 
@@ -257,8 +257,9 @@ fn a_body_is_written_as_what_is_shorter() {
 #[test]
 fn the_largest_head_with_the_largest_body_fits_into_a_document() {
     let (mut head, ()) = Response::new(()).into_parts();
-    for _ in 0..MAX_HEADERS {
-        let value = HeaderValue::from_bytes(&[0xff; MAX_HEAD_BYTES / MAX_HEADERS - 1]).unwrap();
+    for _ in 0..MAX_LINK_HEADERS {
+        let value =
+            HeaderValue::from_bytes(&[0xff; MAX_LINK_HEAD_BYTES / MAX_LINK_HEADERS - 1]).unwrap();
         head.headers.append("x", value);
     }
     let body = Bytes::from(vec![0; MAX_CHUNK]);
