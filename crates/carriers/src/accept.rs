@@ -41,7 +41,7 @@ pub enum Refusal {
     /// The request has a body.
     #[error("a request for a link has no body")]
     Body,
-    /// `Upgrade: ptth` without `Connection: upgrade`.
+    /// An `Upgrade` without `Connection: upgrade`.
     #[error("a request for a link needs the header Connection: Upgrade")]
     Connection,
     /// `Upgrade: ptth` without `ALPN`.
@@ -50,6 +50,12 @@ pub enum Refusal {
     /// `ALPN` names nothing that the gateway speaks, or cannot be read.
     #[error("the header ALPN names neither h2 nor http%2F1.1")]
     AlpnUnknown,
+    /// `Upgrade: websocket` without `Sec-WebSocket-Key`, or with one that is none.
+    #[error("a request for a WebSocket needs a Sec-WebSocket-Key of 16 bytes")]
+    WebSocketKey,
+    /// `Upgrade: websocket` by another version than RFC 6455.
+    #[error("the gateway speaks version 13 of WebSockets")]
+    WebSocketVersion,
 }
 
 /// Why an accepted offer did not become a link.
@@ -169,11 +175,15 @@ impl Refusal {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Self::NoUpgrade | Self::Version => StatusCode::UPGRADE_REQUIRED,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Body | Self::Connection | Self::AlpnMissing | Self::AlpnUnknown => {
-                StatusCode::BAD_REQUEST
+            Self::NoUpgrade | Self::Version | Self::WebSocketVersion => {
+                StatusCode::UPGRADE_REQUIRED
             }
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Body
+            | Self::Connection
+            | Self::AlpnMissing
+            | Self::AlpnUnknown
+            | Self::WebSocketKey => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -181,12 +191,13 @@ impl Refusal {
     #[must_use]
     pub fn refused(self) -> Refused {
         let reason = match self {
-            Self::NoUpgrade | Self::Version => Reason::UpgradeRequired,
+            Self::NoUpgrade | Self::Version | Self::WebSocketVersion => Reason::UpgradeRequired,
             Self::Method
             | Self::Body
             | Self::Connection
             | Self::AlpnMissing
-            | Self::AlpnUnknown => Reason::BadRequest,
+            | Self::AlpnUnknown
+            | Self::WebSocketKey => Reason::BadRequest,
         };
         Refused { reason, sentence: self.to_string() }
     }
@@ -210,7 +221,16 @@ impl Refusal {
             Self::Method => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
             }
-            Self::Body | Self::Connection | Self::AlpnMissing | Self::AlpnUnknown => {}
+            Self::WebSocketVersion => {
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close, Upgrade"));
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            }
+            Self::Body
+            | Self::Connection
+            | Self::AlpnMissing
+            | Self::AlpnUnknown
+            | Self::WebSocketKey => {}
         }
         response
     }

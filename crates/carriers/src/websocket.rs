@@ -70,7 +70,8 @@ pub(crate) fn announce(headers: &mut HeaderMap) {
     headers.insert(header::UPGRADE, HeaderValue::from_static(PROTOCOL));
 }
 
-fn accept(key: &HeaderValue) -> Option<HeaderValue> {
+/// Returns the answer to a key: `Sec-WebSocket-Accept`.
+pub(crate) fn accept(key: &HeaderValue) -> Option<HeaderValue> {
     let digest = Sha1::new().chain_update(key.as_bytes()).chain_update(KEY_SUFFIX).finalize();
     HeaderValue::from_str(&BASE64_STANDARD.encode(digest)).ok()
 }
