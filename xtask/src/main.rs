@@ -5,6 +5,7 @@ mod bench;
 mod bindings;
 mod command;
 mod needs;
+mod python;
 mod report;
 mod run;
 mod setup;

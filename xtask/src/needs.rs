@@ -135,6 +135,12 @@ pub(crate) const NEEDS: &[Need] = &[
         "an HTTP/2 that is not ours, as partner (brings python3)",
         Sign::None,
     ),
+    need(
+        Purpose::Test,
+        "python3-pip",
+        "fetches tnetstring3, TNetstrings that are not ours, as partner",
+        Sign::None,
+    ),
     need(Purpose::Test, "git", "lists the files that have to be tidy", Sign::Program(&["git"])),
     need(Purpose::Test, "curl", "a visitor that is not ours", Sign::Program(&["curl"])),
     need(

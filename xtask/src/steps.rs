@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use crate::{
     bindings, command,
     needs::Purpose,
+    python,
     report::{self, Verdict},
     setup::{self, Consent},
     suite::Suite,
@@ -183,6 +184,7 @@ fn take(workspace: &Workspace, step: Step, suite: &mut Suite<'_>) -> anyhow::Res
             if partners.join("package.json").exists() {
                 window::install(&partners)?;
             }
+            python::install(&partners)?;
             suite.run(&["tests/conformance"])
         }
         Step::Browser => suite.run(&["tests/browser"]),

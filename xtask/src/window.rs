@@ -57,13 +57,14 @@ fn built(ui: &Path, dist: &Path) -> anyhow::Result<String> {
     print_of(&[ui.to_owned(), dist.to_owned()], RESULTS)
 }
 
-struct Stamp {
-    file: PathBuf,
-    value: String,
+/// A file that says from what something was made.
+pub(crate) struct Stamp {
+    pub(crate) file: PathBuf,
+    pub(crate) value: String,
 }
 
 impl Stamp {
-    fn is_set(&self) -> anyhow::Result<bool> {
+    pub(crate) fn is_set(&self) -> anyhow::Result<bool> {
         match fs::read_to_string(&self.file) {
             Ok(found) => Ok(found == self.value),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -73,7 +74,7 @@ impl Stamp {
         }
     }
 
-    fn set(&self) -> anyhow::Result<()> {
+    pub(crate) fn set(&self) -> anyhow::Result<()> {
         fs::write(&self.file, &self.value)
             .with_context(|| format!("cannot write {}", self.file.display()))
     }
@@ -81,7 +82,7 @@ impl Stamp {
 
 /// Returns a fingerprint of names and contents below these files and folders; what is not there
 /// counts as empty.
-fn print_of(places: &[PathBuf], left_out: &[&str]) -> anyhow::Result<String> {
+pub(crate) fn print_of(places: &[PathBuf], left_out: &[&str]) -> anyhow::Result<String> {
     let mut files = Vec::new();
     for place in places {
         collect(place, left_out, &mut files)?;

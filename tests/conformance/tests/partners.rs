@@ -1,7 +1,9 @@
 //! Programs that others wrote, speaking with ours: npm `reverse-http` as an HTTP/1.1 peer, Python
 //! `h2` as an HTTP/2 peer and as a gateway.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+mod partner;
+
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use carriers::{
@@ -18,42 +20,10 @@ use crosstalk::{
     transaction::{empty, full},
 };
 use http::StatusCode;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// A program beside the test; ends with it.
-struct Partner {
-    _child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-}
-
-impl Partner {
-    fn start(program: &str, script: &str, environment: &[(&str, String)]) -> Result<Self> {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("partners");
-        let mut child = Command::new(program)
-            .arg(folder.join(script))
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{program} does not start; cargo xtask setup installs it"))?;
-        let input = child.stdin.take().context("no standard input")?;
-        let output = BufReader::new(child.stdout.take().context("no standard output")?).lines();
-        Ok(Self { _child: child, input, output })
-    }
-
-    async fn line(&mut self) -> Result<String> {
-        let line =
-            timeout(DEADLINE, self.output.next_line()).await.context("the partner is silent")??;
-        line.context("the partner ended; its reason is on standard error")
-    }
-}
+use crate::partner::{PYTHON, Partner};
 
 /// Links a foreign peer to our gateway and visits it.
 async fn check_peer(program: &str, script: &str) -> Result<()> {
@@ -92,12 +62,12 @@ async fn npm_reverse_http_is_a_peer() -> Result<()> {
 
 #[tokio::test]
 async fn python_h2_is_a_peer() -> Result<()> {
-    check_peer("/usr/bin/python3", "h2_peer.py").await
+    check_peer(PYTHON, "h2_peer.py").await
 }
 
 #[tokio::test]
 async fn python_h2_is_a_gateway() -> Result<()> {
-    let mut partner = Partner::start("/usr/bin/python3", "h2_gateway.py", &[])?;
+    let mut partner = Partner::start(PYTHON, "h2_gateway.py", &[])?;
     let line = partner.line().await?;
     let port = line.strip_prefix("listening ").context("no port")?;
     let options = DialOptions {
@@ -113,7 +83,7 @@ async fn python_h2_is_a_gateway() -> Result<()> {
     let _end = stop.clone().drop_guard();
     tasks.spawn(served.run(handler, stop, Duration::from_secs(1)));
     for (request, size) in [("GET /bytes/300000 0", 300_000), ("POST /echo 200000", 200_000)] {
-        partner.input.write_all(format!("{request}\n").as_bytes()).await?;
+        partner.say(request).await?;
         let bytes = if request.starts_with("GET") {
             pattern(size)
         } else {
