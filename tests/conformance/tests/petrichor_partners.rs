@@ -3,7 +3,7 @@
 
 mod partner;
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use crosstalk::tnetstring::{Dictionary, Finite, MAX_SIZE, TnetstringError, Value
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    process::Command,
     task::JoinSet,
     time::timeout,
 };
@@ -120,6 +121,41 @@ async fn what_a_python_client_must_not_say_ends_the_conversation() -> Result<()>
             Err(PetrichorError::Tnetstring(found)) if found == error => {}
             other => anyhow::bail!("{damaged} ended with {other:?}"),
         }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_client_of_the_page_on_petrichor_works() -> Result<()> {
+    const PAGE: &str = include_str!("../../../docs/protocols/petrichor.md");
+    let program = PAGE.split("```python\n").nth(1).and_then(|rest| rest.split("```").next());
+    let program = program.context("the page has no program")?;
+    ensure!(program.lines().count() <= 45, "it is no longer short");
+    for (name, said) in [("joe", "CONNECTED WELCOME\nhi\nthere\n"), ("mallory", "DENIED go away\n")]
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let mut client = Command::new(PYTHON)
+            .args(["-c", program, "127.0.0.1", &listener.local_addr()?.port().to_string(), name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut input = client.stdin.take().context("no input")?;
+        let (stream, _) = timeout(DEADLINE, listener.accept()).await??;
+        let served = echo::serve(stream, Dictionary::new(), |who| match who.value(b"user") {
+            Some(user) if *user == "joe".into() => Verdict::Allowed("WELCOME".into()),
+            _ => Verdict::Denied("go away".into()),
+        });
+        let typing = async {
+            // Who was denied does not listen.
+            let _ = input.write_all(b"hi\nthere\n").await;
+            drop(input);
+            client.wait_with_output().await
+        };
+        let (served, output) = timeout(DEADLINE, async { tokio::join!(served, typing) }).await?;
+        served?;
+        let output = String::from_utf8(output?.stdout)?;
+        ensure!(output == said, "{output}");
     }
     Ok(())
 }
