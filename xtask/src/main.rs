@@ -11,6 +11,7 @@ mod run;
 mod setup;
 mod steps;
 mod suite;
+mod tab;
 mod window;
 mod workspace;
 
@@ -74,6 +75,8 @@ enum Task {
     },
     /// Writes the TypeScript types of the window from `crates/desktop`.
     Bindings,
+    /// Writes the gateway's page for browser tabs from `ui/src/tab`.
+    Tab,
     /// Only installs (or names) what the system lacks.
     Setup {
         /// For what.
@@ -107,6 +110,7 @@ fn work(arguments: Arguments) -> anyhow::Result<()> {
         }
         Task::Bench { arguments } => bench::bench(&workspace, consent, &arguments),
         Task::Bindings => bindings::write(&workspace),
+        Task::Tab => tab::write(&workspace),
         Task::Setup { purpose } => setup::prepare(purpose, consent),
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     report::{self, Verdict},
     setup::{self, Consent},
     suite::Suite,
-    window,
+    tab, window,
     workspace::Workspace,
 };
 
@@ -24,7 +24,7 @@ const CARGO_DENY: &str = "^0.20";
 pub(crate) enum Step {
     /// cargo fmt.
     Format,
-    /// The window: packages, lints, types, tests, build.
+    /// The window, and the gateway's page for browser tabs: packages, lints, types, tests, build.
     Window,
     /// clippy, every target, no warning.
     Lints,
@@ -200,6 +200,7 @@ fn window(workspace: &Workspace) -> anyhow::Result<()> {
     for script in ["lint", "check", "test"] {
         command::run(command::npm(&ui).args(["run", script]))?;
     }
+    tab::check(workspace)?;
     window::build(workspace)
 }
 
