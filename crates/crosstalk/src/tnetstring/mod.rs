@@ -3,7 +3,7 @@
 //! `SIZE:PAYLOADTYPE`: the size in decimal digits, the payload, and one byte that says what it is
 //! ([`Kind`]). `5:hello,` is a string, `8:2:hi,0:~]` a list of two. Strings are bytes.
 //!
-//! Two layers. [`Element`], [`measure`] and [`take`] read without building anything, and the
+//! Two layers. [`Element`], [`measure()`] and [`take`] read without building anything, and the
 //! writers ([`DictionaryWriter`], [`string`], [`prefix`]) append to a buffer;
 //! this is what a carrier uses for each message. [`Value`] is a whole value in memory, for greetings,
 //! tests, and whoever is in no hurry.
