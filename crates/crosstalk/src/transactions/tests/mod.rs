@@ -2,6 +2,8 @@
 
 mod flow;
 mod over;
+mod properties;
+mod simulation;
 
 use http::{Request, Response};
 
