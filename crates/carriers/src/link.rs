@@ -254,6 +254,11 @@ impl Link {
         if self.is_open() { Ok(self.place(permit)) } else { Err(SendError::Closed) }
     }
 
+    #[cfg(test)]
+    pub(crate) fn line(&self) -> LineHandle {
+        self.0.status.line.clone()
+    }
+
     fn place(&self, permit: OwnedSemaphorePermit) -> Place {
         Place { link: Arc::clone(&self.0), permit }
     }

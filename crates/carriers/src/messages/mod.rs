@@ -11,6 +11,8 @@ mod outflow;
 mod received;
 mod send;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod tunnel;
 
 use std::{io, sync::Arc, time::Duration};

@@ -163,6 +163,15 @@ impl Asking {
         let Some(handle) = self.handle.take() else {
             return failed(SendError::Lost(Cut.into()));
         };
+        // All of the body, or its first bytes if there are any.
+        let came = match beginning {
+            Beginning::Whole(bytes) => Ok(bytes),
+            Beginning::Part(next) => Err(next),
+            Beginning::Cut => {
+                handle.abort(AbortCode::Failed);
+                return failed(SendError::Lost(Cut.into()));
+            }
+        };
         let mut response = Response::from_parts(head, ());
         hop::strip(response.headers_mut());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -173,20 +182,17 @@ impl Asking {
             return Ok(response.map(|()| transaction::empty()));
         }
         let length = Length::of(response.headers());
-        let is_whole = matches!(beginning, Beginning::Whole(_)) && !self.sends;
-        let occupied = (!is_whole).then(|| Occupied::new(permit, inner));
-        if let (true, Some(occupied)) = (self.sends, &occupied) {
-            send_rest(self.into_outflow(), &handle, Arc::clone(occupied), tasks);
+        if let (Ok(bytes), false) = (&came, self.sends) {
+            // All of it is here: nothing is occupied any more.
+            return Ok(response.map(|()| received::body(bytes.clone())));
         }
-        let body = match (beginning, occupied) {
-            (Beginning::Whole(bytes), _) => received::body(bytes),
-            (Beginning::Part(next), Some(occupied)) => {
-                transaction::boxed(Received::response(handle, length, next, occupied))
-            }
-            (Beginning::Cut, _) | (Beginning::Part(_), None) => {
-                handle.abort(AbortCode::Failed);
-                return failed(SendError::Lost(Cut.into()));
-            }
+        let occupied = Occupied::new(permit, inner);
+        if self.sends {
+            send_rest(self.into_outflow(), &handle, Arc::clone(&occupied), tasks);
+        }
+        let body = match came {
+            Ok(bytes) => received::body(bytes),
+            Err(next) => transaction::boxed(Received::response(handle, length, next, occupied)),
         };
         Ok(response.map(|()| body))
     }

@@ -17,7 +17,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{GRACE, Pair, idle, soon};
+use crate::{
+    common::{idle, soon},
+    world::{GRACE, Pair},
+};
 
 /// Answers each request on one connection with the next of these, and returns the requests.
 async fn gateway(answers: &[&str]) -> (DialOptions, JoinSet<Vec<String>>) {

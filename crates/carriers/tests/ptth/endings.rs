@@ -4,8 +4,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use carriers::{LinkEnd, SendError, ptth::Protocol};
-use crosstalk::transaction::{self, Body, Handler};
-use http::{Request, Response};
+use crosstalk::transaction::{self};
+use http::Response;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use tokio::{
@@ -14,18 +14,13 @@ use tokio::{
     time::timeout,
 };
 
-use crate::world::{
-    BOTH, Pair, SOON, broken, bytes, endless, get, handler, idle, pattern, request, soon, stream,
+use crate::{
+    common::{
+        Alarm, SOON, broken, bytes, endless, get, handler, idle, pattern, reader, request, soon,
+        stream,
+    },
+    world::{BOTH, Pair},
 };
-
-/// Tells when it is dropped.
-struct Alarm(Option<oneshot::Sender<()>>);
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        let _ = self.0.take().map(|dropped| dropped.send(()));
-    }
-}
 
 #[tokio::test]
 async fn a_handler_learns_within_a_second_that_its_visitor_left() {
@@ -74,33 +69,6 @@ async fn a_handler_learns_within_a_second_that_its_visitor_left() {
             pair.finish().await;
         }
     }
-}
-
-/// A handler whose answer is `answer`, and which reads the request's body elsewhere, as a writer of
-/// files does. Tells when the body begins, and then whether it was cut.
-fn reader(answer: fn() -> Option<Response<Body>>) -> (Handler, mpsc::Receiver<bool>) {
-    let (tell, told) = mpsc::channel(2);
-    let handler = handler(move |request: Request<Body>| {
-        let tell = tell.clone();
-        async move {
-            let mut body = request.into_body();
-            let mut readers = JoinSet::new();
-            readers.spawn(async move {
-                let mut frame = body.frame().await;
-                tell.send(false).await.unwrap();
-                while let Some(Ok(_)) = frame {
-                    frame = body.frame().await;
-                }
-                tell.send(frame.is_some()).await.unwrap();
-            });
-            readers.detach_all();
-            match answer() {
-                Some(answer) => answer,
-                None => std::future::pending().await,
-            }
-        }
-    });
-    (handler, told)
 }
 
 #[tokio::test]

@@ -21,8 +21,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{
-    GRACE, Pair, TestGateway, bytes, endless, get, handler, idle, request, soon, stream,
+use crate::{
+    common::{bytes, endless, get, handler, idle, request, soon, stream},
+    world::{GRACE, Pair, TestGateway},
 };
 
 /// How long a small request may take beside stalled ones, on a busy machine. Alone it takes about a

@@ -13,7 +13,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::world::{TestGateway, bytes, get, request, soon};
+use crate::{
+    common::{bytes, get, request, soon},
+    world::TestGateway,
+};
 
 fn parts(method: &str, headers: &[(&str, &str)]) -> http::request::Parts {
     let mut request = Request::builder().method(method).uri("/ptth");

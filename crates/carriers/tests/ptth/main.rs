@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where something is missing")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod dialling;
 mod endings;
 mod endurance;

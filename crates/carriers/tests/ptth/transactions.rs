@@ -19,8 +19,9 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::world::{
-    BOTH, Pair, bytes, endless, get, handler, idle, pattern, request, soon, stream,
+use crate::{
+    common::{bytes, endless, get, handler, idle, pattern, request, soon, stream},
+    world::{BOTH, Pair},
 };
 
 /// A handler that sends back what it gets.
