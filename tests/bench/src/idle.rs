@@ -10,11 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use carriers::{
-    DialOptions, Served,
-    ptth::{Protocol, dial},
-    tls::Roots,
-};
+use carriers::{Carrier, DialOptions, Served, tls::Roots};
 use crosstalk::{
     address::GatewayAddress,
     label::Label,
@@ -42,9 +38,10 @@ pub(crate) struct Holder {
 
 impl Holder {
     /// Opens links in a process of its own, so that its memory is not the gateway's.
-    pub(crate) fn start(gateway: &str, count: usize) -> Result<Self> {
+    pub(crate) fn start(gateway: &str, count: usize, carrier: Carrier) -> Result<Self> {
         let mut command = Command::new(env::current_exe()?);
-        command.args(["idle-links", gateway, &count.to_string()]).stdout(Stdio::piped());
+        command.args(["idle-links", gateway, &count.to_string(), carrier.name()]);
+        command.stdout(Stdio::piped());
         let mut running = Running::start(&mut command)?;
         let line = running.first_line(PATIENCE).context("the idle links do not open")?;
         let opened = line.parse().with_context(|| format!("{line:?} is not a number of links"))?;
@@ -57,13 +54,13 @@ impl Holder {
 }
 
 /// Opens links, prints how many there are, and holds them until the input ends.
-pub(crate) fn hold(gateway: &str, count: usize) -> Result<()> {
+pub(crate) fn hold(gateway: &str, count: usize, carrier: Carrier) -> Result<()> {
     raise_file_limit();
     let gateway = GatewayAddress::parse(gateway)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let opened = runtime.block_on(open(&gateway, count, &tasks, &stop));
+    let opened = runtime.block_on(open(&gateway, count, carrier, &tasks, &stop));
     writeln!(io::stdout().lock(), "{opened}")?;
     let (ended, input) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -78,6 +75,7 @@ pub(crate) fn hold(gateway: &str, count: usize) -> Result<()> {
 async fn open(
     gateway: &GatewayAddress,
     count: usize,
+    carrier: Carrier,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> usize {
@@ -88,7 +86,7 @@ async fn open(
         let gateway = gateway.clone();
         dialling.spawn(async move {
             let _slot = slot;
-            link(gateway, number).await
+            link(gateway, number, carrier).await
         });
     }
     let mut opened = 0;
@@ -115,11 +113,11 @@ async fn open(
 }
 
 /// Opens a link as a peer with an identity and a name of its own.
-async fn link(gateway: GatewayAddress, number: usize) -> Result<Served> {
+async fn link(gateway: GatewayAddress, number: usize, carrier: Carrier) -> Result<Served> {
     let proof = PrivateKey::generate().prove(&gateway.origin(), SystemTime::now());
     let label = Some(Label::parse(&format!("idle-{number}"))?);
     let options = DialOptions { gateway, proof, label, roots: Roots::System };
-    Ok(dial::dial(&options, &[Protocol::Http2]).await?)
+    Ok(carriers::dial(&options, carrier).await?)
 }
 
 fn handler() -> Handler {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, thread};
 use serde::Serialize;
 
 use crate::{
-    cells::{CELLS, FIRST_BYTE, FIRST_BYTE_GOAL, IDLE_LINK_GOAL, LARGE, SMALL, Work},
+    cells::{CELLS, FIRST_BYTE, FIRST_BYTE_GOALS, Goals, IDLE_LINK_GOALS, LARGE, SMALL, Work},
     process::Used,
 };
 
@@ -48,6 +48,7 @@ impl Row {
 /// Memory of the gateway with idle links, in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct IdleLinks {
+    pub(crate) carrier: &'static str,
     pub(crate) asked: usize,
     pub(crate) opened: usize,
     pub(crate) before: u64,
@@ -74,7 +75,7 @@ pub(crate) struct Report {
     /// The median share of the computer that others used.
     foreign: f64,
     systems: Vec<Summary>,
-    idle_links: Option<IdleLinks>,
+    idle_links: Vec<IdleLinks>,
     turns: Vec<Row>,
 }
 
@@ -92,6 +93,9 @@ struct Summary {
     cpu: BTreeMap<&'static str, BTreeMap<&'static str, f64>>,
 }
 
+/// How wide the names of the systems are.
+const WIDTH: usize = 20;
+
 /// The row that all others are shares of.
 const REFERENCE: &str = "nginx hop";
 
@@ -102,7 +106,7 @@ impl Report {
         large: u64,
         max_foreign: f64,
         turns: Vec<Row>,
-        idle_links: Option<IdleLinks>,
+        idle_links: Vec<IdleLinks>,
     ) -> Self {
         let mut systems: Vec<_> = turns.iter().map(|row| summarise(row, max_foreign)).collect();
         let reference = systems.iter().find(|summary| summary.system == REFERENCE);
@@ -186,13 +190,13 @@ impl fmt::Display for Report {
             )?;
         }
         let columns: Vec<_> = CELLS.iter().filter(|cell| cell.name != FIRST_BYTE).collect();
-        write!(f, "\n{:<18}", "")?;
+        write!(f, "\n{:<WIDTH$}", "")?;
         for cell in &columns {
             write!(f, "{:>11}", cell.name)?;
         }
         writeln!(f)?;
         for summary in systems {
-            write!(f, "{:<18}", summary.system)?;
+            write!(f, "{:<WIDTH$}", summary.system)?;
             for cell in &columns {
                 match summary.shares.get(cell.name) {
                     Some(share) => write!(f, "{share:>11.2}")?,
@@ -201,16 +205,19 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        write!(f, "{:<18}", "goal of PTTH/2")?;
-        for cell in &columns {
-            match cell.goal {
-                Some(goal) => write!(f, "{goal:>11.2}")?,
-                None => write!(f, "{:>11}", "-")?,
+        for (name, is_fast) in [("goal of PTTH/2", false), ("goal of Petrichor", true)] {
+            write!(f, "{name:<WIDTH$}")?;
+            for cell in &columns {
+                let of_lane = |goals: Goals| if is_fast { goals.fast } else { goals.standard };
+                match cell.goals.map(of_lane) {
+                    Some(goal) => write!(f, "{goal:>11.2}")?,
+                    None => write!(f, "{:>11}", "-")?,
+                }
             }
+            writeln!(f)?;
         }
-        writeln!(f)?;
         for summary in systems.iter().filter(|summary| summary.system == REFERENCE) {
-            write!(f, "{:<18}", "1.00 is")?;
+            write!(f, "{:<WIDTH$}", "1.00 is")?;
             for cell in &columns {
                 let value = summary.values.get(cell.name).copied().unwrap_or_default();
                 let text = match cell.work {
@@ -231,33 +238,36 @@ impl fmt::Display for Report {
                 let used = summary.cpu.get(cell).into_iter().flatten();
                 let parts: Vec<_> =
                     used.map(|(name, value)| format!("{name} {:.2}", value * factor)).collect();
-                writeln!(f, "  {:<16}{}", summary.system, parts.join(", "))?;
+                writeln!(f, "  {:<20}{}", summary.system, parts.join(", "))?;
             }
         }
         writeln!(
             f,
-            "\nFirst byte of 1 KiB, p50, and what was added to nginx direct (goal of PTTH/2: {:.2} ms):",
-            FIRST_BYTE_GOAL * 1e3
+            "\nFirst byte of 1 KiB, p50, and what was added to nginx direct (goals: PTTH/2 {:.2} ms, Petrichor {:.2} ms):",
+            FIRST_BYTE_GOALS.0 * 1e3,
+            FIRST_BYTE_GOALS.1 * 1e3
         )?;
         let direct = systems.first().and_then(|summary| summary.values.get(FIRST_BYTE)).copied();
         for summary in systems {
             if let (Some(value), Some(direct)) = (summary.values.get(FIRST_BYTE), direct) {
                 writeln!(
                     f,
-                    "  {:<16}{:.3} ms, added {:.3} ms",
+                    "  {:<20}{:.3} ms, added {:.3} ms",
                     summary.system,
                     value * 1e3,
                     (value - direct) * 1e3
                 )?;
             }
         }
-        if let Some(idle) = idle_links {
+        for idle in idle_links {
             writeln!(
                 f,
-                "\nMemory of the gateway: {:.1} KiB for each of {} idle links (goal {} KiB), from {:.1} to {:.1} MiB; what the system keeps for the sockets is not in it.",
+                "\nMemory of the gateway: {:.1} KiB for each of {} idle links by {} (goals: PTTH/2 {} KiB, Petrichor {} KiB), from {:.1} to {:.1} MiB; what the system keeps for the sockets is not in it.",
                 idle.each() as f64 / 1024.0,
                 idle.opened,
-                IDLE_LINK_GOAL / 1024,
+                idle.carrier,
+                IDLE_LINK_GOALS.0 / 1024,
+                IDLE_LINK_GOALS.1 / 1024,
                 idle.before as f64 / 1_048_576.0,
                 idle.after as f64 / 1_048_576.0,
             )?;
@@ -295,7 +305,7 @@ mod tests {
         hop.add("1K c32", figures(1000.0, 0.0));
         let mut veranda = Row::new("veranda");
         veranda.add("1K c32", figures(870.0, 0.0));
-        let report = Report::new(0, 1, 1 << 30, 0.1, vec![hop, veranda], None);
+        let report = Report::new(0, 1, 1 << 30, 0.1, vec![hop, veranda], Vec::new());
         assert_eq!(report.systems[1].shares["1K c32"], 0.87);
         let text = report.to_string();
         assert!(text.contains("0.87") && text.contains("1.0 k/s"), "{text}");

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use carriers::Carrier;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
@@ -34,6 +35,11 @@ struct Arguments {
     /// What to measure beside Veranda.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "nginx")]
     against: Vec<Against>,
+
+    /// By which carriers Veranda is measured.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = carrier,
+        default_value = "petrichor,ptth-h2,ptth-h1,taxi,poll")]
+    carriers: Vec<Carrier>,
 
     /// How many rounds; the median of all counts.
     #[arg(long, value_name = "N")]
@@ -67,6 +73,9 @@ enum Task {
         gateway: String,
         /// How many.
         count: usize,
+        /// By which carrier.
+        #[arg(value_parser = carrier)]
+        carrier: Carrier,
     },
 }
 
@@ -109,8 +118,8 @@ const MAX_FOREIGN: f64 = 0.10;
 
 pub(crate) fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Task::IdleLinks { gateway, count }) = &arguments.task {
-        return idle::hold(gateway, *count);
+    if let Some(Task::IdleLinks { gateway, count, carrier }) = &arguments.task {
+        return idle::hold(gateway, *count, *carrier);
     }
     let mut extent = if arguments.quick { QUICK } else { FULL };
     extent.rounds = arguments.rounds.unwrap_or(extent.rounds);
@@ -123,11 +132,15 @@ pub(crate) fn main() -> Result<()> {
     }
     let binaries = binaries(arguments.binaries.as_deref())?;
     let place = tempfile::Builder::new().prefix("veranda-bench-").tempdir()?;
-    let report = measure(extent, &binaries, place.path())?;
+    let report = measure(extent, &arguments.carriers, &binaries, place.path())?;
     let file = write(&report, &arguments.out)?;
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{report}\nThese figures are in {}", file.display())?;
     Ok(())
+}
+
+fn carrier(name: &str) -> Result<Carrier, String> {
+    Carrier::from_name(name).ok_or_else(|| "there is no such carrier".to_owned())
 }
 
 fn binaries(told: Option<&Path>) -> Result<PathBuf> {
@@ -147,7 +160,7 @@ fn binaries(told: Option<&Path>) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn measure(extent: Extent, binaries: &Path, place: &Path) -> Result<Report> {
+fn measure(extent: Extent, carriers: &[Carrier], binaries: &Path, place: &Path) -> Result<Report> {
     let folder = place.join("folder");
     fs::create_dir(&folder)?;
     tell("Writing the files")?;
@@ -160,10 +173,18 @@ fn measure(extent: Extent, binaries: &Path, place: &Path) -> Result<Report> {
         write_file(&folder.join(name), size)?;
     }
 
-    tell("Starting nginx, a gateway and a peer")?;
+    tell("Starting nginx, and a gateway and a peer for each carrier")?;
     let nginx = Nginx::start(place, &folder)?;
-    let veranda = Published::start(binaries, place, &folder)?;
-    let systems = [nginx.direct(), nginx.hop(), veranda.system()];
+    let mut systems = vec![nginx.direct(), nginx.hop()];
+    let mut veranda = Vec::new();
+    for &carrier in carriers {
+        let place = place.join(carrier.name());
+        fs::create_dir(&place)?;
+        let published = Published::start(binaries, &place, &folder, carrier)
+            .with_context(|| format!("Veranda by {carrier}"))?;
+        systems.push(published.system());
+        veranda.push(published);
+    }
     for system in &systems {
         for (name, size) in [("1k.bin", 1 << 10), ("100k.bin", 100 << 10)] {
             let (status, body) = visitor::fetch(system, name)?;
@@ -187,14 +208,17 @@ fn measure(extent: Extent, binaries: &Path, place: &Path) -> Result<Report> {
     drop(veranda);
     drop(nginx);
 
-    let idle_links = if extent.idle_links == 0 {
-        None
-    } else {
-        tell(&format!("Opening {} idle links", extent.idle_links))?;
-        Some(idle_links(binaries, place, extent.idle_links)?)
-    };
+    let mut held = Vec::new();
+    // Where one link is one peer; the others cost what their sockets cost.
+    let lanes = [Carrier::Petrichor, Carrier::PtthHttp2];
+    for carrier in lanes.into_iter().filter(|lane| carriers.contains(lane)) {
+        if extent.idle_links > 0 {
+            tell(&format!("Opening {} idle links by {carrier}", extent.idle_links))?;
+            held.push(idle_links(binaries, place, extent.idle_links, carrier)?);
+        }
+    }
     let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    Ok(Report::new(at, extent.rounds, extent.large, MAX_FOREIGN, rows, idle_links))
+    Ok(Report::new(at, extent.rounds, extent.large, MAX_FOREIGN, rows, held))
 }
 
 /// Loads one system once.
@@ -222,13 +246,14 @@ fn gib(bytes: u64) -> f64 {
     bytes as f64 / (1_u64 << 30) as f64
 }
 
-fn idle_links(binaries: &Path, place: &Path, count: usize) -> Result<IdleLinks> {
-    let gateway = Published::gateway(binaries, &place.join("idle"))?;
+fn idle_links(binaries: &Path, place: &Path, count: usize, carrier: Carrier) -> Result<IdleLinks> {
+    let name = carrier.name();
+    let gateway = Published::gateway(binaries, &place.join(format!("idle-{name}")))?;
     let before = process::resident(gateway.id())?;
-    let holder = idle::Holder::start(gateway.origin(), count)?;
+    let holder = idle::Holder::start(gateway.origin(), count, carrier)?;
     let opened = holder.opened();
     let after = process::settled_resident(gateway.id())?;
-    Ok(IdleLinks { asked: count, opened, before, after })
+    Ok(IdleLinks { carrier: name, asked: count, opened, before, after })
 }
 
 fn write_file(path: &Path, size: u64) -> Result<()> {

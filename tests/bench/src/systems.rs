@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use carriers::Carrier;
 use serde::Deserialize;
 
 use crate::{
@@ -158,6 +159,7 @@ pub(crate) struct Published {
     peer: Running,
     host: String,
     cookie: String,
+    name: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -186,9 +188,14 @@ impl Published {
         Ok(GatewayProcess { running, origin, address })
     }
 
-    pub(crate) fn start(binaries: &Path, place: &Path, folder: &Path) -> Result<Self> {
+    pub(crate) fn start(
+        binaries: &Path,
+        place: &Path,
+        folder: &Path,
+        carrier: Carrier,
+    ) -> Result<Self> {
         let gateway = Self::gateway(binaries, &place.join("gateway"))?;
-        let mut peer = peer(binaries, &place.join("peer"), folder, gateway.origin())?;
+        let mut peer = peer(binaries, &place.join("peer"), folder, gateway.origin(), carrier)?;
         let line = peer.first_line(START_TIMEOUT).context("the peer does not publish")?;
         let PublishedLine { url } =
             serde_json::from_str(&line).with_context(|| format!("the peer says {line:?}"))?;
@@ -210,12 +217,19 @@ impl Published {
         };
         visit.headers.push(("Cookie", cookie.clone()));
         wait_for(&visit)?;
-        Ok(Self { gateway, peer, host: host.to_owned(), cookie })
+        let name = match carrier {
+            Carrier::Petrichor => "veranda, Petrichor",
+            Carrier::PtthHttp2 => "veranda, PTTH/2",
+            Carrier::PtthHttp1 => "veranda, PTTH/1.1",
+            Carrier::Taxi => "veranda, TAXI",
+            Carrier::Poll => "veranda, poll",
+        };
+        Ok(Self { gateway, peer, host: host.to_owned(), cookie, name })
     }
 
     pub(crate) fn system(&self) -> System {
         System {
-            name: "veranda, PTTH/2",
+            name: self.name,
             address: self.gateway.address,
             headers: vec![("Host", self.host.clone()), ("Cookie", self.cookie.clone())],
             processes: vec![("gateway", self.gateway.id()), ("peer", self.peer.id())],
@@ -223,10 +237,17 @@ impl Published {
     }
 }
 
-fn peer(binaries: &Path, home: &Path, folder: &Path, gateway: &str) -> Result<Running> {
+fn peer(
+    binaries: &Path,
+    home: &Path,
+    folder: &Path,
+    gateway: &str,
+    carrier: Carrier,
+) -> Result<Running> {
     fs::create_dir(home)?;
     let mut command = Command::new(binaries.join("veranda-peer"));
     command.arg("publish").arg(folder).args(["--gateway", gateway, "--json"]);
+    command.args(["--carrier", carrier.name()]);
     // An identity of its own: the keychain of whoever measures is none of our business.
     command.arg("--data").arg(home).arg("--key-file").arg(home.join("key"));
     command.env("VERANDA_PASSPHRASE", "only for this run").stdout(Stdio::piped());

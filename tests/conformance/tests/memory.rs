@@ -1,7 +1,11 @@
 //! What thirty stalled visitors cost, by carrier. A program of its own, because it looks at the memory
 //! of the whole process.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    io::{Write as _, stdout},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use conformance::{
@@ -27,16 +31,18 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(20);
 #[test]
 fn stalled_visitors_cost_a_bounded_amount_of_memory() -> Result<()> {
     if !cfg!(target_os = "linux") {
-        println!("the memory of a process is read from /proc, which is not here");
+        // The memory of a process is read from /proc, which is not here.
         return Ok(());
     }
     // The site's bytes, which are not part of any figure.
-    conformance::site::pattern(LONGEST);
+    let whole = conformance::site::pattern(LONGEST);
+    ensure!(whole.len() == LONGEST);
     for wire in Wire::ALL {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let each = runtime.block_on(cost(wire)).with_context(|| wire.to_string())?;
         runtime.shutdown_timeout(Duration::from_secs(1));
-        println!("{wire}: {} KiB for each of {STALLED} stalled downloads", each / 1024);
+        let kibibytes = each / 1024;
+        writeln!(stdout(), "{wire}: {kibibytes} KiB for each of {STALLED} stalled downloads")?;
         ensure!(each <= MOST_EACH, "{wire}: a stalled visitor costs {each} bytes");
     }
     Ok(())

@@ -11,7 +11,10 @@ use tempfile::TempDir;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::waiting::PATIENCE;
+use crate::{
+    proxy::{Passes, Proxy},
+    waiting::PATIENCE,
+};
 
 /// How long a gateway may take to stop.
 const STOP: Duration = Duration::from_secs(20);
@@ -24,6 +27,8 @@ pub struct Whole {
     key: [u8; 32],
     listen: SocketAddr,
     address: GatewayAddress,
+    /// What stands between peer and gateway; visitors do not pass it.
+    proxy: Option<Proxy>,
     gateway: Option<(CancellationToken, JoinSet<()>)>,
     peer: Option<Peer>,
 }
@@ -34,6 +39,23 @@ impl Whole {
     /// # Errors
     /// When one of them does not start.
     pub async fn start() -> anyhow::Result<Self> {
+        let mut whole = Self::without_peer().await?;
+        whole.start_peer().await?;
+        Ok(whole)
+    }
+
+    /// The same with a proxy between the peer and the gateway.
+    ///
+    /// # Errors
+    /// When one of the three does not start.
+    pub async fn start_behind(passes: Passes) -> anyhow::Result<Self> {
+        let mut whole = Self::without_peer().await?;
+        whole.proxy = Some(Proxy::start(whole.listen, passes).await?);
+        whole.start_peer().await?;
+        Ok(whole)
+    }
+
+    async fn without_peer() -> anyhow::Result<Self> {
         let data = TempDir::new()?;
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut whole = Self {
@@ -42,11 +64,11 @@ impl Whole {
             key: *PrivateKey::generate().to_bytes(),
             listen,
             address: GatewayAddress::parse("http://localhost:1")?,
+            proxy: None,
             gateway: None,
             peer: None,
         };
         whole.start_gateway().await?;
-        whole.start_peer().await?;
         Ok(whole)
     }
 
@@ -87,9 +109,22 @@ impl Whole {
         what: &str,
         wanted: impl FnMut(&Snapshot) -> bool,
     ) -> anyhow::Result<Snapshot> {
+        self.until_within(PATIENCE, what, wanted).await
+    }
+
+    /// The same with a patience of one's own.
+    ///
+    /// # Errors
+    /// When it does not come in time.
+    pub async fn until_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        wanted: impl FnMut(&Snapshot) -> bool,
+    ) -> anyhow::Result<Snapshot> {
         let mut snapshots = self.peer()?.snapshots();
         let last = snapshots.clone();
-        let waited = timeout(PATIENCE, snapshots.wait_for(wanted)).await;
+        let waited = timeout(patience, snapshots.wait_for(wanted)).await;
         match waited {
             Ok(snapshot) => Ok(snapshot.context("the peer ended")?.clone()),
             Err(_) => anyhow::bail!("waited in vain for {what}; it is {:?}", *last.borrow()),
@@ -118,7 +153,10 @@ impl Whole {
         let config = peer::Config {
             store: Some(self.data.path().join("peer.sqlite")),
             key: PrivateKey::from_bytes(&self.key),
-            gateway: self.address.clone(),
+            gateway: match &self.proxy {
+                Some(proxy) => GatewayAddress::parse(&format!("http://{}", proxy.address()))?,
+                None => self.address.clone(),
+            },
             roots: Roots::System,
             carrier: None,
         };
