@@ -1,8 +1,8 @@
 import de from "../../locales/de.json";
 import en from "../../locales/en.json";
-import { printable } from "./printable";
+import { hasRightToLeft, printable } from "./printable";
 
-export { printable };
+export { hasRightToLeft, printable };
 
 type Words = typeof en;
 /** What can be said: `group.name`, as in the files of `locales/`. */
@@ -52,14 +52,6 @@ export function t(key: Key, values: { [name: string]: string | number } = {}): s
     return typeof value === "number" ? integer.format(value) : fenced(printable(value));
   });
 }
-
-/** Returns whether any of the text is written from right to left. */
-export function hasRightToLeft(text: string): boolean {
-  return RIGHT_TO_LEFT.test(text);
-}
-
-const RIGHT_TO_LEFT =
-  /[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 function fenced(text: string): string {
   const isForeign = hasRightToLeft(text) || document.documentElement.dir === "rtl";

@@ -267,6 +267,8 @@ export class Publication {
       held.catch(() => {
         taken();
         if (!stop.signal.aborted) {
+          // The gateway learns of it, so that visitors come to the other tab at once.
+          this.#session?.leave();
           stop.abort();
           this.#ledger.cutAll();
           this.#go({ kind: "replaced" });

@@ -103,18 +103,15 @@ describe("a session", () => {
     ]);
   });
 
-  it("takes nothing twice and nothing out of order", async () => {
+  it("takes nothing twice", async () => {
     const session = await gateway.begin();
     const taken = (seq: number) => ({ "message-id": "2", seq, taken: seq });
-    gateway.answers.push(
-      some([head("2"), taken(2)]),
-      some([head("2"), taken(1), taken(2)]),
-      nothing(),
-    );
+    gateway.answers.push(some([head("2")]), some([head("2"), taken(1), taken(4)]), nothing());
     expect((await session.poll()).map(({ kind }) => kind)).toEqual(["request"]);
-    expect(await session.poll()).toMatchObject([{ taken: 1 }, { taken: 2 }]);
+    // Numbers only grow; one may be missing.
+    expect(await session.poll()).toMatchObject([{ taken: 1 }, { taken: 4 }]);
     await session.poll();
-    expect(gateway.asked.at(-1)?.body).toBe('{"ack":["2#0","2#1","2#2"]}');
+    expect(gateway.asked.at(-1)?.body).toBe('{"ack":["2#0","2#1","2#4"]}');
   });
 
   it("says how much of a request's body it took", async () => {

@@ -1,3 +1,5 @@
+import { hasRightToLeft } from "../../lib/printable";
+
 type Child = Node | string | undefined | false;
 
 /** Attributes; `on…` are listeners, `true` is an attribute without a value, `false` none. */
@@ -58,7 +60,8 @@ function dress(made: Element, attributes: Attributes) {
 /** Returns a name on one line; when it is too long, its middle gives way. */
 export function nameLine(shown: string): HTMLElement {
   const letters = [...shown];
-  const isLong = letters.length > 24;
+  // Both halves of what runs from right to left would be put in order alone.
+  const isLong = letters.length > 24 && !hasRightToLeft(shown);
   const head = isLong ? letters.slice(0, -12).join("") : shown;
   return element(
     "bdi",

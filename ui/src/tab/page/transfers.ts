@@ -103,7 +103,14 @@ function show({ bar, amount, rate, left }: Row, transfer: Transfer) {
   bar.setAttribute("aria-valuetext", t("progress", amounts));
   say(amount, t("of", amounts));
   say(rate, perSecond > 0 ? `${bytes(perSecond)}/s` : "");
-  say(left, perSecond > 0 ? timeLeft((size - delivered) / perSecond) : t("waiting"));
+  say(left, remaining(transfer));
+}
+
+function remaining({ size, delivered, rate }: Transfer): string {
+  if (delivered === size) {
+    return "";
+  }
+  return rate > 0 ? timeLeft((size - delivered) / rate) : t("waiting");
 }
 
 function past({ name, size, delivered, state }: Transfer): HTMLElement {

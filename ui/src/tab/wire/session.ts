@@ -27,6 +27,9 @@ const MAX_POSTS = 4;
 /** The most that is put into one POST, in letters; the gateway takes 2 MiB. */
 const MAX_POST = 1024 * 1024;
 
+/** How many objects one poll acknowledges; the next one acknowledges the rest. */
+const MAX_ACKNOWLEDGED = 512;
+
 /** How many requests that are over are remembered, in case their last word comes twice. */
 const MAX_REMEMBERED = 512;
 
@@ -50,8 +53,8 @@ export class Session {
   /** What has to be acknowledged by the next poll that arrives. */
   #acknowledge: string[] = [];
   readonly #bodies = new Map<string, number>();
-  /** The next `seq` of each request that is known. */
-  readonly #next = new Map<string, number>();
+  /** The largest `seq` that came of each request. */
+  readonly #last = new Map<string, number>();
 
   #queue: Queued[] = [];
   readonly #underWay = new Set<string>();
@@ -110,7 +113,7 @@ export class Session {
     if (this.#early.length > 0) {
       return this.#early.splice(0);
     }
-    const said = this.#acknowledge.slice();
+    const said = this.#acknowledge.slice(0, MAX_ACKNOWLEDGED);
     const bodies = new Map(this.#bodies);
     const response = await this.#post(writePoll(said, bodies), POLL_TIMEOUT);
     // They arrived, so they need not be said again.
@@ -241,20 +244,17 @@ export class Session {
         return true;
       }
       const { id, seq } = object;
-      const next = this.#next.get(id) ?? 0;
-      if (seq > next) {
-        // What comes before it was lost, and comes again together with this.
-        return false;
-      }
+      const last = this.#last.get(id) ?? -1;
       this.#acknowledge.push(`${id}#${seq}`);
-      if (seq < next) {
+      if (seq <= last) {
         return false;
       }
-      this.#next.delete(id);
-      this.#next.set(id, next + 1);
-      const [oldest] = this.#next.keys();
-      if (this.#next.size > MAX_REMEMBERED && oldest !== undefined) {
-        this.#next.delete(oldest);
+      // Who was heard of last is forgotten last.
+      this.#last.delete(id);
+      this.#last.set(id, seq);
+      const [oldest] = this.#last.keys();
+      if (this.#last.size > MAX_REMEMBERED && oldest !== undefined) {
+        this.#last.delete(oldest);
       }
       return true;
     });
