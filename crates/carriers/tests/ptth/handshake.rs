@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    common::{bytes, get, request, soon},
+    common::{bytes, endless, get, request, soon},
     world::TestGateway,
 };
 
@@ -424,7 +424,7 @@ async fn a_reset_after_the_end_of_an_early_answer_is_in_order() {
         let link = soon(gateway.links.recv()).await.unwrap().unwrap();
         let mut visits = JoinSet::new();
         visits.spawn(async move {
-            let upload = request("POST", "/", crate::world::endless(vec!["x".into()]));
+            let upload = request("POST", "/", endless(vec!["x".into()]));
             link.send(upload).await.unwrap()
         });
         let (_, stream, _) = peer.next(HEADERS).await;
