@@ -1,14 +1,15 @@
 //! Keeps the link to a gateway: dials, serves, notices the end, dials again.
 
 mod failure;
+mod gateway;
 mod ladder;
 mod network;
+mod run;
 
 use std::{
     collections::HashSet,
-    panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -17,10 +18,8 @@ use std::{
 use carriers::{
     Carrier, DialError, DialOptions, LinkEnd, Served,
     ptth::{DEFAULT_POOL, LARGEST_POOL},
-    tls::Roots,
 };
-use crosstalk::{address::GatewayAddress, label::Label, proof::PrivateKey, registry::GatewayInfo};
-use futures_util::FutureExt as _;
+use crosstalk::label::Label;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
@@ -28,21 +27,23 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::gateway::prove;
 pub(crate) use self::{
     failure::sentence,
+    gateway::Gateway,
     ladder::{MAX_REMEMBERED, Memory},
 };
 use self::{
     failure::{Failure, Wait},
     ladder::Ladder,
+    run::{ended, run, slept},
 };
 use crate::{
     backoff::Backoff,
     busy::Busy,
     front::Front,
-    model::{LinkState, LinkTrouble, Obstacle, SiteId, SiteTrouble},
+    model::{LinkState, Obstacle, SiteId, SiteTrouble},
     names::{self, First, Wanted},
-    registry::Registry,
     store::{Release, StoredRung},
 };
 
@@ -60,79 +61,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long those of an old link may go on when a new one takes over.
 const HANDOVER: Duration = Duration::from_secs(60);
 
-/// How often to look whether the computer slept.
-const SLEEP_CHECK: Duration = Duration::from_secs(5);
-
-/// By how much the clocks may differ from it before we believe so.
-const SLEEP_MINIMUM: Duration = Duration::from_secs(20);
-
 /// How long a dial by one carrier may take; the carriers have shorter times for its parts. When
 /// nothing gets through but the last, the owner waits for all of them once, then it is remembered.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(12);
-
-/// A gateway, and who we are to it.
-pub(crate) struct Gateway {
-    pub(crate) address: GatewayAddress,
-    pub(crate) roots: Roots,
-    pub(crate) key: Arc<PrivateKey>,
-    info: Mutex<Option<GatewayInfo>>,
-}
-
-impl Gateway {
-    pub(crate) fn new(address: GatewayAddress, roots: Roots, key: Arc<PrivateKey>) -> Self {
-        Self { address, roots, key, info: Mutex::new(None) }
-    }
-
-    /// Returns what the gateway says of itself; asks when it is not known.
-    pub(crate) async fn info(&self, registry: &mut Registry) -> Result<GatewayInfo, DialError> {
-        if let Some(info) = self.known_info() {
-            return Ok(info);
-        }
-        let info = registry.info().await?;
-        *self.info.lock().unwrap_or_else(PoisonError::into_inner) = Some(info.clone());
-        Ok(info)
-    }
-
-    /// Asks again the next time: it may be another gateway by now.
-    pub(crate) fn forget_info(&self) {
-        *self.info.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn known_info(&self) -> Option<GatewayInfo> {
-        self.info.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Asks the gateway who it is, unless that is known.
-    async fn ensure_info(&self) -> Result<GatewayInfo, DialError> {
-        match self.known_info() {
-            Some(info) => Ok(info),
-            None => self.info(&mut Registry::connect(&self.address, &self.roots).await?).await,
-        }
-    }
-
-    /// Makes a fresh proof of identity for this gateway.
-    async fn proof(&self) -> Result<String, DialError> {
-        let info = self.ensure_info().await?;
-        Ok(self.key.prove(&info.origin, SystemTime::now()))
-    }
-}
-
-/// Makes a fresh proof of identity for a gateway, which it says how to address: for programs that
-/// speak to it themselves, good for one use within a minute.
-///
-/// # Errors
-/// When the gateway cannot be asked; with a sentence for the owner.
-pub async fn prove(
-    key: Arc<PrivateKey>,
-    address: &GatewayAddress,
-    roots: &Roots,
-) -> Result<String, LinkTrouble> {
-    let gateway = Gateway::new(address.clone(), roots.clone(), key);
-    gateway.proof().await.map_err(|error| LinkTrouble {
-        sentence: sentence(&error, address),
-        heals: error.is_worth_retrying(),
-    })
-}
 
 /// What the keeper tells the engine.
 #[derive(Debug)]
@@ -562,71 +493,5 @@ impl Keeper {
     async fn tell(&self, state: LinkState) {
         // Nobody listens any more only when everything ends.
         let _ = self.news.send(News::Link(state)).await;
-    }
-}
-
-/// Waits for the end of a link. One that panics is lost: were it not noticed, nothing would ever
-/// be dialled in its place.
-async fn ended(link: impl Future<Output = LinkEnd>) -> LinkEnd {
-    AssertUnwindSafe(link).catch_unwind().await.unwrap_or(LinkEnd::Lost)
-}
-
-/// Runs a link with the grace that is meant when it is stopped.
-async fn run(
-    served: Served,
-    handler: crosstalk::transaction::Handler,
-    stop: CancellationToken,
-    mut grace: watch::Receiver<Duration>,
-) -> LinkEnd {
-    // The longest is given to the link; a shorter one cuts it from outside.
-    let served = served.run(handler, stop.clone(), HANDOVER);
-    let short = async {
-        stop.cancelled().await;
-        let wanted = *grace.borrow_and_update();
-        sleep(wanted).await;
-    };
-    tokio::select! {
-        biased;
-        end = served => end,
-        () = short => LinkEnd::Closed,
-    }
-}
-
-/// Returns when the computer has slept.
-async fn slept() {
-    loop {
-        let (monotonic, wall) = (Instant::now(), SystemTime::now());
-        sleep(SLEEP_CHECK).await;
-        let wall = SystemTime::now().duration_since(wall).unwrap_or_default();
-        if is_sleep(monotonic.elapsed(), wall) {
-            return;
-        }
-    }
-}
-
-/// Some systems stop the monotonic clock during sleep and others do not; either way one of the two
-/// clocks ran on much longer than the check takes.
-fn is_sleep(monotonic: Duration, wall: Duration) -> bool {
-    monotonic.max(wall) >= SLEEP_CHECK + SLEEP_MINIMUM
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_link_that_panics_is_lost() {
-        assert_eq!(ended(async { panic!("a defect") }).await, LinkEnd::Lost);
-        assert_eq!(ended(async { LinkEnd::Closed }).await, LinkEnd::Closed);
-    }
-
-    #[test]
-    fn sleep_is_seen_by_whichever_clock_ran_on() {
-        let (short, hour) = (Duration::from_secs(6), Duration::from_secs(3600));
-        assert!(!is_sleep(short, short));
-        assert!(is_sleep(short, hour));
-        assert!(is_sleep(hour, hour));
-        // A clock that was set back says nothing.
-        assert!(!is_sleep(short, Duration::ZERO));
     }
 }
