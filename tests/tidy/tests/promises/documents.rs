@@ -165,7 +165,11 @@ fn the_documents_are_there() {
         "LICENSE-MIT",
         "README.md",
         "SECURITY.md",
+        "docs/protocols/README.md",
+        "docs/protocols/petrichor.md",
+        "docs/protocols/poll.md",
         "docs/protocols/ptth.md",
+        "docs/protocols/taxi.md",
     ];
     let missing: Vec<String> = wanted
         .into_iter()
