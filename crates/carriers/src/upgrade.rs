@@ -41,7 +41,7 @@ const MAX_RELAY_POLLS: usize = 16;
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
 /// The longest head of an answer.
-const MAX_ANSWER_HEAD: usize = 16 * 1024;
+pub(crate) const MAX_ANSWER_HEAD: usize = 16 * 1024;
 
 /// The longest sentence of somebody else's that a person is shown, in characters.
 const MAX_SENTENCE: usize = 300;
@@ -140,55 +140,57 @@ impl<'a> Handshake<'a> {
                 // Nobody is there for us; ask again on the same connection.
                 StatusCode::NO_CONTENT => patience = RELAY_ANSWER_WITHIN,
                 StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
-                    return Err(self.moved(response.headers()));
+                    return Err(moved(self.gateway, response.headers()));
                 }
                 _ => return Err(refused(response).await),
             }
         }
         Err(DialError::TimedOut)
     }
-
-    fn moved(&self, headers: &HeaderMap) -> DialError {
-        let location = headers.get(header::LOCATION).and_then(|location| location.to_str().ok());
-        let there = location
-            .and_then(|location| Url::parse(location).ok())
-            .and_then(|url| GatewayAddress::parse(&url.origin().ascii_serialization()).ok());
-        match there {
-            // Nobody sends a proof from a private line to an open one.
-            Some(there)
-                if there.is_secure() >= self.gateway.is_secure() && there != *self.gateway =>
-            {
-                DialError::Moved(there)
-            }
-            Some(_) | None => DialError::NotAGateway,
-        }
-    }
 }
 
-fn broken(error: hyper::Error) -> DialError {
+/// Returns the error of a connection to a gateway.
+pub(crate) fn broken(error: hyper::Error) -> DialError {
     if error.is_parse() {
         return DialError::NotAGateway;
     }
     DialError::Unreachable(io::Error::other(error))
 }
 
+/// Reads where a gateway sends us.
+pub(crate) fn moved(gateway: &GatewayAddress, headers: &HeaderMap) -> DialError {
+    let location = headers.get(header::LOCATION).and_then(|location| location.to_str().ok());
+    let there = location
+        .and_then(|location| Url::parse(location).ok())
+        .and_then(|url| GatewayAddress::parse(&url.origin().ascii_serialization()).ok());
+    match there {
+        // Nobody sends a proof from a private line to an open one.
+        Some(there) if there.is_secure() >= gateway.is_secure() && there != *gateway => {
+            DialError::Moved(there)
+        }
+        Some(_) | None => DialError::NotAGateway,
+    }
+}
+
 async fn refused(response: Response<Incoming>) -> DialError {
     let (parts, body) = response.into_parts();
-    let status = parts.status;
     let body = timeout(ANSWER_WITHIN, Limited::new(body, MAX_ANSWER_BYTES).collect());
-    let ours = match body.await {
-        Ok(Ok(body)) => serde_json::from_slice::<Refused>(&body.to_bytes()).ok(),
-        Ok(Err(_)) | Err(_) => None,
+    let body = match body.await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => Bytes::new(),
     };
+    refusal(parts.status, &parts.headers, &body)
+}
+
+/// Reads an answer that is none of those that were hoped for.
+pub(crate) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> DialError {
     let refused = if status.is_client_error() || status.is_server_error() {
-        ours.map(tidy).or_else(|| sentence(status))
+        serde_json::from_slice::<Refused>(body).ok().map(tidy).or_else(|| sentence(status))
     } else {
         None
     };
     match refused {
-        Some(refused) => {
-            DialError::Refused { status, refused, retry_after: retry_after(&parts.headers) }
-        }
+        Some(refused) => DialError::Refused { status, refused, retry_after: retry_after(headers) },
         None => DialError::NotAGateway,
     }
 }

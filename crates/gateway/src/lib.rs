@@ -17,6 +17,7 @@ mod meter;
 mod names;
 mod own;
 mod pages;
+mod polls;
 mod publish;
 mod receipts;
 mod refusal;
@@ -38,7 +39,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     addresses::Addresses, auth::Auth, hosts::Hosts, links::Links, members::Members, names::Names,
-    shared::Shared,
+    polls::Polls, shared::Shared,
 };
 
 /// How to run a gateway.
@@ -107,6 +108,7 @@ impl Gateway {
             names,
             links: Links::new(tasks.clone()),
             members: Members::new(),
+            polls: Polls::default(),
             connections: Addresses::new(limits::CONNECTIONS_PER_ADDRESS),
             transactions: Addresses::new(limits::TRANSACTIONS_PER_ADDRESS),
             links_of_addresses: Addresses::new(limits::LINKS_PER_ADDRESS),
@@ -142,6 +144,7 @@ impl Gateway {
         let Self { listener, shared, .. } = self;
         serve::accept(listener, shared.clone(), stop).await;
         shared.members.close();
+        shared.polls.stop();
         shared.visitors.close();
         if timeout(limits::STOP_GRACE, shared.visitors.wait()).await.is_err() {
             tracing::info!(left = shared.visitors.len(), "Some visitors were not done in time");

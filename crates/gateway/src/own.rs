@@ -23,7 +23,7 @@ use crate::{
     limits,
     links::{Berth, Links},
     pages::{self, Page},
-    publish,
+    polls, publish,
     refusal::Refusal,
     shared::Connection,
 };
@@ -100,6 +100,7 @@ async fn release(
     let (key, label) = who_and_what(&connection, request).await?;
     let shared = &connection.shared;
     shared.names.release(label.clone(), key).await?;
+    shared.polls.release(&key, &label);
     shared.links.release(&key, &label);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -120,15 +121,19 @@ fn label(path: &str, prefix: &str) -> Result<Label, Refusal> {
 }
 
 async fn link(Extension(connection): Extension<Connection>, request: Request) -> Response {
+    let path = request.uri().path();
+    let name = path.strip_prefix(registry::PTTH_PATH).filter(|rest| !rest.is_empty());
+    let name = name.map(|rest| label(rest, "/"));
+    if polls::is_poll(&request) {
+        let answer = polls::answer(&connection, name, request).await;
+        return answer.unwrap_or_else(Refusal::into_response);
+    }
     let (mut parts, _) = request.into_parts();
     let offer = match accept::read(&parts) {
         Ok(Some(offer)) => offer,
         Ok(None) => return foreign(accept::Refusal::NoUpgrade.response()),
         Err(refusal) => return foreign(refusal.response()),
     };
-    let path = parts.uri.path().to_owned();
-    let name = path.strip_prefix(registry::PTTH_PATH).filter(|rest| !rest.is_empty());
-    let name = name.map(|rest| label(rest, "/"));
     begin(&connection, &mut parts, offer, name).await.unwrap_or_else(Refusal::into_response)
 }
 

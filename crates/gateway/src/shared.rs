@@ -14,6 +14,7 @@ use crate::{
     members::Members,
     meter::Meter,
     names::Names,
+    polls::Polls,
 };
 
 /// What all connections of a gateway have in common.
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) auth: Auth,
     pub(crate) links: Links,
     pub(crate) members: Members,
+    pub(crate) polls: Polls,
     pub(crate) connections: Addresses,
     pub(crate) transactions: Addresses,
     pub(crate) links_of_addresses: Addresses,

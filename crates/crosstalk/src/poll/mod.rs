@@ -92,12 +92,13 @@ pub enum Object {
         /// Whether more follows.
         more: bool,
     },
-    /// How much of the other's body was taken; from the gateway.
+    /// How much of the other's body was taken.
     Taken {
         /// Which transaction.
         id: MessageId,
-        /// The number among the objects that one end sends for the transaction.
-        seq: u64,
+        /// The number among the objects that the gateway sends for the transaction; a peer gives
+        /// none.
+        seq: Option<u64>,
         /// Bytes, counted from the beginning of the body.
         bytes: u64,
     },

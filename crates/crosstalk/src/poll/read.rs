@@ -155,7 +155,6 @@ impl Raw<'_> {
                     Some(Taken::Bytes(bytes)) => bytes,
                     Some(Taken::Each(_)) | None => return Err(PollError::Value("taken")),
                 };
-                let seq = seq.ok_or(PollError::Missing("seq"))?;
                 Ok(Object::Taken { id: self.id()?, seq, bytes })
             }
             Kind::Abort => {

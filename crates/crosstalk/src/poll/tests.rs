@@ -77,7 +77,7 @@ fn the_objects_of_the_page_are_read() {
         shape(&Object::Chunk { id: id("2"), seq: 1, body: "hi".into(), more: false })
     );
     let taken = second(r#"{"message-id":"2","seq":2,"taken":131072}"#);
-    assert!(matches!(taken, Ok(Object::Taken { seq: 2, bytes: 131_072, .. })), "{taken:?}");
+    assert!(matches!(taken, Ok(Object::Taken { seq: Some(2), bytes: 131_072, .. })), "{taken:?}");
     let abort = second(r#"{"message-id":"2","abort":"too-large"}"#);
     assert!(matches!(abort, Ok(Object::Abort { seq: None, code: AbortCode::TooLarge, .. })));
     let unknown = second(r#"{"message-id":"2","seq":3,"abort":"gremlins"}"#);

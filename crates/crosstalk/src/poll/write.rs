@@ -165,7 +165,7 @@ impl<'a> Fields<'a> {
             Object::Taken { id, seq, bytes } => (
                 Self {
                     message_id: Some(id.as_str()),
-                    seq: Some(*seq),
+                    seq: *seq,
                     taken: Some(*bytes),
                     ..Self::default()
                 },

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use carriers::{
-    DialError, DialOptions, LinkEnd,
+    DialError, DialOptions, LinkEnd, Served,
     ptth::{Protocol, dial::dial},
     tls::Roots,
 };
@@ -147,12 +147,7 @@ impl World {
             label: label.map(|label| Label::parse(label).unwrap()),
             roots: Roots::System,
         };
-        let served = soon(dial(&options, &[protocol])).await?;
-        let site = Site::new();
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let run = served.run(site.handler(), stop.clone(), Duration::from_secs(5));
-        let running = tasks.spawn(run);
-        Ok(Peer { site, stop, running, _tasks: tasks })
+        Ok(Peer::serve(soon(dial(&options, &[protocol])).await?))
     }
 }
 
@@ -165,6 +160,14 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    pub(crate) fn serve(served: Served) -> Self {
+        let site = Site::new();
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let run = served.run(site.handler(), stop.clone(), Duration::from_secs(5));
+        let running = tasks.spawn(run);
+        Self { site, stop, running, _tasks: tasks }
+    }
+
     pub(crate) async fn leave(self) {
         self.stop.cancel();
         soon(self.running).await.unwrap();
@@ -390,8 +393,11 @@ fn dots(size: u64, end: Option<&'static str>) -> Body {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
+    /// In small letters.
     pub(crate) head: String,
     pub(crate) body: String,
+    /// The head as it came.
+    raw: String,
 }
 
 impl Reply {
@@ -399,7 +405,14 @@ impl Reply {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+        let (raw, body) = (head.to_owned(), body.to_owned());
+        Self { status, head: head.to_ascii_lowercase(), body, raw }
+    }
+
+    /// Returns a header's value with its capitals.
+    pub(crate) fn raw_header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.raw.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
