@@ -7,6 +7,7 @@
 
 pub mod accept;
 mod body;
+pub mod certificate;
 mod dialled;
 mod line;
 mod link;

@@ -32,6 +32,9 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// How many addresses of one name are tried; more than that is no gateway's.
 const MAX_ADDRESSES: usize = 8;
 
+/// The name of Petrichor in TLS, the same as in `Upgrade`.
+const PETRICHOR_ALPN: &[u8] = b"petrichor/1";
+
 /// Which certificates a peer believes.
 #[derive(Clone, Debug, Default)]
 pub enum Roots {
@@ -52,9 +55,10 @@ enum Kind {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Connects to a gateway: TCP, and TLS when the address is `https`.
+/// Connects to a gateway: TCP, and TLS when the address is `https` or `petrichor+tls`.
 ///
-/// TLS offers `http/1.1` only, since an upgrade cannot begin on HTTP/2. Names below `localhost`
+/// TLS offers `http/1.1` only, since an upgrade cannot begin on HTTP/2; to a port for Petrichor it
+/// offers that instead, so that no web server takes the connection by mistake. Names below `localhost`
 /// are this computer (RFC 6761 §6.3), whatever the system's resolver thinks.
 ///
 /// # Errors
@@ -73,7 +77,11 @@ pub async fn connect(gateway: &GatewayAddress, roots: &Roots) -> Result<Stream, 
             Host::Ipv4(ip) => ServerName::IpAddress(IpAddr::V4(ip).into()),
             Host::Ipv6(ip) => ServerName::IpAddress(IpAddr::V6(ip).into()),
         };
-        let connector = TlsConnector::from(config(roots).map_err(DialError::Certificate)?);
+        let mut config = config(roots).map_err(DialError::Certificate)?;
+        if gateway.is_petrichor() {
+            Arc::make_mut(&mut config).alpn_protocols = vec![PETRICHOR_ALPN.to_vec()];
+        }
+        let connector = TlsConnector::from(config);
         let stream = connector.connect(name, socket).await.map_err(tls_error)?;
         Ok(Stream(Kind::Tls(Box::new(stream))))
     });

@@ -19,7 +19,13 @@ fn pair(message: &Message, packing: Packing) -> Bytes {
     write_header(&mut out, message, packing).unwrap();
     let body = match message {
         Message::Bye(bye) => Bytes::from(bye.sentence.clone()),
-        other => body(other).cloned().unwrap_or_default(),
+        Message::Open { .. }
+        | Message::Head { .. }
+        | Message::Data { .. }
+        | Message::Abort { .. }
+        | Message::Credit { .. }
+        | Message::Ping
+        | Message::Pong => body(message).cloned().unwrap_or_default(),
     };
     tnetstring::string(&mut out, &body);
     out.freeze()
@@ -48,7 +54,12 @@ fn shown(message: &Message) -> String {
         Message::Head { id, head, body, end } => {
             format!("head {id} {} {:?} {body:?} {end}", head.status, head.headers)
         }
-        other => format!("{other:?}"),
+        Message::Data { .. }
+        | Message::Abort { .. }
+        | Message::Credit { .. }
+        | Message::Ping
+        | Message::Pong
+        | Message::Bye(_) => format!("{message:?}"),
     }
 }
 
