@@ -6,7 +6,7 @@
 
 mod targets;
 
-pub use targets::{address, folder, forwarded, head, label, object, proof, ptth, taxi, tnetstring};
+pub use targets::{address, folder, forwarded, head, label, object, proof, ptth, taxi, tnetstring, transactions};
 
 /// A target: a function that takes any bytes and panics when a property does not hold.
 pub type Target = fn(&[u8]);
@@ -23,4 +23,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ptth", ptth::target),
     ("taxi", taxi::target),
     ("tnetstring", tnetstring::target),
+    ("transactions", transactions::target),
 ];

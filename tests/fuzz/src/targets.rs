@@ -10,6 +10,7 @@ pub mod proof;
 pub mod ptth;
 pub mod taxi;
 pub mod tnetstring;
+pub mod transactions;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request};
 

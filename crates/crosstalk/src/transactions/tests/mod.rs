@@ -118,6 +118,26 @@ fn read(end: &mut Transactions, id: TransactionId) -> (Vec<u8>, Read) {
     }
 }
 
+/// Checks that every count is what it counts, and that every queue holds each number once.
+fn assert_sound(end: &Transactions) {
+    let count = |is: &dyn Fn(TransactionId, &Transaction) -> bool| {
+        end.all.iter().filter(|(id, transaction)| is(**id, transaction)).count()
+    };
+    assert_eq!(end.opened, count(&|id, _| end.is_own(id)));
+    assert_eq!(end.accepted, count(&|id, _| !end.is_own(id)));
+    assert_eq!(end.lingering, count(&|id, transaction| !end.is_own(id) && transaction.lingers));
+    assert_eq!(
+        end.unsent,
+        count(&|_, transaction| { matches!(transaction.outgoing.head, Some(Head::Request(_))) })
+    );
+    assert_eq!(end.turns.len(), count(&|_, transaction| transaction.in_turn));
+    assert_eq!(end.credits.len(), count(&|_, transaction| transaction.incoming.credit_waits));
+    assert!(end.turns.iter().all(|id| end.all[id].in_turn && end.all[id].outgoing.has_to_say()));
+    assert!(end.credits.iter().all(|id| end.all[id].incoming.credit_waits));
+    let of_accepted = end.aborts.iter().filter(|(id, _)| !end.is_own(*id)).count();
+    assert_eq!(end.aborts_of_accepted, of_accepted);
+}
+
 /// Shows events and messages so that tests can compare them.
 fn shown(value: impl fmt::Debug) -> String {
     let text = format!("{value:?}");

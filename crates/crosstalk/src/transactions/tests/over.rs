@@ -25,6 +25,26 @@ fn an_abort_cuts_what_comes_at_once_on_either_side() {
 }
 
 #[test]
+fn credit_is_forgotten_with_its_transaction() {
+    for here in [true, false] {
+        let (mut pair, id) = Pair::answered(true);
+        pair.peer.write(id, &mut bytes(600), false);
+        pair.settle();
+        assert_eq!(pair.gateway.read(id), Read::Data(bytes(600)));
+        assert!(pair.gateway.wants_to_send());
+        if here {
+            pair.gateway.abort(id, AbortCode::Cancelled);
+            let sent = messages(&mut pair.gateway);
+            assert!(matches!(sent.as_slice(), [Message::Abort { .. }]), "{sent:?}");
+        } else {
+            pair.gateway.receive(abort(id.0, AbortCode::Failed), T0).unwrap();
+            assert!(!pair.gateway.wants_to_send());
+        }
+        assert!(pair.gateway.credits.is_empty());
+    }
+}
+
+#[test]
 fn an_abort_before_the_answer_is_told_and_wakes_who_waits() {
     let (mut pair, id) = Pair::opened(false);
     assert_eq!(pair.gateway.read(id), Read::Blocked);

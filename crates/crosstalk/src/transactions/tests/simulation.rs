@@ -251,6 +251,12 @@ impl<'a> Simulation<'a> {
         }
     }
 
+    /// Returns how much of a body goes along with its head.
+    fn first(&self, side: &Side) -> usize {
+        let most = self.world.send_buffer.min(self.world.window as usize);
+        side.length.min(side.piece).min(most)
+    }
+
     fn open(&mut self, end: usize) {
         for (index, plan) in self.plans.iter().enumerate() {
             let is_open = |half: &Half| half.plan == index;
@@ -258,7 +264,7 @@ impl<'a> Simulation<'a> {
             if !due || self.ends[end].halves.values().any(is_open) {
                 continue;
             }
-            let first = plan.request.length.min(plan.request.piece).min(self.world.window as usize);
+            let first = self.first(&plan.request);
             let whole = first == plan.request.length;
             let mut head = request();
             head.uri = format!("/{index}").parse().unwrap();
@@ -292,12 +298,13 @@ impl<'a> Simulation<'a> {
     }
 
     fn answer(&mut self, end: usize, id: TransactionId) {
-        let Some(half) = self.ends[end].halves.get_mut(&id) else { return };
+        let Some(half) = self.ends[end].halves.get(&id) else { return };
         let plan = &self.plans[half.plan];
         if half.answered || !(plan.early || half.read_all) {
             return;
         }
-        let first = plan.response.length.min(plan.response.piece).min(self.world.window as usize);
+        let first = self.first(&plan.response);
+        let Some(half) = self.ends[end].halves.get_mut(&id) else { return };
         half.answered = true;
         half.written = first;
         half.wrote_all = first == plan.response.length;
@@ -433,11 +440,10 @@ impl<'a> Simulation<'a> {
         for transaction in machine.all.values() {
             let (sending, unread) = transaction.held();
             assert!(unread <= window as usize, "{unread} bytes are unread");
-            assert!(sending <= send_buffer.max(window as usize), "{sending} bytes are unsent");
+            assert!(sending <= send_buffer, "{sending} bytes are unsent");
         }
         assert!(machine.opened() <= most && machine.accepted() <= 2 * most);
-        assert!(machine.turns.len() <= machine.all.len());
-        assert!(machine.credits.len() <= machine.all.len());
+        assert_sound(machine);
         assert!(machine.aborts.len() <= 2 * most && machine.refusals.len() <= most);
         // Only what sending brought: news of room, and that the last one is over.
         assert!(machine.events.len() <= machine.all.len() + 1);
