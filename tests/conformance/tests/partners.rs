@@ -1,9 +1,9 @@
 //! Programs that others wrote, speaking with ours: npm `reverse-http` as an HTTP/1.1 peer, Python
-//! `h2` as an HTTP/2 peer and as a gateway.
+//! `h2` as an HTTP/2 peer and as a gateway, Python `websockets` as a peer by TAXI.
 
 mod partner;
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use carriers::{
@@ -20,7 +20,10 @@ use crosstalk::{
     transaction::{empty, full},
 };
 use http::StatusCode;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    process::Command,
+    time::{Instant, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::partner::{PYTHON, Partner};
@@ -63,6 +66,40 @@ async fn npm_reverse_http_is_a_peer() -> Result<()> {
 #[tokio::test]
 async fn python_h2_is_a_peer() -> Result<()> {
     check_peer(PYTHON, "h2_peer.py").await
+}
+
+#[tokio::test]
+async fn python_websockets_is_a_peer() -> Result<()> {
+    check_peer(PYTHON, "taxi_peer.py").await
+}
+
+/// The program at the end of `docs/protocols/taxi.md`, letter for letter but for who it is.
+#[tokio::test]
+async fn the_peer_in_the_document_is_one() -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(folder.join("../../docs/protocols/taxi.md"))?;
+    let (_, rest) = page.split_once("```python\n").context("the page has no program")?;
+    let (program, _) = rest.split_once("```").context("the program has no end")?;
+    let world = World::without_link(Wire::Taxi).await?;
+    let program = program
+        .replace("wss://", "ws://")
+        .replace("gateway.example", &format!("127.0.0.1:{}", world.visitor.port()))
+        .replace("<label>", LABEL)
+        .replace("<proof>", &world.proof());
+    let _peer = Command::new(PYTHON)
+        .args(["-c", &program])
+        .env("PYTHONPATH", folder.join("partners/python_modules"))
+        .kill_on_drop(true)
+        .spawn()?;
+    let late = Instant::now() + DEADLINE;
+    let mut answer = world.visitor.get("/a?b").await?;
+    // Nobody has the name until the program has begun.
+    while answer.status != StatusCode::OK && Instant::now() < late {
+        answer = world.visitor.get("/a?b").await?;
+    }
+    ensure!(answer.complete && answer.text() == "you asked for /a?b\n", "{answer:?}");
+    ensure!(answer.headers["content-type"] == "text/plain", "{:?}", answer.headers);
+    Ok(())
 }
 
 #[tokio::test]
