@@ -155,6 +155,8 @@ pub struct Controller {
     start_at_login: bool,
     problems: VecDeque<Problem>,
     drop_target: bool,
+    /// The site whose notes the owner wants to see.
+    open_notes: Option<String>,
     waiting_folders: Vec<PathBuf>,
     notices: Notices,
     codes: QrCodes,
@@ -190,6 +192,7 @@ impl Controller {
             start_at_login: false,
             problems: VecDeque::new(),
             drop_target: false,
+            open_notes: None,
             waiting_folders: publish,
             notices: Notices::default(),
             codes: QrCodes::default(),
@@ -341,6 +344,10 @@ impl Controller {
                 let title = self.site(&site.0).map(|site| site.name);
                 self.notices.first_visitor(title.unwrap_or_default());
             }
+            Ok(Event::Note(note)) => {
+                let title = self.site(&note.site.0).map(|site| site.name);
+                self.notices.note(note, title.unwrap_or_default());
+            }
             Ok(Event::TransferEnded(record)) => self.notices.transfer(record),
             // Told by the snapshots, which nobody misses.
             Ok(Event::Link(_) | Event::Published { .. } | Event::TransferStarted(_)) => {}
@@ -420,6 +427,7 @@ impl Controller {
             start_at_login: self.start_at_login,
             problem: self.problems.front(),
             drop_target: self.drop_target,
+            open_notes: self.open_notes.as_deref(),
             moving: self.switch == Switch::Moving,
         };
         display::view(&facts, &mut self.codes)

@@ -14,18 +14,21 @@ use peer::{
 
 use crate::{
     keychain::KeptIn,
-    printable::{MAX_SENTENCE, MAX_SHOWN, printable},
+    printable::{MAX_NOTE, MAX_SENTENCE, MAX_SHOWN, printable, printable_lines},
     qr::QrCodes,
     settings::Kept,
     view::{
-        Connection, Cut, Gateway, Identity, MissedWire, Obstacle, Phase, Problem, Record,
-        RecordEnd, Settings, Site, Transfer, View, Wire,
+        Connection, Cut, Gateway, Identity, MissedWire, Note, NoteAnswer, Obstacle, Phase, Problem,
+        Record, RecordEnd, Settings, Site, Transfer, View, Wire,
     },
     words,
 };
 
 /// How many transfers are shown one by one; nobody reads more, and the window stays quick.
 pub const MAX_TRANSFERS: usize = 100;
+
+/// How many notes of a site are shown; older ones come when these are put away.
+pub const MAX_NOTES: usize = 50;
 
 /// How many records of the past are shown.
 pub const MAX_HISTORY: usize = 200;
@@ -54,6 +57,8 @@ pub struct Facts<'a> {
     pub problem: Option<&'a Problem>,
     /// Something is held over the window.
     pub drop_target: bool,
+    /// The site whose notes are to be opened.
+    pub open_notes: Option<&'a str>,
     /// The peer is turning to another gateway; what it says of the link is about the old one.
     pub moving: bool,
 }
@@ -99,10 +104,12 @@ pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
             start_at_login: facts.start_at_login,
             notify_connection: notifications.connection,
             notify_first_visitor: notifications.first_visitor,
+            notify_note: notifications.note,
             notify_transfer_finished: notifications.transfer_finished,
         },
         problem: facts.problem.cloned(),
         drop_target: facts.drop_target,
+        open_notes: facts.open_notes.map(str::to_owned),
     }
 }
 
@@ -149,6 +156,7 @@ fn missed_wire(missed: &Missed) -> MissedWire {
 
 fn site(site: &SiteState, snapshot: &Snapshot, codes: &mut QrCodes) -> Site {
     let active = snapshot.transfers.iter().filter(|transfer| transfer.site == site.id).count();
+    let notes = || snapshot.notes.iter().filter(|note| note.site == site.id);
     Site {
         id: site.id.0.clone(),
         name: printable(&site.name, MAX_SHOWN),
@@ -160,6 +168,26 @@ fn site(site: &SiteState, snapshot: &Snapshot, codes: &mut QrCodes) -> Site {
         trouble: site.trouble.as_ref().map(|trouble: &SiteTrouble| words::site_trouble(trouble)),
         visitors: site.visitors,
         active: count(active),
+        takes_notes: site.takes_notes,
+        notes: notes().take(MAX_NOTES).map(note).collect(),
+        new_notes: count(notes().filter(|note| !note.seen).count()),
+        blocked: site.blocked,
+    }
+}
+
+fn note(note: &peer::Note) -> Note {
+    Note {
+        id: note.id.0.to_string(),
+        text: printable_lines(&note.text, MAX_NOTE),
+        who: who(note.visitor, &note.agent),
+        at: milliseconds(note.at),
+        seen: note.seen,
+        answerable: note.answerable,
+        answer: note.reply.as_ref().map(|reply| NoteAnswer {
+            text: printable_lines(&reply.text, MAX_NOTE),
+            at: milliseconds(reply.at),
+            arrived: reply.arrived,
+        }),
     }
 }
 
@@ -212,7 +240,7 @@ fn cut(by: Ended) -> Cut {
 }
 
 /// Says who a visitor is: the address, and the program as far as it is known.
-fn who(visitor: Option<IpAddr>, agent: &str) -> String {
+pub(crate) fn who(visitor: Option<IpAddr>, agent: &str) -> String {
     let (place, agent) = (place(visitor), printable(agent.trim(), MAX_SHOWN));
     if agent.is_empty() { place } else { format!("{place} · {agent}") }
 }
@@ -270,6 +298,8 @@ mod tests {
             url: Some("http://photos.localhost:28260/s/0123456789abcdefghijkl".to_owned()),
             trouble: None,
             visitors: 3,
+            takes_notes: true,
+            blocked: 0,
         };
         let transfer = |n: usize| TransferState {
             id: TransferId(i64::try_from(n).unwrap()),
@@ -289,6 +319,17 @@ mod tests {
             sites: vec![site],
             transfers: (0..transfers).map(transfer).collect(),
             history: vec![],
+            notes: vec![peer::Note {
+                id: peer::NoteId(4),
+                site: id,
+                text: "Hello\u{202E}\n<b>you</b>\u{1b}".to_owned(),
+                visitor: None,
+                agent: String::new(),
+                at: at(9),
+                answerable: true,
+                seen: false,
+                reply: None,
+            }],
         }
     }
 
@@ -303,6 +344,7 @@ mod tests {
             start_at_login: false,
             problem: None,
             drop_target: false,
+            open_notes: None,
             moving: false,
         };
         view(&facts, &mut QrCodes::default())
@@ -409,5 +451,13 @@ mod tests {
         let phase = serde_json::to_value(needs).unwrap();
         assert_eq!(phase["type"], "needsKey");
         assert_eq!(phase["trouble"], "noKeychain");
+    }
+
+    #[test]
+    fn a_note_is_text_on_its_lines_and_nothing_else() {
+        let view = compute(Some(&snapshot(0)));
+        let site = &view.sites[0];
+        assert_eq!((site.new_notes, site.notes.len()), (1, 1));
+        assert_eq!(site.notes[0].text, "Hello\u{FFFD}\n<b>you</b>\u{FFFD}");
     }
 }

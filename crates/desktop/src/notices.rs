@@ -4,10 +4,14 @@
 
 use std::time::Duration;
 
-use peer::{LinkState, TransferEnd, TransferRecord};
+use peer::{LinkState, Note, TransferEnd, TransferRecord};
 use tokio::time::Instant;
 
-use crate::{request::NotificationKind, settings::Notifications, words};
+use crate::{
+    request::{NotificationKind, Request},
+    settings::Notifications,
+    words,
+};
 
 /// How long the connection must be away before the owner is told; most losses are shorter.
 pub const LOST_AFTER: Duration = Duration::from_secs(5);
@@ -22,6 +26,18 @@ pub struct Notification {
     pub title: String,
     /// What follows.
     pub body: String,
+    /// What a click on it asks for.
+    pub click: Option<Request>,
+    /// The note that can be answered in the notification itself, where the system offers that.
+    pub answers: Option<String>,
+}
+
+impl Notification {
+    /// Makes one that only tells.
+    #[must_use]
+    pub fn new(title: impl Into<String>, body: impl Into<String>) -> Self {
+        Self { title: title.into(), body: body.into(), click: None, answers: None }
+    }
 }
 
 /// Gathers what happens and says when to tell.
@@ -29,6 +45,7 @@ pub struct Notification {
 pub struct Notices {
     connection: Link,
     visitors: Gathered<String>,
+    notes: Gathered<(Note, String)>,
     transfers: Gathered<TransferRecord>,
 }
 
@@ -113,6 +130,11 @@ impl Notices {
         self.visitors.add(title);
     }
 
+    /// Hears of a note about the site with this title.
+    pub fn note(&mut self, note: Note, title: String) {
+        self.notes.add((note, title));
+    }
+
     /// Hears of a transfer that ended; only whole ones are told.
     pub fn transfer(&mut self, record: TransferRecord) {
         match record.end {
@@ -128,7 +150,8 @@ impl Notices {
             Link::Lost(since) => Some(since + LOST_AFTER),
             Link::Never | Link::ToldLost | Link::Up => None,
         };
-        [lost, self.visitors.due(now), self.transfers.due(now)].into_iter().flatten().min()
+        let others = [self.visitors.due(now), self.notes.due(now), self.transfers.due(now)];
+        others.into_iter().chain([lost]).flatten().min()
     }
 
     /// Returns what is to be shown now, leaving out the kinds that are switched off.
@@ -146,6 +169,11 @@ impl Notices {
             && switches.has(NotificationKind::FirstVisitor)
         {
             shown.push(words::first_visitors(&last, count));
+        }
+        if let Some(((last, title), count)) = self.notes.take(now)
+            && switches.has(NotificationKind::Note)
+        {
+            shown.push(words::notes(&last, &title, count));
         }
         if let Some((last, count)) = self.transfers.take(now)
             && switches.has(NotificationKind::TransferFinished)
@@ -171,8 +199,12 @@ mod tests {
 
     use super::*;
 
-    const ON: Notifications =
-        Notifications { connection: true, first_visitor: true, transfer_finished: true };
+    const ON: Notifications = Notifications {
+        connection: true,
+        first_visitor: true,
+        note: true,
+        transfer_finished: true,
+    };
 
     fn up() -> LinkState {
         let since = SystemTime::UNIX_EPOCH;
@@ -262,6 +294,42 @@ mod tests {
         check(&notices.poll(Instant::now(), &ON), &[]);
     }
 
+    fn a_note(text: &str, answerable: bool) -> Note {
+        Note {
+            id: peer::NoteId(4),
+            site: SiteId("7".to_owned()),
+            text: text.to_owned(),
+            visitor: Some([192, 0, 2, 7].into()),
+            agent: "Firefox on Windows".to_owned(),
+            at: SystemTime::UNIX_EPOCH,
+            answerable,
+            seen: false,
+            reply: None,
+        }
+    }
+
+    #[test]
+    fn a_note_is_told_with_its_text_and_can_be_answered_there() {
+        let (mut notices, start) = (Notices::default(), Instant::now());
+        notices.note(a_note("Hello\nthe third\u{202E} photo", true), "Photos".to_owned());
+        let shown = notices.poll(start, &ON);
+        check(&shown, &["A note about “Photos”"]);
+        assert!(shown[0].body.starts_with("Hello the third\u{FFFD} photo"), "{shown:?}");
+        assert_eq!(shown[0].click, Some(Request::OpenNotes { site: "7".to_owned() }));
+        assert_eq!(shown[0].answers.as_deref(), Some("4"));
+        // A flood makes one more.
+        for _ in 0..30 {
+            notices.note(a_note("Buy now", true), "Photos".to_owned());
+            check(&notices.poll(start, &ON), &[]);
+        }
+        let shown = notices.poll(start + NOTIFY_INTERVAL, &ON);
+        check(&shown, &["30 notes of visitors"]);
+        assert_eq!(shown[0].answers, None);
+        notices.note(a_note("Hello", false), "Photos".to_owned());
+        let shown = notices.poll(start + 2 * NOTIFY_INTERVAL, &ON);
+        assert_eq!(shown[0].answers, None);
+    }
+
     #[test]
     fn the_first_visitors_of_many_sites_are_told_together() {
         let (mut notices, now) = (Notices::default(), Instant::now());
@@ -275,8 +343,12 @@ mod tests {
     #[test]
     fn what_is_switched_off_is_not_told_later_either() {
         let (mut notices, now) = (Notices::default(), Instant::now());
-        let off =
-            Notifications { connection: false, first_visitor: false, transfer_finished: false };
+        let off = Notifications {
+            connection: false,
+            first_visitor: false,
+            note: false,
+            transfer_finished: false,
+        };
         notices.first_visitor("Photos".to_owned());
         notices.transfer(record("a.jpg", TransferEnd::Complete));
         notices.link(&up(), now);

@@ -39,7 +39,7 @@ impl Notifier {
 fn show(waiting: &mpsc::Receiver<Notification>) {
     let escaped = needs_escapes();
     let mut complained = false;
-    for Notification { title, body } in waiting {
+    for Notification { title, body, .. } in waiting {
         let body = if escaped { escape(&body) } else { body };
         let shown = Shown::new()
             .appname(words::APP)

@@ -10,6 +10,16 @@ pub const MAX_SHOWN: usize = 160;
 /// The longest sentence of a gateway that is shown, in characters.
 pub const MAX_SENTENCE: usize = 400;
 
+/// The longest note or answer that is shown, in characters: what the peer takes.
+pub const MAX_NOTE: usize = 1000;
+
+/// Returns `text` like [`printable`], with its line breaks.
+#[must_use]
+pub fn printable_lines(text: &str, most: usize) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| printable(line, most)).collect();
+    lines.join("\n")
+}
+
 /// Returns `text` on one line, with everything that cannot be seen or that turns the direction of
 /// reading replaced by `\u{FFFD}`, and cut to `most` characters.
 #[must_use]

@@ -16,6 +16,18 @@ pub enum Request {
         /// An absolute path, as the system writes it.
         path: String,
     },
+    /// Answer a note of a visitor.
+    AnswerNote {
+        /// Which note.
+        note: String,
+        /// 1 to 1000 characters.
+        text: String,
+    },
+    /// Take no more notes of whoever wrote this one, and forget those that are there.
+    BlockWriter {
+        /// Which note.
+        note: String,
+    },
     /// Forget the history.
     ClearHistory,
     /// Put the link of a site on the clipboard.
@@ -30,8 +42,18 @@ pub enum Request {
     },
     /// The problem was read.
     DismissProblem,
+    /// Forget a note.
+    ForgetNote {
+        /// Which note.
+        note: String,
+    },
     /// Open the link of a site in the browser.
     OpenLink {
+        /// Which site.
+        site: String,
+    },
+    /// Show the window with the notes of a site, as its notification was clicked.
+    OpenNotes {
         /// Which site.
         site: String,
     },
@@ -61,6 +83,11 @@ pub enum Request {
     },
     /// Try again at once what failed: the keychain, the gateway.
     Retry,
+    /// The notes of a site are in front of the owner.
+    SeeNotes {
+        /// Which site.
+        site: String,
+    },
     /// Switch one kind of notification.
     SetNotification {
         /// Which kind.
@@ -87,12 +114,24 @@ pub enum Request {
         /// On or off.
         on: bool,
     },
+    /// Whether visitors of a site may write to the owner.
+    SetTakesNotes {
+        /// Which site.
+        site: String,
+        /// They may (`true`), or find no place to write.
+        takes: bool,
+    },
     /// Show the window.
     ShowWindow,
     /// Stop one transfer.
     StopTransfer {
         /// Which transfer.
         transfer: String,
+    },
+    /// Let everybody who was blocked at a site write again.
+    UnblockWriters {
+        /// Which site.
+        site: String,
     },
     /// Open the key file with this passphrase.
     UnlockKeyFile {
@@ -114,6 +153,8 @@ pub enum NotificationKind {
     Connection,
     /// The first visitor to a site.
     FirstVisitor,
+    /// A visitor wrote.
+    Note,
     /// A transfer is finished.
     TransferFinished,
 }

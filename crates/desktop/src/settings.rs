@@ -52,13 +52,15 @@ pub struct Notifications {
     pub connection: bool,
     /// The first visitor to a site.
     pub first_visitor: bool,
+    /// A visitor wrote.
+    pub note: bool,
     /// A transfer is finished.
     pub transfer_finished: bool,
 }
 
 impl Default for Notifications {
     fn default() -> Self {
-        Self { connection: true, first_visitor: true, transfer_finished: true }
+        Self { connection: true, first_visitor: true, note: true, transfer_finished: true }
     }
 }
 
@@ -69,6 +71,7 @@ impl Notifications {
         match kind {
             NotificationKind::Connection => self.connection,
             NotificationKind::FirstVisitor => self.first_visitor,
+            NotificationKind::Note => self.note,
             NotificationKind::TransferFinished => self.transfer_finished,
         }
     }
@@ -78,6 +81,7 @@ impl Notifications {
         match kind {
             NotificationKind::Connection => self.connection = on,
             NotificationKind::FirstVisitor => self.first_visitor = on,
+            NotificationKind::Note => self.note = on,
             NotificationKind::TransferFinished => self.transfer_finished = on,
         }
     }

@@ -31,6 +31,9 @@ pub struct View {
     pub problem: Option<Problem>,
     /// Something from the file manager is held over the window: let go, and it is published.
     pub drop_target: bool,
+    /// The site whose notes the owner wants to see now, because of a click on a notification; until
+    /// `seeNotes`.
+    pub open_notes: Option<String>,
 }
 
 /// How far the app is.
@@ -190,6 +193,46 @@ pub struct Site {
     pub visitors: u32,
     /// How many transfers are under way.
     pub active: u32,
+    /// Whether visitors may write to the owner.
+    pub takes_notes: bool,
+    /// What visitors wrote, newest first.
+    pub notes: Vec<Note>,
+    /// How many of them the owner has not seen.
+    pub new_notes: u32,
+    /// How many writers are blocked.
+    pub blocked: u32,
+}
+
+/// What a visitor wrote to the owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Note {
+    /// Names the note in requests.
+    pub id: String,
+    /// The text, printable, with line breaks. Text of a stranger.
+    pub text: String,
+    /// The visitor: address and, as far as it can be told, the browser.
+    pub who: String,
+    /// When it came, milliseconds since 1970.
+    pub at: u64,
+    /// Whether the owner has seen it.
+    pub seen: bool,
+    /// Whether it can be answered.
+    pub answerable: bool,
+    /// The owner's answer.
+    pub answer: Option<NoteAnswer>,
+}
+
+/// What the owner answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct NoteAnswer {
+    /// The text.
+    pub text: String,
+    /// When it was written, milliseconds since 1970.
+    pub at: u64,
+    /// Whether the visitor's page has it; if not, it waits until the visitor comes back.
+    pub arrived: bool,
 }
 
 /// A QR code to draw.
@@ -289,6 +332,8 @@ pub struct Settings {
     pub notify_connection: bool,
     /// Tells of the first visitor to a site.
     pub notify_first_visitor: bool,
+    /// Tells of notes of visitors.
+    pub notify_note: bool,
     /// Tells when a transfer is finished.
     pub notify_transfer_finished: bool,
 }
@@ -311,7 +356,7 @@ pub enum ProblemCode {
     AlreadyPublished,
     /// The pasted text is no address of a gateway, or no gateway answers there.
     BadGateway,
-    /// A name of a site or identity is empty or too long.
+    /// A name of a site or identity, or an answer to a note, is empty or too long.
     BadName,
     /// A damaged file was kept aside, and a new one begun.
     DamagedFile,
@@ -349,10 +394,12 @@ pub(crate) mod tests {
                 start_at_login: false,
                 notify_connection: true,
                 notify_first_visitor: true,
+                notify_note: true,
                 notify_transfer_finished: true,
             },
             problem: None,
             drop_target: false,
+            open_notes: None,
         }
     }
 
@@ -369,6 +416,10 @@ pub(crate) mod tests {
             trouble: None,
             visitors: 0,
             active: 0,
+            takes_notes: true,
+            notes: vec![],
+            new_notes: 0,
+            blocked: 0,
         }
     }
 

@@ -4,13 +4,14 @@
 use std::path::Path;
 
 use crosstalk::address::{AddressError, GatewayAddress};
-use peer::{PublishError, SiteTrouble, TransferRecord};
+use peer::{Note, PublishError, SiteTrouble, TransferRecord};
 
 use crate::{
     display,
     keychain::{KeptIn, NoKey},
     notices::Notification,
     printable::{MAX_SENTENCE, MAX_SHOWN, printable},
+    request::Request,
     settings,
     tray::Icon,
     view::{Connection, Phase, View},
@@ -54,17 +55,14 @@ pub(crate) fn more_sites(more: usize) -> String {
 }
 
 pub(crate) fn connection_lost() -> Notification {
-    Notification {
-        title: "Your links do not work now".to_owned(),
-        body: "The connection to the gateway is lost. Veranda keeps trying.".to_owned(),
-    }
+    Notification::new(
+        "Your links do not work now",
+        "The connection to the gateway is lost. Veranda keeps trying.",
+    )
 }
 
 pub(crate) fn connection_regained() -> Notification {
-    Notification {
-        title: "Your links work again".to_owned(),
-        body: "The connection to the gateway is back.".to_owned(),
-    }
+    Notification::new("Your links work again", "The connection to the gateway is back.")
 }
 
 /// Tells of the first visitors to sites, `last` being the title of one of them.
@@ -75,7 +73,7 @@ pub(crate) fn first_visitors(last: &str, count: usize) -> Notification {
         2 => format!("“{last}” and another folder were opened for the first time."),
         _ => format!("“{last}” and {} other folders were opened for the first time.", count - 1),
     };
-    Notification { title: "The first visitor is here".to_owned(), body }
+    Notification::new("The first visitor is here", body)
 }
 
 /// Tells of transfers that were finished, `last` being one of them.
@@ -86,30 +84,50 @@ pub(crate) fn transfers_finished(last: &TransferRecord, count: usize) -> Notific
     let who = if agent.is_empty() { place } else { format!("{place} ({agent})") };
     let size = size(last.size);
     match count {
-        0 | 1 => Notification {
-            title: "A file was delivered".to_owned(),
-            body: format!("“{file}” ({size}) reached {who}."),
-        },
-        _ => Notification {
-            title: format!("{count} files were delivered"),
-            body: format!("The last was “{file}” ({size}), to {who}."),
-        },
+        0 | 1 => {
+            Notification::new("A file was delivered", format!("“{file}” ({size}) reached {who}."))
+        }
+        _ => Notification::new(
+            format!("{count} files were delivered"),
+            format!("The last was “{file}” ({size}), to {who}."),
+        ),
     }
 }
 
+/// Tells of notes, `last` being one of them, about the site with this title.
+pub(crate) fn notes(last: &Note, title: &str, count: usize) -> Notification {
+    let title = printable(title, MAX_SHOWN);
+    let words: Vec<&str> = last.text.split_whitespace().collect();
+    let text = printable(&words.join(" "), MAX_SENTENCE);
+    let who = display::who(last.visitor, &last.agent);
+    let (title, body) = match count {
+        0 | 1 => (format!("A note about “{title}”"), format!("{text}\n– {who}")),
+        _ => (format!("{count} notes of visitors"), format!("The last, about “{title}”: {text}")),
+    };
+    let click = Some(Request::OpenNotes { site: last.site.0.clone() });
+    let answers = (count <= 1 && last.answerable).then(|| last.id.0.to_string());
+    Notification { title, body, click, answers }
+}
+
+/// What stands on the button of a note's notification, and in its field.
+pub const ANSWER: &str = "Answer";
+/// See [`ANSWER`].
+pub const ANSWER_HERE: &str = "Write an answer…";
+/// What a click on a notification does, where the system says it.
+pub const OPEN: &str = "Open";
+
 pub(crate) fn stays_in_tray() -> Notification {
-    Notification {
-        title: "Veranda keeps running".to_owned(),
-        body: "Your links go on working. You find Veranda in the tray, and Quit in its menu."
-            .to_owned(),
-    }
+    Notification::new(
+        "Veranda keeps running",
+        "Your links go on working. You find Veranda in the tray, and Quit in its menu.",
+    )
 }
 
 pub(crate) fn waits_for_key() -> Notification {
-    Notification {
-        title: "Veranda needs you".to_owned(),
-        body: "Your links do not work before you open Veranda and let it use its key.".to_owned(),
-    }
+    Notification::new(
+        "Veranda needs you",
+        "Your links do not work before you open Veranda and let it use its key.",
+    )
 }
 
 /// Says who fetches, when it is somebody at this very computer.
@@ -225,6 +243,7 @@ pub(crate) const ENDING: &str = "Veranda is ending.";
 pub(crate) const ENGINE_ENDED: &str =
     "What publishes your folders stopped by surprise. Press “Try again”.";
 pub(crate) const BAD_NAME: &str = "A name has 1 to 60 characters.";
+pub(crate) const BAD_ANSWER: &str = "An answer has 1 to 1000 characters.";
 pub(crate) const SHORT_PASSPHRASE: &str = "A passphrase has at least 8 characters.";
 pub(crate) const KEY_IN_USE: &str = "The key is there already.";
 pub(crate) const NO_PATH: &str = "That is not a folder of this computer.";

@@ -1,19 +1,25 @@
 //! The front of the peer: where every request comes in and finds its site.
 
+mod notes;
+
 use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
 use crosstalk::{
-    control,
+    control, members,
     transaction::{Body, Handler},
 };
 use http::{HeaderMap, Request, Response, header};
-use sites::folder::Folder;
+use sites::{
+    folder::Folder,
+    note::{self, NoteBox},
+};
 use tokio::sync::watch;
 
 use crate::{
     ledger::Now,
     meter::{Caller, Meter},
     model::SiteId,
+    notes::Letterbox,
     pages,
     session::{Door, Verdict},
 };
@@ -29,6 +35,8 @@ pub(crate) struct Place {
     pub(crate) name: Arc<str>,
     pub(crate) door: Door,
     pub(crate) presence: Presence,
+    /// Whether visitors may write to the owner.
+    pub(crate) takes_notes: bool,
 }
 
 /// Whether a site can answer.
@@ -47,6 +55,7 @@ pub(crate) enum Presence {
 pub(crate) struct Front {
     pub(crate) routes: watch::Receiver<Arc<Routes>>,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) letterbox: Arc<Letterbox>,
 }
 
 impl Front {
@@ -61,6 +70,9 @@ impl Front {
 
     async fn answer(&self, link: u64, mut request: Request<Body>) -> Response<Body> {
         let Some(host) = host(request.headers()) else { return pages::no_entry() };
+        if host == control::AUTHORITY && request.uri().path() == members::CONTROL_PATH {
+            return self.message(request).await;
+        }
         if host == control::AUTHORITY {
             return self.meter.control(link, request).await;
         }
@@ -85,6 +97,14 @@ impl Front {
             (Verdict::Allowed, Presence::On(folder)) => folder,
         };
         place.door.strip(request.headers_mut());
+        if matches!(request.uri().path(), note::PATH | note::SCRIPT_PATH) {
+            let mut response = self.note_page(&place, request).await;
+            pages::invited_only(response.headers_mut());
+            return response;
+        }
+        if place.takes_notes {
+            request.extensions_mut().insert(NoteBox);
+        }
         let mut response = folder.respond(request).await;
         pages::invited_only(response.headers_mut());
         let response = self.meter.watch(link, &place.id, &place.name, caller, response);
@@ -128,17 +148,17 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{ledger::Ledger, session::Token};
+    use crate::{ledger::Ledger, notes::Book, session::Token};
 
-    const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
+    pub(super) const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
 
-    struct World {
+    pub(super) struct World {
         _folder: TempDir,
-        front: Front,
+        pub(super) front: Front,
     }
 
     impl World {
-        fn new(presence: impl FnOnce(Folder) -> Presence) -> Self {
+        pub(super) fn new(presence: impl FnOnce(Folder) -> Presence) -> Self {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("a.txt"), "hello").unwrap();
             let opened = Folder::open(folder.path(), FolderOptions { hidden: false }).unwrap();
@@ -150,13 +170,15 @@ mod tests {
                 id,
                 name: "Photos".into(),
                 presence: presence(opened),
+                takes_notes: true,
             };
             let host = host_of_origin("http://photos.localhost:8080").unwrap();
             let routes = Arc::new(Routes::from([(host, Arc::new(place))]));
             // The last value stays readable when the sender is gone.
             let (_, routes) = watch::channel(routes);
             let meter = Arc::new(Meter::new(ledger));
-            Self { _folder: folder, front: Front { routes, meter } }
+            let letterbox = Arc::new(Letterbox::new(Book::default()));
+            Self { _folder: folder, front: Front { routes, meter, letterbox } }
         }
 
         async fn fetch(&self, host: &str, path: &str, cookie: bool) -> (Response<()>, String) {
@@ -174,7 +196,7 @@ mod tests {
         }
     }
 
-    const HOST: &str = "photos.localhost:8080";
+    pub(super) const HOST: &str = "photos.localhost:8080";
 
     #[tokio::test]
     async fn the_whole_link_leads_to_the_file() {
@@ -252,6 +274,7 @@ mod tests {
             name: Arc::clone(&place.name),
             door: place.door.clone(),
             presence: Presence::Off,
+            takes_notes: true,
         };
         let off = Routes::from([("photos.localhost".to_owned(), Arc::new(off))]);
         for (then, expected) in

@@ -4,6 +4,7 @@
 //! - [`Peer`] is the handle; behind it one loop owns everything (`engine`).
 //! - A request comes in over a link and meets the guard of its site (`front`, `session`); what the
 //!   site delivers is followed by the meter (`meter`, `ledger`).
+//! - What visitors write to the owner is in the book of notes (`notes`).
 //! - The keeper holds the link and the names at the gateway (`keeper`, `names`, `registry`).
 //! - What outlives a restart is in the store (`store`), except for keys ([`keys`]).
 
@@ -20,6 +21,7 @@ mod meter;
 mod model;
 mod names;
 mod naming;
+mod notes;
 mod os_path;
 mod pages;
 mod registry;
@@ -29,6 +31,7 @@ mod store;
 pub use engine::{Config, Peer, StartError};
 pub use keeper::{Scope, prove};
 pub use model::{
-    Ended, Event, LinkState, LinkTrouble, Missed, Obstacle, PublishError, SiteId, SiteState,
-    SiteTrouble, Snapshot, TransferEnd, TransferId, TransferRecord, TransferState,
+    Ended, Event, LinkState, LinkTrouble, Missed, Note, NoteId, NoteReply, Obstacle, PublishError,
+    SiteId, SiteState, SiteTrouble, Snapshot, TransferEnd, TransferId, TransferRecord,
+    TransferState,
 };

@@ -172,7 +172,7 @@ impl Meter {
 }
 
 /// Reads a whole body, unless it is longer than this or ends early.
-async fn read(mut body: Body, longest: usize) -> Option<Vec<u8>> {
+pub(crate) async fn read(mut body: Body, longest: usize) -> Option<Vec<u8>> {
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
         // Trailers say nothing here.

@@ -10,6 +10,10 @@ pub struct SiteId(pub String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TransferId(pub i64);
 
+/// Names a note, over restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NoteId(pub i64);
+
 /// Everything at one moment; a new one is published at each change, at most four times a second
 /// while only figures of transfers change.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +28,8 @@ pub struct Snapshot {
     pub transfers: Vec<TransferState>,
     /// What is over, newest first; the last 200.
     pub history: Vec<TransferRecord>,
+    /// What visitors wrote, newest first; the last 200 of each site.
+    pub notes: Vec<Note>,
 }
 
 /// The link to the gateway.
@@ -115,6 +121,10 @@ pub struct SiteState {
     pub trouble: Option<SiteTrouble>,
     /// How many visitors (addresses) fetched something since it was added.
     pub visitors: u32,
+    /// Whether visitors may write to the owner.
+    pub takes_notes: bool,
+    /// How many writers are blocked.
+    pub blocked: u32,
 }
 
 /// Why a site cannot be visited.
@@ -126,6 +136,41 @@ pub enum SiteTrouble {
     NameTaken,
     /// The gateway refused for another reason, in its words.
     Refused(String),
+}
+
+/// What a visitor wrote to the owner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// Its id.
+    pub id: NoteId,
+    /// Which site.
+    pub site: SiteId,
+    /// The text, printable: no controls, at most 1000 characters and 30 lines. Whoever shows it still
+    /// has to keep it from being markup.
+    pub text: String,
+    /// The visitor's address, as the gateway tells it.
+    pub visitor: Option<IpAddr>,
+    /// The visitor's program, shortened and printable.
+    pub agent: String,
+    /// When it came.
+    pub at: SystemTime,
+    /// Whether the owner can answer; not when it came by a form without a connection.
+    pub answerable: bool,
+    /// Whether the owner has seen it.
+    pub seen: bool,
+    /// The owner's answer.
+    pub reply: Option<NoteReply>,
+}
+
+/// What the owner answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoteReply {
+    /// The text.
+    pub text: String,
+    /// When the owner wrote it.
+    pub at: SystemTime,
+    /// Whether the visitor's page has it. If not, it waits until the visitor opens the page again.
+    pub arrived: bool,
 }
 
 /// A file on its way.
@@ -212,6 +257,8 @@ pub enum Event {
     FirstVisitor(SiteId),
     /// The link came up (again) or went down.
     Link(LinkState),
+    /// A visitor wrote to the owner.
+    Note(Note),
     /// A site has (or changed) its session URL.
     Published {
         /// Which site.

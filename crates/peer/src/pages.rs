@@ -70,6 +70,16 @@ pub(crate) fn bare(status: StatusCode) -> Response<Body> {
     response
 }
 
+/// An answer of one sentence, for the gateway to pass on.
+pub(crate) fn sentence(status: StatusCode, sentence: &str) -> Response<Body> {
+    let mut response = Response::new(transaction::full(sentence.to_owned()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    guarded(headers);
+    response
+}
+
 fn page(status: StatusCode, title: &str, text: &str) -> Response<Body> {
     let markup = html! {
         (DOCTYPE)

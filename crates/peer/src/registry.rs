@@ -1,6 +1,9 @@
 //! Asking a gateway for names.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use carriers::{
@@ -10,11 +13,14 @@ use carriers::{
 use crosstalk::{
     address::GatewayAddress,
     label::Label,
-    registry::{Claimed, GatewayInfo, INFO_PATH, NAMES_PATH, Refused},
+    members::{MEDIA_TYPE, REPLY, TELL_PATH},
+    proof::PrivateKey,
+    registry::{Claimed, GatewayInfo, INFO_PATH, NAMES_PATH, Refused, Told},
+    taxi::{Header, Recipients, TaxiMessage},
 };
 use futures_util::{FutureExt as _, future::Fuse};
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -34,7 +40,7 @@ const MAX_SENTENCE: usize = 300;
 /// A connection for questions, one after the other.
 pub(crate) struct Registry {
     authority: String,
-    sender: http1::SendRequest<Empty<Bytes>>,
+    sender: http1::SendRequest<Full<Bytes>>,
     /// Moves the bytes; it is polled while a question is under way.
     connection: Fuse<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -76,7 +82,10 @@ impl Registry {
 
     /// Gives a name back. One that is not ours (any more) is as good as given back.
     pub(crate) async fn release(&mut self, label: &Label, proof: &str) -> Result<(), DialError> {
-        match self.send(Method::DELETE, &format!("{NAMES_PATH}{label}"), Some(proof)).await {
+        match self
+            .send(Method::DELETE, &format!("{NAMES_PATH}{label}"), Some(proof), Bytes::new())
+            .await
+        {
             Ok(_) => Ok(()),
             Err(DialError::Refused {
                 status: StatusCode::NOT_FOUND | StatusCode::CONFLICT,
@@ -86,13 +95,19 @@ impl Registry {
         }
     }
 
+    /// Has the gateway send a message on to somebody.
+    pub(crate) async fn tell(&mut self, message: Bytes, proof: &str) -> Result<Told, DialError> {
+        let body = self.send(Method::POST, TELL_PATH, Some(proof), message).await?;
+        serde_json::from_slice(&body).map_err(|_| DialError::NotAGateway)
+    }
+
     async fn ask<T: DeserializeOwned>(
         &mut self,
         method: Method,
         path: &str,
         proof: Option<&str>,
     ) -> Result<T, DialError> {
-        let body = self.send(method, path, proof).await?;
+        let body = self.send(method, path, proof, Bytes::new()).await?;
         serde_json::from_slice(&body).map_err(|_| DialError::NotAGateway)
     }
 
@@ -101,6 +116,7 @@ impl Registry {
         method: Method,
         path: &str,
         proof: Option<&str>,
+        body: Bytes,
     ) -> Result<Bytes, DialError> {
         let mut request = Request::builder()
             .method(method)
@@ -111,7 +127,10 @@ impl Registry {
         if let Some(proof) = proof {
             request = request.header(header::AUTHORIZATION, format!("Bearer {proof}"));
         }
-        let request = request.body(Empty::new()).map_err(|_| DialError::NotAGateway)?;
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, MEDIA_TYPE);
+        }
+        let request = request.body(Full::new(body)).map_err(|_| DialError::NotAGateway)?;
         let exchange = async {
             self.sender.ready().await.map_err(lost)?;
             let response = self.sender.send_request(request).await.map_err(lost)?;
@@ -149,6 +168,36 @@ impl Registry {
             .map(Duration::from_secs);
         Err(DialError::Refused { status: head.status, refused, retry_after })
     }
+}
+
+/// Sends the owner's answer to a visitor: to the tab that wrote, or else to any that is open.
+///
+/// # Errors
+/// When the gateway cannot be asked, or the visitor is not there.
+pub(crate) async fn reply(
+    gateway: &GatewayAddress,
+    roots: &Roots,
+    key: &PrivateKey,
+    actor: &str,
+    tab: Option<String>,
+    text: &str,
+) -> Result<(), DialError> {
+    let mut registry = Registry::connect(gateway, roots).await?;
+    let info = registry.info().await?;
+    let mut result = Err(DialError::NotAGateway);
+    for tab in tab.map(Some).into_iter().chain([None]) {
+        let users = Recipients { everybody: false, names: vec![actor.to_owned()] };
+        let header = Header { users: Some(users), tab, ..Header::command(REPLY) };
+        let message = TaxiMessage { header, body: Bytes::copy_from_slice(text.as_bytes()) };
+        // Too long only when the gateway gave the visitor a very strange name.
+        let message = message.write().map_err(|_| DialError::NotAGateway)?;
+        let proof = key.prove(&info.origin, SystemTime::now());
+        result = registry.tell(message, &proof).await.map(drop);
+        if !matches!(result, Err(DialError::Refused { status: StatusCode::NOT_FOUND, .. })) {
+            break;
+        }
+    }
+    result
 }
 
 /// Returns whether this is the origin of a web site and nothing else: links begin with it, and the

@@ -4,7 +4,7 @@ mod answer;
 mod disk;
 mod listing;
 mod media;
-mod pages;
+pub(crate) mod pages;
 mod path;
 mod range;
 mod reading;
@@ -112,7 +112,8 @@ impl Folder {
     /// Answers a request. It never fails: what goes wrong is a page with a status. When the body
     /// of the response is (a part of) a file's contents, its extensions hold a
     /// [`Delivery`](crate::Delivery), and the body ends with a [`ReadError`] when the file does
-    /// not hold what was announced. Dropping the body ends the reading. Needs a tokio runtime.
+    /// not hold what was announced. With a [`NoteBox`](crate::note::NoteBox) in the request's extensions,
+    /// listings have the box. Dropping the body ends the reading. Needs a tokio runtime.
     pub fn respond(
         &self,
         request: http::Request<Body>,

@@ -1,6 +1,7 @@
 //! What can be published. Today a [`folder`]; nothing outside it, ever.
 
 pub mod folder;
+pub mod note;
 
 /// What a response of a site delivers, for the owner's eyes; sites put it into the response's
 /// extensions, and the peer's meter shows it.

@@ -83,9 +83,59 @@ obstacle: Obstacle,
 at: number, };
 
 /**
+ * What a visitor wrote to the owner.
+ */
+export type Note = {
+/**
+ * Names the note in requests.
+ */
+id: string,
+/**
+ * The text, printable, with line breaks. Text of a stranger.
+ */
+text: string,
+/**
+ * The visitor: address and, as far as it can be told, the browser.
+ */
+who: string,
+/**
+ * When it came, milliseconds since 1970.
+ */
+at: number,
+/**
+ * Whether the owner has seen it.
+ */
+seen: boolean,
+/**
+ * Whether it can be answered.
+ */
+answerable: boolean,
+/**
+ * The owner's answer.
+ */
+answer: NoteAnswer | null, };
+
+/**
+ * What the owner answered.
+ */
+export type NoteAnswer = {
+/**
+ * The text.
+ */
+text: string,
+/**
+ * When it was written, milliseconds since 1970.
+ */
+at: number,
+/**
+ * Whether the visitor's page has it; if not, it waits until the visitor comes back.
+ */
+arrived: boolean, };
+
+/**
  * The kinds of notifications, each with a switch of its own.
  */
-export type NotificationKind = "connection" | "firstVisitor" | "transferFinished";
+export type NotificationKind = "connection" | "firstVisitor" | "note" | "transferFinished";
 
 /**
  * What is in the way of a wire; see [`peer::Obstacle`].
@@ -207,7 +257,19 @@ export type Request = { "type": "addFolder",
 /**
  * An absolute path, as the system writes it.
  */
-path: string, } | { "type": "clearHistory" } | { "type": "copyLink",
+path: string, } | { "type": "answerNote",
+/**
+ * Which note.
+ */
+note: string,
+/**
+ * 1 to 1000 characters.
+ */
+text: string, } | { "type": "blockWriter",
+/**
+ * Which note.
+ */
+note: string, } | { "type": "clearHistory" } | { "type": "copyLink",
 /**
  * Which site.
  */
@@ -215,7 +277,15 @@ site: string, } | { "type": "createKeyFile",
 /**
  * What opens the file; at least 8 characters.
  */
-passphrase: Passphrase, } | { "type": "dismissProblem" } | { "type": "openLink",
+passphrase: Passphrase, } | { "type": "dismissProblem" } | { "type": "forgetNote",
+/**
+ * Which note.
+ */
+note: string, } | { "type": "openLink",
+/**
+ * Which site.
+ */
+site: string, } | { "type": "openNotes",
 /**
  * Which site.
  */
@@ -239,7 +309,11 @@ site: string,
 /**
  * 1 to 60 characters.
  */
-name: string, } | { "type": "retry" } | { "type": "setNotification",
+name: string, } | { "type": "retry" } | { "type": "seeNotes",
+/**
+ * Which site.
+ */
+site: string, } | { "type": "setNotification",
 /**
  * Which kind.
  */
@@ -267,11 +341,23 @@ on: boolean, } | { "type": "setStartAtLogin",
 /**
  * On or off.
  */
-on: boolean, } | { "type": "showWindow" } | { "type": "stopTransfer",
+on: boolean, } | { "type": "setTakesNotes",
+/**
+ * Which site.
+ */
+site: string,
+/**
+ * They may (`true`), or find no place to write.
+ */
+takes: boolean, } | { "type": "showWindow" } | { "type": "stopTransfer",
 /**
  * Which transfer.
  */
-transfer: string, } | { "type": "unlockKeyFile",
+transfer: string, } | { "type": "unblockWriters",
+/**
+ * Which site.
+ */
+site: string, } | { "type": "unlockKeyFile",
 /**
  * What opens the file.
  */
@@ -297,6 +383,10 @@ notifyConnection: boolean,
  * Tells of the first visitor to a site.
  */
 notifyFirstVisitor: boolean,
+/**
+ * Tells of notes of visitors.
+ */
+notifyNote: boolean,
 /**
  * Tells when a transfer is finished.
  */
@@ -345,7 +435,23 @@ visitors: number,
 /**
  * How many transfers are under way.
  */
-active: number, };
+active: number,
+/**
+ * Whether visitors may write to the owner.
+ */
+takesNotes: boolean,
+/**
+ * What visitors wrote, newest first.
+ */
+notes: Array<Note>,
+/**
+ * How many of them the owner has not seen.
+ */
+newNotes: number,
+/**
+ * How many writers are blocked.
+ */
+blocked: number, };
 
 /**
  * A file on its way to a visitor.
@@ -439,7 +545,12 @@ problem: Problem | null,
 /**
  * Something from the file manager is held over the window: let go, and it is published.
  */
-dropTarget: boolean, };
+dropTarget: boolean,
+/**
+ * The site whose notes the owner wants to see now, because of a click on a notification; until
+ * `seeNotes`.
+ */
+openNotes: string | null, };
 
 /**
  * By which wire the gateway is reached; see [`carriers::Carrier`].

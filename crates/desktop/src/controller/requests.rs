@@ -6,7 +6,7 @@ use std::{
 };
 
 use crosstalk::address::GatewayAddress;
-use peer::{LinkState, Peer, PublishError, SiteId, TransferId, keys::KeyError};
+use peer::{LinkState, NoteId, Peer, PublishError, SiteId, TransferId, keys::KeyError};
 use tokio::time::timeout;
 
 use super::{Controller, MAX_JOBS, Reply, Stage, Switch, Work, internal};
@@ -15,6 +15,7 @@ use crate::{
     gateway_check, identity,
     keychain::{self, NoKey},
     link,
+    printable::MAX_NOTE,
     request::{Passphrase, Request},
     settings::Kept,
     view::{KeyTrouble, Problem, ProblemCode},
@@ -38,6 +39,12 @@ impl Controller {
         }
         let now = match request {
             Request::AddFolder { path } => return self.add_folder(PathBuf::from(path), reply),
+            Request::AnswerNote { note, text } => return self.answer_note(&note, text, reply),
+            Request::BlockWriter { note } => {
+                return self.about_note(&note, reply, |peer, note| async move {
+                    peer.block_writer(note).await
+                });
+            }
             Request::ClearHistory => {
                 return self.with_peer(reply, |peer| async move { peer.clear_history().await });
             }
@@ -49,7 +56,17 @@ impl Controller {
                 self.problems.pop_front();
                 Ok(())
             }
+            Request::ForgetNote { note } => {
+                return self.about_note(&note, reply, |peer, note| async move {
+                    peer.forget_note(note).await
+                });
+            }
             Request::OpenLink { site } => self.open_link(&site),
+            Request::OpenNotes { site } => {
+                self.open_notes = Some(site);
+                self.shell.raise();
+                Ok(())
+            }
             Request::PauseAll { paused } => {
                 return self
                     .with_peer(reply, move |peer| async move { peer.set_paused(paused).await });
@@ -75,6 +92,14 @@ impl Controller {
                 self.retry();
                 Ok(())
             }
+            Request::SeeNotes { site } => {
+                if self.open_notes.as_ref() == Some(&site) {
+                    self.open_notes = None;
+                }
+                let site = SiteId(site);
+                return self
+                    .with_peer(reply, move |peer| async move { peer.notes_seen(&site).await });
+            }
             Request::SetHiddenFiles { site, shown } => {
                 let site = SiteId(site);
                 return self.with_peer(reply, move |peer| async move {
@@ -92,6 +117,12 @@ impl Controller {
                     .with_peer(reply, move |peer| async move { peer.set_on(&site, on).await });
             }
             Request::SetStartAtLogin { on } => self.set_start_at_login(on),
+            Request::SetTakesNotes { site, takes } => {
+                let site = SiteId(site);
+                return self.with_peer(reply, move |peer| async move {
+                    peer.set_takes_notes(&site, takes).await
+                });
+            }
             Request::ShowWindow => {
                 self.shell.raise();
                 Ok(())
@@ -103,6 +134,12 @@ impl Controller {
                 return self.with_peer(reply, move |peer| async move {
                     peer.stop_transfer(transfer).await;
                     Ok(())
+                });
+            }
+            Request::UnblockWriters { site } => {
+                let site = SiteId(site);
+                return self.with_peer(reply, move |peer| async move {
+                    peer.unblock_writers(&site).await
                 });
             }
             Request::UnlockKeyFile { passphrase } => {
@@ -121,6 +158,30 @@ impl Controller {
             return self.answer(reply, Err(problem));
         }
         self.with_peer(reply, move |peer| async move { peer.publish(&folder).await.map(|_| ()) });
+    }
+
+    fn answer_note(&mut self, note: &str, text: String, reply: Reply) {
+        let length = text.trim().chars().count();
+        if !(1..=MAX_NOTE).contains(&length) {
+            let sentence = words::BAD_ANSWER.to_owned();
+            return self.answer(reply, Err(Problem { code: ProblemCode::BadName, sentence }));
+        }
+        self.about_note(note, reply, |peer, note| async move { peer.reply(note, &text).await });
+    }
+
+    /// Has the peer do something about a note.
+    fn about_note<Done>(
+        &mut self,
+        note: &str,
+        reply: Reply,
+        wish: impl FnOnce(Peer, NoteId) -> Done,
+    ) where
+        Done: Future<Output = Result<(), PublishError>> + Send + 'static,
+    {
+        let Ok(note) = note.parse().map(NoteId) else {
+            return self.answer(reply, Err(gone()));
+        };
+        self.with_peer(reply, |peer| wish(peer, note));
     }
 
     /// Has the peer do something, and answers when it is done.

@@ -10,7 +10,7 @@ use std::{
 use indicatif::{
     HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle,
 };
-use peer::{Ended, LinkState, TransferEnd, TransferId, TransferRecord, TransferState};
+use peer::{Ended, LinkState, Note, TransferEnd, TransferId, TransferRecord, TransferState};
 use serde_json::{Value, json};
 
 /// How often a line tells how far a transfer is.
@@ -185,6 +185,27 @@ impl Output {
         match &self.form {
             Form::Json => object(&ended(record)),
             Form::Bars { .. } | Form::Lines => self.line(&sentence(record)),
+        }
+    }
+
+    /// A visitor wrote.
+    pub(super) fn note(&self, note: &Note) -> io::Result<()> {
+        match &self.form {
+            Form::Json => object(&json!({
+                "event": "note",
+                "id": note.id.0,
+                "site": note.site.0,
+                "text": note.text,
+                "visitor": note.visitor,
+                "agent": note.agent,
+                "at": millis(note.at),
+            })),
+            Form::Bars { .. } | Form::Lines => {
+                let who = visitor(note.visitor, &note.agent);
+                // On one line, so that nothing in it looks like a line of ours.
+                let text = note.text.split_whitespace().collect::<Vec<_>>().join(" ");
+                self.line(&format!("A note from {who}: {text}"))
+            }
         }
     }
 

@@ -202,6 +202,7 @@ impl Told {
     fn event(&mut self, event: Event) -> Result<Step, Trouble> {
         match event {
             Event::FirstVisitor(_) | Event::Published { .. } => {}
+            Event::Note(note) => self.output.note(&note)?,
             // Before that it is told in sentences.
             Event::Link(state) => {
                 if self.url.is_some() {
@@ -361,11 +362,14 @@ mod tests {
                 path: PathBuf::from("/photos"),
                 on: true,
                 hidden_files: false,
+                takes_notes: true,
+                blocked: 0,
                 url: Some("http://photos.localhost:1/s/x".to_owned()),
                 trouble: None,
                 visitors: 1,
             }],
             transfers: Vec::new(),
+            notes: Vec::new(),
             history: Vec::new(),
         };
         let mut told = Told::new(site, Output::new(true), true);

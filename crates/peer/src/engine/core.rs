@@ -1,12 +1,13 @@
 //! The loop that owns everything.
 
+mod notes;
 mod notice;
 
 use std::{
     collections::VecDeque,
     path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -29,9 +30,10 @@ use crate::{
     keeper::{Gateway, Keeper, Memory, News, Scope, Signals},
     ledger::{Ledger, Now},
     meter::Meter,
-    model::{Event, LinkState, PublishError, SiteId, Snapshot, TransferRecord},
+    model::{Event, LinkState, NoteId, PublishError, SiteId, Snapshot, TransferRecord},
     names::Wanted,
     naming,
+    notes::{Book, Letterbox},
     session::Token,
     store::{Change, Contents, Release, Store, StoredLabel, StoredSite},
 };
@@ -66,6 +68,8 @@ enum Tick {
     KeepRunningTime,
     LookAtFolders,
     LookAtTransfers,
+    NoteNews,
+    ReplySent(NoteId, SystemTime, bool),
     TransferNews,
 }
 
@@ -79,6 +83,9 @@ pub(super) struct Core {
     gateway: GatewayAddress,
     store: Store,
     meter: Arc<Meter>,
+    letterbox: Arc<Letterbox>,
+    /// Answers to notes on their way: of which note, written when, and whether they arrived.
+    replies: JoinSet<(NoteId, SystemTime, bool)>,
     sites: Vec<Site>,
     releases: Vec<Release>,
     rungs: Memory,
@@ -133,6 +140,8 @@ impl Core {
             gateway: config.gateway,
             store,
             meter: Arc::new(Meter::new(ledger)),
+            letterbox: Arc::new(Letterbox::new(Book::new(contents.notes, contents.blocked))),
+            replies: JoinSet::new(),
             sites,
             releases: contents.releases,
             rungs: Memory::new(contents.rungs),
@@ -164,7 +173,7 @@ impl Core {
         let mut keep = ticks(KEEP);
         let mut keep_running = ticks(KEEP_RUNNING);
         let mut look_at_folders = ticks(LOOK_AT_FOLDERS);
-        let meter = Arc::clone(&self.meter);
+        let (meter, letterbox) = (Arc::clone(&self.meter), Arc::clone(&self.letterbox));
         loop {
             let look = async {
                 match self.look_at {
@@ -179,6 +188,10 @@ impl Core {
                 news = self.heard.recv() => Tick::Heard(news),
                 Some(Ok((site, disk))) = self.folders.join_next() => Tick::Folder(site, disk),
                 () = meter.news() => Tick::TransferNews,
+                () = letterbox.news() => Tick::NoteNews,
+                Some(Ok((note, at, arrived))) = self.replies.join_next() => {
+                    Tick::ReplySent(note, at, arrived)
+                }
                 _ = keep.tick() => Tick::KeepTime,
                 _ = keep_running.tick() => Tick::KeepRunningTime,
                 _ = look_at_folders.tick() => Tick::LookAtFolders,
@@ -195,6 +208,8 @@ impl Core {
                 Tick::KeepRunningTime => self.keep_running(),
                 Tick::LookAtFolders => self.look_at_folders(),
                 Tick::LookAtTransfers => self.look_at_transfers(),
+                Tick::NoteNews => self.look_at_notes(),
+                Tick::ReplySent(note, at, arrived) => self.reply_sent(note, at, arrived),
                 Tick::TransferNews => {
                     let at = (self.looked + LOOK_AGAIN).max(Instant::now());
                     self.look_at = Some(self.look_at.map_or(at, |planned| planned.min(at)));
@@ -216,6 +231,10 @@ impl Core {
             }
             Ask::Publish { path, folder, answer } => {
                 let done = self.publish(path, folder).await;
+                self.answer(answer, done);
+            }
+            Ask::Note(ask, answer) => {
+                let done = self.asked_about_notes(ask).await;
                 self.answer(answer, done);
             }
             Ask::Remove(site, answer) => {
@@ -321,6 +340,7 @@ impl Core {
             path,
             on: true,
             hidden_files: false,
+            takes_notes: true,
             sessions: vec![Token::generate()],
             labels: vec![label],
             visitors: std::collections::HashSet::new(),
@@ -353,6 +373,7 @@ impl Core {
         self.releases.extend(releases);
         self.sites.retain(|site| site.id() != id);
         self.update_routes();
+        self.letterbox.book().remove_site(id);
         let mut ledger = self.meter.ledger();
         ledger.stop_all(Some(id), Now::read());
         ledger.remove_site(id);
@@ -405,7 +426,11 @@ impl Core {
         let keeper = Keeper {
             gateway: Gateway::new(self.gateway.clone(), self.roots.clone(), Arc::clone(&self.key)),
             scope: self.scope,
-            front: Front { routes: self.routes.subscribe(), meter: Arc::clone(&self.meter) },
+            front: Front {
+                routes: self.routes.subscribe(),
+                meter: Arc::clone(&self.meter),
+                letterbox: Arc::clone(&self.letterbox),
+            },
             wanted: self.wanted.subscribe(),
             carrier: self.carrier,
             rungs: self.rungs.clone(),

@@ -22,7 +22,7 @@ use self::core::Core;
 use crate::{
     folders,
     keeper::Scope,
-    model::{Event, LinkState, PublishError, SiteId, Snapshot, TransferId},
+    model::{Event, LinkState, NoteId, PublishError, SiteId, Snapshot, TransferId},
     store::{Opened, Store},
 };
 
@@ -78,6 +78,7 @@ pub struct Peer {
 enum Ask {
     ClearHistory(Answer<()>),
     Publish { path: PathBuf, folder: Folder, answer: Answer<SiteId> },
+    Note(NoteAsk, Answer<()>),
     Remove(SiteId, Answer<()>),
     Rename(SiteId, String, Answer<()>),
     Retry,
@@ -87,6 +88,16 @@ enum Ask {
     Shutdown,
     StopTransfer(TransferId),
     UseGateway(GatewayAddress),
+}
+
+/// What the owner can ask about notes.
+enum NoteAsk {
+    Block(NoteId),
+    Forget(NoteId),
+    Reply(NoteId, String),
+    Seen(SiteId),
+    Take(SiteId, bool),
+    Unblock(SiteId),
 }
 
 type Answer<T> = oneshot::Sender<Result<T, PublishError>>;
@@ -114,6 +125,7 @@ impl Peer {
             sites: Vec::new(),
             transfers: Vec::new(),
             history: Vec::new(),
+            notes: Vec::new(),
         });
         let tasks = TaskTracker::new();
         let weak = events.downgrade();
@@ -226,6 +238,58 @@ impl Peer {
     /// [`PublishError::Store`].
     pub async fn clear_history(&self) -> Result<(), PublishError> {
         self.ask(Ask::ClearHistory).await
+    }
+
+    /// Answers a note. The answer is kept and sent at once; when the visitor's page is not open any
+    /// more, it waits until it is again ([`NoteReply::arrived`](crate::NoteReply::arrived)). What is not
+    /// printable in it is left out, and so is what is longer than 1000 characters.
+    ///
+    /// # Errors
+    /// [`PublishError::Unknown`] when there is no such note, nobody to answer, or nothing in the
+    /// answer; [`PublishError::Store`].
+    pub async fn reply(&self, note: NoteId, text: &str) -> Result<(), PublishError> {
+        self.ask(|answer| Ask::Note(NoteAsk::Reply(note, text.to_owned()), answer)).await
+    }
+
+    /// Forgets a note.
+    ///
+    /// # Errors
+    /// [`PublishError::Unknown`], [`PublishError::Store`].
+    pub async fn forget_note(&self, note: NoteId) -> Result<(), PublishError> {
+        self.ask(|answer| Ask::Note(NoteAsk::Forget(note), answer)).await
+    }
+
+    /// Takes no more notes at this site of whoever wrote this one (the same network or the same
+    /// browser), and forgets those that are there.
+    ///
+    /// # Errors
+    /// [`PublishError::Unknown`], [`PublishError::Store`].
+    pub async fn block_writer(&self, note: NoteId) -> Result<(), PublishError> {
+        self.ask(|answer| Ask::Note(NoteAsk::Block(note), answer)).await
+    }
+
+    /// Lets everybody who was blocked at a site write again.
+    ///
+    /// # Errors
+    /// [`PublishError::Unknown`], [`PublishError::Store`].
+    pub async fn unblock_writers(&self, site: &SiteId) -> Result<(), PublishError> {
+        self.ask(|answer| Ask::Note(NoteAsk::Unblock(site.clone()), answer)).await
+    }
+
+    /// Notes that the owner has seen the notes of a site.
+    ///
+    /// # Errors
+    /// [`PublishError::Unknown`], [`PublishError::Store`].
+    pub async fn notes_seen(&self, site: &SiteId) -> Result<(), PublishError> {
+        self.ask(|answer| Ask::Note(NoteAsk::Seen(site.clone()), answer)).await
+    }
+
+    /// Changes whether visitors of a site may write to the owner.
+    ///
+    /// # Errors
+    /// [`PublishError::Unknown`], [`PublishError::Store`].
+    pub async fn set_takes_notes(&self, site: &SiteId, takes: bool) -> Result<(), PublishError> {
+        self.ask(|answer| Ask::Note(NoteAsk::Take(site.clone(), takes), answer)).await
     }
 
     /// Uses another gateway from now on; links change.

@@ -102,11 +102,12 @@ impl Site {
             name: self.stored.name.as_str().into(),
             door: Door::new(tokens, &self.stored.id.0, origin.starts_with("https://")),
             presence,
+            takes_notes: self.stored.takes_notes,
         };
         Some((host_of_origin(origin)?, Arc::new(place)))
     }
 
-    pub(super) fn state(&self, at: &Where<'_>, visitors: u32) -> SiteState {
+    pub(super) fn state(&self, at: &Where<'_>, visitors: u32, blocked: u32) -> SiteState {
         let gone = matches!(self.disk, Disk::Gone).then_some(SiteTrouble::FolderGone);
         SiteState {
             id: self.stored.id.clone(),
@@ -117,6 +118,8 @@ impl Site {
             url: self.url(at),
             trouble: gone.or_else(|| self.refused.clone()),
             visitors,
+            takes_notes: self.stored.takes_notes,
+            blocked,
         }
     }
 
@@ -176,6 +179,7 @@ mod tests {
                 path: folder.path().to_owned(),
                 on: true,
                 hidden_files: false,
+                takes_notes: true,
                 sessions: Vec::new(),
                 labels: Vec::new(),
                 visitors: std::collections::HashSet::new(),

@@ -4,6 +4,7 @@
 //! the start and then only written, by one thread that owns the database. What belongs together is
 //! written in one transaction.
 
+mod notes;
 mod schema;
 mod table;
 
@@ -23,7 +24,8 @@ use self::schema::Refusal;
 use crate::{
     engine::StartError,
     keys,
-    model::{SiteId, TransferRecord, TransferState},
+    model::{NoteId, SiteId, TransferRecord, TransferState},
+    notes::{Author, KeptNote},
     session::Token,
 };
 
@@ -55,6 +57,9 @@ pub(crate) struct Contents {
     pub(crate) rungs: Vec<StoredRung>,
     /// Newest first, at most [`SHOWN_HISTORY`].
     pub(crate) history: Vec<TransferRecord>,
+    pub(crate) notes: Vec<KeptNote>,
+    /// Oldest first.
+    pub(crate) blocked: Vec<(SiteId, Author)>,
     /// The highest number that a transfer ever had.
     pub(crate) last_transfer: i64,
 }
@@ -67,6 +72,7 @@ pub(crate) struct StoredSite {
     pub(crate) path: PathBuf,
     pub(crate) on: bool,
     pub(crate) hidden_files: bool,
+    pub(crate) takes_notes: bool,
     /// The first is the one that the owner is shown.
     pub(crate) sessions: Vec<Token>,
     /// The newest last.
@@ -105,7 +111,7 @@ pub(crate) struct StoredRung {
 
 /// What tells one visitor of a site from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct VisitorKey([u8; 16]);
+pub(crate) struct VisitorKey(pub(crate) [u8; 16]);
 
 impl VisitorKey {
     /// Takes an address; of IPv6 only the network, since one computer has many of its addresses.
@@ -128,18 +134,23 @@ pub(crate) enum Change {
     AddRelease(Release),
     AddSite(Box<StoredSite>),
     AddVisitor(SiteId, VisitorKey),
+    Block(SiteId, Author),
     ClearHistory,
+    DropNotes(Vec<NoteId>),
     DropRelease(Release),
     KeepEnded(TransferRecord),
+    KeepNote(Box<KeptNote>),
     /// A transfer under way, so that a crash does not hide it.
     KeepRunning(TransferState, String),
     RemoveSite(SiteId),
     SetHidden(SiteId, bool),
     SetLabel(SiteId, StoredLabel),
     SetName(SiteId, String),
+    SetNotes(SiteId, bool),
     SetOn(SiteId, bool),
     SetPaused(bool),
     SetRung(StoredRung),
+    Unblock(SiteId),
 }
 
 enum Command {

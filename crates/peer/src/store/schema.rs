@@ -69,6 +69,30 @@ pub(super) const STEPS: &[&str] = &[
         changed INTEGER NOT NULL,
         PRIMARY KEY (network, gateway)
      ) STRICT, WITHOUT ROWID;",
+    // 3: notes of visitors, and of whom no more are taken.
+    "ALTER TABLE sites ADD COLUMN takes_notes INTEGER NOT NULL DEFAULT 1;
+     CREATE TABLE notes (
+        id            INTEGER PRIMARY KEY,
+        site          TEXT NOT NULL REFERENCES sites (id) ON DELETE CASCADE,
+        text          TEXT NOT NULL,
+        visitor       TEXT,
+        agent         TEXT NOT NULL,
+        actor         TEXT,
+        tab           TEXT,
+        written       INTEGER NOT NULL,
+        seen          INTEGER NOT NULL,
+        reply         TEXT,
+        replied       INTEGER,
+        reply_arrived INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX notes_of_a_site ON notes (site);
+     CREATE TABLE blocked (
+        number  INTEGER PRIMARY KEY,
+        site    TEXT NOT NULL REFERENCES sites (id) ON DELETE CASCADE,
+        address BLOB NOT NULL,
+        actor   TEXT
+     ) STRICT;
+     CREATE INDEX blocked_of_a_site ON blocked (site);",
 ];
 
 /// Why a store is not used as it is.

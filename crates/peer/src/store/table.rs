@@ -12,7 +12,7 @@ use rusqlite::{Connection, Row, Transaction, params, types::Type};
 
 use super::{
     Change, Contents, MAX_HISTORY, Release, SHOWN_HISTORY, StoredLabel, StoredRung, StoredSite,
-    VisitorKey,
+    VisitorKey, notes,
 };
 use crate::{
     keeper::MAX_REMEMBERED,
@@ -77,6 +77,7 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Contents> {
             path: os_path::from_bytes(&row.get::<_, Vec<u8>>("path")?),
             on: row.get("is_on")?,
             hidden_files: row.get("hidden")?,
+            takes_notes: row.get("takes_notes")?,
             sessions: Vec::new(),
             labels: Vec::new(),
             visitors: HashSet::new(),
@@ -137,7 +138,8 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Contents> {
             Some(StoredRung { network, gateway, carrier: carrier? })
         })
         .collect();
-    Ok(Contents { paused, sites, releases, rungs, history, last_transfer })
+    let (notes, blocked) = (notes::read(connection)?, notes::read_blocked(connection)?);
+    Ok(Contents { paused, sites, releases, rungs, history, notes, blocked, last_transfer })
 }
 
 /// Writes these changes together or not at all.
@@ -169,15 +171,18 @@ fn write(to: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
                 "INSERT OR IGNORE INTO visitors SELECT id, ?2 FROM sites WHERE id = ?1",
             )?
             .execute(params![site.0, key.0]),
+        Change::Block(site, writer) => return notes::block(to, site, writer),
         Change::ClearHistory => {
             to.execute("DELETE FROM transfers WHERE ending <> ?", params![RUNNING])
         }
+        Change::DropNotes(gone) => return notes::forget(to, gone),
         Change::DropRelease(Release { gateway, identity, label }) => to
             .prepare_cached(
                 "DELETE FROM releases WHERE gateway = ? AND identity = ? AND label = ?",
             )?
             .execute(params![gateway, identity, label.as_str()]),
         Change::KeepEnded(record) => keep(to, record, word(record.end)),
+        Change::KeepNote(kept) => return notes::keep(to, kept),
         Change::KeepRunning(state, site_name) => {
             let seen = TransferRecord {
                 id: state.id,
@@ -202,6 +207,9 @@ fn write(to: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
         Change::SetName(site, name) => {
             to.execute("UPDATE sites SET name = ? WHERE id = ?", params![name, site.0])
         }
+        Change::SetNotes(site, on) => {
+            to.execute("UPDATE sites SET takes_notes = ? WHERE id = ?", params![on, site.0])
+        }
         Change::SetOn(site, on) => {
             to.execute("UPDATE sites SET is_on = ? WHERE id = ?", params![on, site.0])
         }
@@ -210,6 +218,7 @@ fn write(to: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
             params![if *paused { "yes" } else { "no" }],
         ),
         Change::SetRung(rung) => return set_rung(to, rung),
+        Change::Unblock(site) => to.execute("DELETE FROM blocked WHERE site = ?", params![site.0]),
     }
     .map(drop)
 }
@@ -229,9 +238,16 @@ fn set_rung(to: &Transaction<'_>, rung: &StoredRung) -> rusqlite::Result<()> {
 
 fn add_site(to: &Transaction<'_>, site: &StoredSite) -> rusqlite::Result<()> {
     to.execute(
-        "INSERT INTO sites (id, position, kind, name, path, is_on, hidden)
-         VALUES (?, (SELECT coalesce(max(position), 0) + 1 FROM sites), 'folder', ?, ?, ?, ?)",
-        params![site.id.0, site.name, os_path::to_bytes(&site.path), site.on, site.hidden_files],
+        "INSERT INTO sites (id, position, kind, name, path, is_on, hidden, takes_notes)
+         VALUES (?, (SELECT coalesce(max(position), 0) + 1 FROM sites), 'folder', ?, ?, ?, ?, ?)",
+        params![
+            site.id.0,
+            site.name,
+            os_path::to_bytes(&site.path),
+            site.on,
+            site.hidden_files,
+            site.takes_notes,
+        ],
     )?;
     for (position, token) in (0_i64..).zip(&site.sessions) {
         to.execute(
@@ -299,7 +315,7 @@ fn unreadable(column: usize, what: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("not {what}").into())
 }
 
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     query: &str,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
@@ -324,11 +340,11 @@ fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-fn millis(time: SystemTime) -> i64 {
+pub(super) fn millis(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn time(millis: i64) -> SystemTime {
+pub(super) fn time(millis: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(unsigned(millis))
 }

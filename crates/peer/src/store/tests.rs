@@ -10,6 +10,7 @@ fn site(number: u32) -> StoredSite {
         path: PathBuf::from(format!("/photos/{number}")),
         on: true,
         hidden_files: false,
+        takes_notes: true,
         sessions: vec![Token::generate(), Token::generate()],
         labels: vec![stored_label("https://gateway.example", "photos-k3f9x")],
         visitors: HashSet::new(),

@@ -8,14 +8,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use carriers::{Carrier, Link, accept};
 use crosstalk::{
     address::GatewayAddress,
     control::{AUTHORITY, RECEIPT_HEADER, RECEIPTS_PATH, Receipt, Receipts, TRANSACTION_HEADER},
     forwarded,
     label::Label,
+    members::{CONTROL_PATH, TELL_PATH},
     proof,
-    registry::{Claimed, GatewayInfo, INFO_PATH, NAMES_PATH, PTTH_PATH, Reason, Refused},
+    registry::{Claimed, GatewayInfo, INFO_PATH, NAMES_PATH, PTTH_PATH, Reason, Refused, Told},
+    taxi::TaxiMessage,
     transaction::{self, Body},
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
@@ -59,6 +62,10 @@ pub(crate) struct Orders {
     pub(crate) refuse: Option<(StatusCode, Reason)>,
     /// Refuses the next claims as taken.
     pub(crate) taken: usize,
+    /// Messages of owners to visitors.
+    pub(crate) told: Vec<TaxiMessage>,
+    /// The visitors who are here, and by which tab.
+    pub(crate) here: Vec<(String, String)>,
     /// What does not get through to it.
     pub(crate) blocked: Vec<Carrier>,
     seen: HashSet<String>,
@@ -174,6 +181,28 @@ impl Gateway {
         cookie.split(';').next().unwrap().to_owned()
     }
 
+    /// Asks the peer whether a visitor's message is welcome; returns the status and the sentence.
+    pub(crate) async fn message(
+        &self,
+        link: &Link,
+        url: &str,
+        cookie: &str,
+        message: &str,
+    ) -> (StatusCode, String) {
+        let uri: http::Uri = url.parse().unwrap();
+        let host = uri.authority().unwrap().as_str();
+        let request = Request::post(CONTROL_PATH)
+            .header(header::HOST, AUTHORITY)
+            .header(header::COOKIE, cookie)
+            .header(forwarded::HEADER, forwarded::format([192, 0, 2, 7].into(), host, false))
+            .body(transaction::full(message.to_owned()))
+            .unwrap();
+        let response = timeout(SOON, link.send(request)).await.unwrap().unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
     /// Tells the peer what a visitor's connection took.
     pub(crate) async fn receipt(&self, link: &Link, receipt: Receipt) {
         let receipts = Receipts { receipts: vec![receipt], missed: 0 };
@@ -240,6 +269,10 @@ async fn answer(
     if let Some(label) = path.strip_prefix(NAMES_PATH) {
         return Ok(name(&state, request.method(), label, &key));
     }
+    if path == TELL_PATH {
+        let message = request.into_body().collect().await.unwrap().to_bytes();
+        return Ok(tell(&state, &message));
+    }
     assert!(path.starts_with(PTTH_PATH), "{path}");
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
@@ -284,6 +317,21 @@ fn name(state: &State, method: &Method, label: &str, key: &str) -> Response<Body
     orders.names.insert(label.to_owned(), key.to_owned());
     let origin = format!("http://{label}.localhost:{}", state.address.port());
     json(&Claimed { label: Label::parse(label).unwrap(), origin })
+}
+
+fn tell(state: &State, message: &Bytes) -> Response<Body> {
+    let message = TaxiMessage::read(message).unwrap();
+    let mut orders = state.orders.lock().unwrap();
+    let users = &message.header.users.as_ref().unwrap().names;
+    let is_for = |(name, tab): &&(String, String)| {
+        users.contains(name) && message.header.tab.as_ref().is_none_or(|wanted| wanted == tab)
+    };
+    let reached = orders.here.iter().filter(is_for).count();
+    if reached == 0 {
+        return refused(StatusCode::NOT_FOUND, Reason::NotFound);
+    }
+    orders.told.push(message);
+    json(&Told { reached })
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Response<Body> {

@@ -5,6 +5,7 @@
 mod command;
 mod gateway;
 mod links;
+mod notes;
 mod sites;
 mod transfers;
 

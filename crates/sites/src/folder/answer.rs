@@ -18,7 +18,10 @@ use super::{
     reading::{FileBody, ReadError, SMALL, read_small},
     validators::{Validators, Verdict},
 };
-use crate::Delivery;
+use crate::{
+    Delivery,
+    note::{self, NoteBox},
+};
 
 /// What may be asked of a folder.
 const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -47,6 +50,7 @@ pub(super) struct Ask {
     path: SitePath,
     query: Option<String>,
     headers: HeaderMap,
+    has_note: bool,
 }
 
 impl Manner {
@@ -110,7 +114,8 @@ impl Ask {
                 PathError::Nowhere => manner.notice(&pages::NOT_FOUND),
             })?;
         let query = parts.uri.query().map(str::to_owned);
-        Ok(Self { manner, path, query, headers: parts.headers })
+        let has_note = parts.extensions.get::<NoteBox>().is_some();
+        Ok(Self { manner, path, query, headers: parts.headers, has_note })
     }
 
     /// Answers it. Waits for the disk.
@@ -168,12 +173,15 @@ impl Ask {
                 }
                 let (entries, is_cut) =
                     disk::entries(dir, &self.path, options.hidden, listing::MAX_ENTRIES)?;
-                let page = listing::page(&title(root.path()), &self.path, entries, is_cut);
-                Ok(self.manner.whole(
-                    StatusCode::OK,
-                    "text/html; charset=utf-8",
-                    page.into_string(),
-                ))
+                let policy = self.has_note.then(|| note::policy(&self.headers)).flatten();
+                let title = title(root.path());
+                let page = listing::page(&title, &self.path, entries, is_cut, policy.is_some());
+                let kind = "text/html; charset=utf-8";
+                let mut response = self.manner.whole(StatusCode::OK, kind, page.into_string());
+                if let Some(policy) = policy {
+                    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+                }
+                Ok(response)
             }
         }
     }

@@ -10,13 +10,20 @@ use super::{
     pages::frame,
     path::{SitePath, printable},
 };
+use crate::note;
 
 /// How many entries are listed: a page of about 4 MB, which a phone still shows.
 pub(super) const MAX_ENTRIES: usize = 10_000;
 
 /// Returns the page. `title` is the folder's own name, `is_cut` says that there are more entries
-/// than these.
-pub(super) fn page(title: &str, path: &SitePath, mut entries: Vec<Entry>, is_cut: bool) -> Markup {
+/// than these, `has_note` that the visitor may write to the owner.
+pub(super) fn page(
+    title: &str,
+    path: &SitePath,
+    mut entries: Vec<Entry>,
+    is_cut: bool,
+    has_note: bool,
+) -> Markup {
     sort(&mut entries);
     let here = path.names().last().map_or_else(|| title.to_owned(), |name| printable(name));
     let folders = entries.iter().filter(|entry| entry.is_folder).count();
@@ -48,6 +55,7 @@ pub(super) fn page(title: &str, path: &SitePath, mut entries: Vec<Entry>, is_cut
                         " entries that this page can show. What is missing opens at its own address."
                     }
                 }
+                @if has_note { (note::aside()) }
             }
         },
     )
@@ -268,7 +276,8 @@ mod tests {
             entry("x\u{202e}gpj.exe".as_bytes(), false),
             entry(b"\xff\n", false),
         ];
-        let page = page("Title <i>", &path, hostile.into_iter().collect(), false).into_string();
+        let page =
+            page("Title <i>", &path, hostile.into_iter().collect(), false, false).into_string();
         for gone in
             ["<script>", "<b>", "<i>", "\" onmouseover=\"", "\u{202e}", "href=\"javascript:"]
         {
@@ -291,9 +300,11 @@ mod tests {
     fn says_when_there_is_nothing_and_when_there_is_too_much() {
         let root = SitePath::parse("/", System::Unix).unwrap();
         assert!(
-            page("T", &root, Vec::new(), false).into_string().contains("This folder is empty.")
+            page("T", &root, Vec::new(), false, false)
+                .into_string()
+                .contains("This folder is empty.")
         );
-        let cut = page("T", &root, [entry(b"a", false)].into(), true).into_string();
+        let cut = page("T", &root, [entry(b"a", false)].into(), true, true).into_string();
         assert!(cut.contains("There is more in this folder than the 1 entries"), "{cut}");
     }
 }

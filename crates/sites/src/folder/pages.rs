@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 /// The style of all pages. It rides inside the page, so that a page needs no second request, and
 /// is allowed there by its digest alone.
-const STYLE: &str = include_str!("pages.css");
+pub(crate) const STYLE: &str = include_str!("pages.css");
 
 /// Allows nothing but [`STYLE`].
-pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+pub(crate) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let digest = STANDARD.encode(Sha256::digest(STYLE));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -125,7 +125,7 @@ impl Notice {
 }
 
 /// Returns a whole page.
-pub(super) fn frame(title: &str, content: Markup) -> Markup {
+pub(crate) fn frame(title: &str, content: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {

@@ -209,15 +209,18 @@ impl Core {
         let gateway = self.gateway.origin();
         let at = Where { gateway: &gateway, identity: &self.identity };
         let ledger = self.meter.ledger();
-        let state = |site: &Site| site.state(&at, ledger.visitors(site.id()));
+        let book = self.letterbox.book();
+        let state =
+            |site: &Site| site.state(&at, ledger.visitors(site.id()), book.blocked(site.id()));
         let snapshot = Snapshot {
             link: self.link.clone(),
             paused: self.paused,
             sites: self.sites.iter().map(state).collect(),
             transfers: ledger.states(Now::read()),
             history: self.history.iter().cloned().collect(),
+            notes: book.notes(),
         };
-        drop(ledger);
+        drop((ledger, book));
         self.snapshots.send_if_modified(|current| {
             let is_new = *current != snapshot;
             if is_new {

@@ -25,6 +25,7 @@ async fn without_store() -> Core {
         path: PathBuf::from("/photos"),
         on: true,
         hidden_files: false,
+        takes_notes: true,
         sessions: vec![Token::generate()],
         labels: vec![StoredLabel {
             gateway: GATEWAY.to_owned(),
@@ -41,6 +42,7 @@ async fn without_store() -> Core {
         sites: Vec::new(),
         transfers: Vec::new(),
         history: Vec::new(),
+        notes: Vec::new(),
     });
     let (events, _) = broadcast::channel(8);
     let core = Core::new(config, Scope::Identity, store, contents, snapshots, events);

@@ -1,0 +1,227 @@
+//! The box in which a visitor writes to the owner.
+//!
+//! It stands below a folder's listing when the request has a [`NoteBox`] in its extensions, and on a
+//! page of its own ([`page`]) to which any page of a site can link. Without script it is a form
+//! ([`PATH`]); with script it writes by TAXI on a WebSocket, and shows the owner's answers.
+
+use std::sync::LazyLock;
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use crosstalk::{
+    members::SITE_PATH,
+    transaction::{self, Body},
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use maud::{Markup, html};
+use sha2::{Digest as _, Sha256};
+
+use crate::folder::pages::{self, STYLE, frame};
+
+/// Where the page with the box is, and where its form goes. No file of a site is ever there (RFC
+/// 8615).
+pub const PATH: &str = "/.well-known/veranda/note";
+
+/// Where the box's script is.
+pub const SCRIPT_PATH: &str = "/.well-known/veranda/note.js";
+
+/// The longest note, in characters: half a page, so that nobody has to think about it.
+pub const MAX_CHARACTERS: usize = 1000;
+
+const SCRIPT: &str = include_str!("note.js");
+
+/// Changes with the script, so that browsers may keep it.
+static SCRIPT_ADDRESS: LazyLock<String> = LazyLock::new(|| {
+    let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(SCRIPT));
+    format!("{SCRIPT_PATH}?{}", &digest[..8])
+});
+
+/// In the extensions of a request: pages that list a folder have the box.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoteBox;
+
+/// What the page with the box says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing was written yet.
+    Blank,
+    /// The note arrived.
+    Sent,
+    /// It did not: why, and what was written, so that nothing is lost.
+    Failed {
+        /// The status of the response.
+        status: StatusCode,
+        /// A sentence for the visitor.
+        why: String,
+        /// What stands in the box again.
+        text: String,
+    },
+    /// There is no box here.
+    Closed,
+}
+
+/// Returns the page with the box. `request` are the headers of the request: the policy of the page
+/// names its very host.
+#[must_use]
+pub fn page(request: &HeaderMap, state: &State) -> Response<Body> {
+    let policy = policy(request);
+    let (status, title) = match state {
+        State::Blank => (StatusCode::OK, "Write to the owner"),
+        State::Sent => (StatusCode::OK, "Your note has arrived"),
+        State::Failed { status, .. } => (*status, "Your note did not arrive"),
+        State::Closed => (StatusCode::NOT_FOUND, "No notes here"),
+    };
+    let content = html! {
+        main.note-page {
+            h1 { (title) }
+            @match state {
+                State::Blank => {
+                    p { "What you write here appears on the screen of whoever shares this with you." }
+                    (form(policy.is_some(), ""))
+                }
+                State::Sent => {
+                    p { "Whoever shares this with you can read it now." }
+                    p { a href=(PATH) { "Write another" } }
+                }
+                State::Failed { why, text, .. } => {
+                    p.note-why role="alert" { (why) }
+                    (form(policy.is_some(), text))
+                }
+                State::Closed => p { "The owner does not take notes here." },
+            }
+            p { a href="/" { "Go to the start" } }
+        }
+    };
+    let mut response = Response::new(transaction::full(frame(title, content).into_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    protect(headers, policy);
+    response
+}
+
+/// Returns the script of the box.
+#[must_use]
+pub fn script() -> Response<Body> {
+    let mut response = Response::new(transaction::full(SCRIPT));
+    let headers = response.headers_mut();
+    headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+    // Its address changes with it.
+    let keep = HeaderValue::from_static("private, max-age=31536000, immutable");
+    headers.insert(header::CACHE_CONTROL, keep);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Returns the box for a page that is about something else: closed at first.
+pub(crate) fn aside() -> Markup {
+    html! {
+        details.note {
+            summary { "Write to the owner" }
+            (form(true, ""))
+        }
+    }
+}
+
+fn form(has_script: bool, text: &str) -> Markup {
+    html! {
+        form.note-form method="post" action=(PATH) accept-charset="utf-8" {
+            ol.note-talk aria-label="Your notes" aria-live="polite" hidden {}
+            label for="note-text" { "Your note" }
+            textarea #note-text name="text" rows="4" maxlength=(MAX_CHARACTERS) required
+                aria-describedby="note-hint" { (text) }
+            p #note-hint .note-hint { "Only whoever shares this with you can read it." }
+            div.note-actions {
+                button type="submit" { "Send" }
+                p.note-status role="status" {}
+            }
+        }
+        @if has_script { script src=(*SCRIPT_ADDRESS) defer {} }
+    }
+}
+
+/// Returns the policy of a page with the box: its style by its digest, and of this very host only
+/// the script, the WebSocket and the form. `None` when the request does not say which host it is.
+pub(crate) fn policy(request: &HeaderMap) -> Option<HeaderValue> {
+    let host = request.get(header::HOST)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':');
+    if host.is_empty() || !host.bytes().all(plain) {
+        return None;
+    }
+    let digest = STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{digest}'; script-src {host}{SCRIPT_PATH}; \
+         connect-src ws://{host}{SITE_PATH} wss://{host}{SITE_PATH}; form-action {host}{PATH}; \
+         base-uri 'none'; frame-ancestors 'self'"
+    );
+    HeaderValue::try_from(policy).ok()
+}
+
+fn protect(headers: &mut HeaderMap, policy: Option<HeaderValue>) {
+    let policy = policy.unwrap_or_else(|| pages::POLICY.clone());
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    // Not less: without it, the form could not say that it comes from here.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn text(response: Response<Body>) -> String {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    fn host(host: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::HOST, host.parse().unwrap())])
+    }
+
+    #[tokio::test]
+    async fn the_page_allows_its_own_script_and_socket_and_nothing_else() {
+        let page = page(&host("photos.localhost:8080"), &State::Blank);
+        let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        assert!(policy.contains("default-src 'none'"), "{policy}");
+        assert!(
+            policy.contains("script-src photos.localhost:8080/.well-known/veranda/note.js;"),
+            "{policy}"
+        );
+        assert!(
+            policy.contains("connect-src ws://photos.localhost:8080/.well-known/veranda/taxi "),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe") && !policy.contains("'self';"), "{policy}");
+        let page = text(page).await;
+        assert!(page.contains("<script src=\"/.well-known/veranda/note.js?"), "{page}");
+        assert!(!page.contains("<script>"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn a_host_that_could_end_the_policy_gets_no_script() {
+        for strange in ["a;script-src *", "a b", "a,b", "a/b", "'self'", ""] {
+            let page = page(&host(strange), &State::Blank);
+            let policy = page.headers()[header::CONTENT_SECURITY_POLICY].clone();
+            assert_eq!(policy, *pages::POLICY, "{strange}");
+            assert!(!text(page).await.contains("<script"), "{strange}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_comes_back_as_text() {
+        let why = "<b>no</b>".to_owned();
+        let written = "</textarea><script>alert(1)</script>".to_owned();
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let page = page(&host("a.localhost"), &State::Failed { status, why, text: written });
+        assert_eq!(page.status(), status);
+        let page = text(page).await;
+        assert!(page.contains("&lt;/textarea&gt;&lt;script&gt;"), "{page}");
+        assert!(page.contains("&lt;b&gt;no&lt;/b&gt;"), "{page}");
+    }
+}
