@@ -41,7 +41,7 @@ export class Publication {
   #address: Kept | undefined;
   #isKept = false;
   #info: GatewayInfo | undefined;
-  #session: Session | undefined;
+  #serving: Serving | undefined;
   #ledger = new Ledger();
   /** Ends everything that belongs to this publication. */
   #stop = new AbortController();
@@ -131,7 +131,7 @@ export class Publication {
 
   /** Takes it back: the link is dead. */
   async end(): Promise<void> {
-    this.#session?.leave();
+    this.#serving?.leave();
     this.#stop.abort();
     this.#ledger.cutAll();
     this.#folder = undefined;
@@ -149,7 +149,7 @@ export class Publication {
 
   /** The page goes away. The name stays: there is no time left to sign anything. */
   leave() {
-    this.#session?.leave();
+    this.#serving?.leave();
     this.#stop.abort();
   }
 
@@ -192,16 +192,16 @@ export class Publication {
     stop.signal.addEventListener("abort", close);
     try {
       if (stop.signal.aborted) {
-        session.leave();
+        session.leave([]);
         return;
       }
       if (this.#isKept) {
         await keep(address);
       }
-      this.#session = session;
       const isSecure = info.sites.startsWith("https:");
       const site = new Site(folder, new Door(address.token, address.label, isSecure));
       const serving = new Serving(session, site, this.#ledger, this.#changed);
+      this.#serving = serving;
       isUp();
       this.#go({ kind: "online" });
       let pause = FIRST_PAUSE;
@@ -225,7 +225,7 @@ export class Publication {
     } finally {
       stop.signal.removeEventListener("abort", close);
       session.close();
-      this.#session = undefined;
+      this.#serving = undefined;
       this.#ledger.cutAll();
     }
   }
@@ -268,7 +268,7 @@ export class Publication {
         taken();
         if (!stop.signal.aborted) {
           // The gateway learns of it, so that visitors come to the other tab at once.
-          this.#session?.leave();
+          this.#serving?.leave();
           stop.abort();
           this.#ledger.cutAll();
           this.#go({ kind: "replaced" });

@@ -68,6 +68,11 @@ export class Serving {
     return isOver;
   }
 
+  /** Ends everything at once: nobody answers any more. May be called while the page goes away. */
+  leave() {
+    this.#session.leave(this.#running.keys());
+  }
+
   #begin(request: Incoming & { kind: "request" }) {
     const { id, body, more } = request;
     let bodyEnd = () => {};

@@ -171,10 +171,13 @@ describe("a session", () => {
   it("says goodbye so that it arrives although the page is gone", async () => {
     const init = vi.fn<Fetch>(() => Promise.resolve(nothing({ "Ptth-Session": "s" })));
     const session = await Session.begin(init, "photos", "proof");
-    session.leave();
+    session.leave(["2"]);
     expect(init).toHaveBeenLastCalledWith(
       "/ptth/photos",
-      expect.objectContaining({ body: '{"bye":""}', keepalive: true }),
+      expect.objectContaining({
+        body: '[{"message-id":"2","abort":"failed"},{"bye":""}]',
+        keepalive: true,
+      }),
     );
   });
 });

@@ -4,4 +4,5 @@ mod away;
 mod downloads;
 mod listing;
 mod pages;
+mod tab;
 mod world;

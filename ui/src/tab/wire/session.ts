@@ -6,6 +6,7 @@ import {
   readTaken,
   type Taken,
   WireError,
+  writeAbort,
   writePoll,
 } from "./objects";
 
@@ -99,9 +100,13 @@ export class Session {
     }
   }
 
-  /** Tells the gateway that this peer leaves. May be called while the page goes away. */
-  leave() {
-    const init = { method: "POST", headers: this.#headers(), body: BYE, keepalive: true };
+  /**
+   * Tells the gateway that this peer leaves, and answers these requests no further: their visitors
+   * learn at once that they are cut. May be called while the page goes away.
+   */
+  leave(unanswered: Iterable<string>) {
+    const body = `[${[...unanswered].map(writeAbort).concat(BYE).join(",")}]`;
+    const init = { method: "POST", headers: this.#headers(), body, keepalive: true };
     this.#fetch(this.#path, init).catch(() => {
       // It finds out by itself, only later.
     });
