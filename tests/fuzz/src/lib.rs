@@ -6,7 +6,9 @@
 
 mod targets;
 
-pub use targets::{address, folder, forwarded, head, label, object, proof, ptth, taxi, tnetstring, transactions};
+pub use targets::{
+    address, folder, forwarded, head, label, object, proof, ptth, taxi, tnetstring, transactions,
+};
 
 /// A target: a function that takes any bytes and panics when a property does not hold.
 pub type Target = fn(&[u8]);
