@@ -1,8 +1,9 @@
-//! The handshake of PTTH: who may turn a connection around.
+//! The handshakes of PTTH and of TAXI: who may turn a connection around.
 
 use carriers::{
     accept::{self, Refusal},
     ptth::accept::{Offer, read},
+    taxi,
 };
 use crosstalk::registry::Refused;
 use futures_util::FutureExt as _;
@@ -26,6 +27,9 @@ pub fn target(bytes: &[u8]) {
             check_refusal(refusal);
         }
     }
+    if let Ok(Some(offer)) = taxi::accept::read(&parts) {
+        check_websocket(&parts, &offer);
+    }
     if let Some(proof) = accept::credentials(&parts.headers) {
         assert!(!proof.is_empty());
         assert_eq!(parts.headers.get_all(header::AUTHORIZATION).iter().count(), 1);
@@ -48,6 +52,17 @@ fn check_offer(parts: &request::Parts, offer: &Offer) {
     let named = members(answer.headers(), &alpn);
     assert_eq!(named.is_empty(), !parts.headers.contains_key(&alpn));
     assert!(named.len() <= 1);
+}
+
+fn check_websocket(parts: &request::Parts, offer: &taxi::accept::Offer) {
+    assert_eq!((parts.version, &parts.method), (Version::HTTP_11, &Method::GET));
+    assert!(!parts.headers.contains_key(header::TRANSFER_ENCODING));
+    let lengths = parts.headers.get_all(header::CONTENT_LENGTH);
+    assert!(lengths.iter().all(|length| length == "0"), "a body would be the first frame");
+    assert!(members(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL).contains(&"taxi".to_owned()));
+    let answer = offer.response();
+    assert_eq!(answer.headers()[header::SEC_WEBSOCKET_PROTOCOL], "taxi");
+    assert_eq!(answer.headers().len(), 4, "nothing else was agreed on");
 }
 
 fn check_refusal(refusal: Refusal) {

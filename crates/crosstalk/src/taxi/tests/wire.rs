@@ -193,7 +193,45 @@ fn what_cannot_be_written_is_said() {
     assert!(matches!(Wire::new(PEER).write(message), Err(WireError::Object(_))));
 }
 
+/// A head that cannot be written would end the link, and a visitor chooses the target.
+fn check_target(target: &[u8]) -> Result<(), TestCaseError> {
+    // As a server reads it, and as it goes onto a link: in origin form.
+    let Ok(uri) = http::Uri::try_from(target) else { return Ok(()) };
+    let Some(path) = uri.path_and_query() else { return Ok(()) };
+    let mut head = request_head();
+    head.uri = http::Uri::from(path.clone());
+    let expected = head.uri.clone();
+    let open = Message::Open { id: id(2), head, body: Bytes::new(), end: true };
+    let Ok(written) = Wire::new(GATEWAY).write(open) else {
+        return Err(TestCaseError::fail(format!("{expected:?}")));
+    };
+    match Wire::new(PEER).read(&written) {
+        Ok(Message::Open { head, .. }) => prop_assert_eq!(head.uri, expected),
+        other => return Err(TestCaseError::fail(format!("{expected:?} became {other:?}"))),
+    }
+    Ok(())
+}
+
+#[test]
+fn strange_targets_are_carried() {
+    for target in ["*", "/", "//", "//a/b", "/?", "/??", "/a?b=c?d", "/%00%ff", "/\"{}|^`<>", "/#a"]
+    {
+        check_target(target.as_bytes()).unwrap();
+    }
+    check_target(&[b"/".as_slice(), &[b'a'; 65_000]].concat()).unwrap();
+}
+
 proptest! {
+    #[test]
+    fn any_target_that_a_server_reads_is_carried(
+        rest in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..20),
+            "[/?#%a{}\"|:@\\\\ü]{0,20}".prop_map(String::into_bytes),
+        ],
+    ) {
+        check_target(&[b"/".as_slice(), &rest].concat())?;
+    }
+
     #[test]
     fn bodies_pass_unchanged(
         number in any::<u64>(),
