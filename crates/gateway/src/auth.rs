@@ -33,16 +33,26 @@ impl Auth {
         Self { audiences, admission, names }
     }
 
+    /// Takes more origins that a proof may name.
+    pub(crate) fn also(&mut self, audiences: Vec<String>) {
+        self.audiences.extend(audiences);
+    }
+
     /// Returns whose request this is; the proof in it is used up.
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<PublicKey, Refusal> {
-        let token = accept::credentials(headers).ok_or_else(|| {
+        self.identify_by(accept::credentials(headers).as_deref()).await
+    }
+
+    /// The same with the proof itself.
+    pub(crate) async fn identify_by(&self, token: Option<&str>) -> Result<PublicKey, Refusal> {
+        let token = token.ok_or_else(|| {
             Refusal::new(
                 StatusCode::UNAUTHORIZED,
                 Reason::ProofMissing,
                 "this needs a proof of identity",
             )
         })?;
-        let proven = self.verify(&token).map_err(|error| {
+        let proven = self.verify(token).map_err(|error| {
             Refusal::new(StatusCode::FORBIDDEN, Reason::ProofRefused, error.to_string())
         })?;
         let key = proven.key;

@@ -17,6 +17,7 @@ mod meter;
 mod names;
 mod own;
 mod pages;
+mod petrichor;
 mod polls;
 mod publish;
 mod receipts;
@@ -34,12 +35,13 @@ use std::{
 
 pub use auth::Admission;
 use crosstalk::address::GatewayAddress;
+pub use petrichor::{PetrichorPort, PortError};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     addresses::Addresses, auth::Auth, hosts::Hosts, links::Links, members::Members, names::Names,
-    polls::Polls, shared::Shared,
+    petrichor::OpenPort, polls::Polls, shared::Shared,
 };
 
 /// How to run a gateway.
@@ -60,7 +62,8 @@ pub struct Config {
 pub struct Gateway {
     listener: TcpListener,
     local: SocketAddr,
-    shared: Arc<Shared>,
+    petrichor: Option<OpenPort>,
+    shared: Shared,
     set_aside: Option<PathBuf>,
 }
 
@@ -117,7 +120,24 @@ impl Gateway {
             tasks,
             cut: CancellationToken::new(),
         };
-        Ok(Self { listener, local, shared: Arc::new(shared), set_aside })
+        Ok(Self { listener, local, petrichor: None, shared, set_aside })
+    }
+
+    /// Opens a port of its own for Petrichor, too.
+    ///
+    /// # Errors
+    /// See [`PortError`].
+    pub async fn with_petrichor(mut self, port: PetrichorPort) -> Result<Self, PortError> {
+        let port = OpenPort::open(port, &self.shared.hosts).await?;
+        self.shared.auth.also(port.audiences(&self.shared.hosts));
+        self.petrichor = Some(port);
+        Ok(self)
+    }
+
+    /// Returns where it listens for Petrichor, with the real port, and the address that peers use.
+    #[must_use]
+    pub fn petrichor(&self) -> Option<(SocketAddr, &GatewayAddress)> {
+        self.petrichor.as_ref().map(|port| (port.local, &port.address))
     }
 
     /// Returns the address it listens on, with the real port.
@@ -141,8 +161,14 @@ impl Gateway {
     /// Serves until `stop` is cancelled, then finishes what is under way: visitors within
     /// [`limits::STOP_GRACE`], links within [`limits::LINK_GRACE`] after the last of them.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { listener, shared, .. } = self;
-        serve::accept(listener, shared.clone(), stop).await;
+        let Self { listener, petrichor, shared, .. } = self;
+        let shared = Arc::new(shared);
+        let beside = async {
+            if let Some(port) = petrichor {
+                port.accept(shared.clone(), stop.clone()).await;
+            }
+        };
+        tokio::join!(serve::accept(listener, shared.clone(), stop.clone()), beside);
         shared.members.close();
         shared.polls.stop();
         shared.visitors.close();

@@ -85,6 +85,20 @@ pub const MAX_LINKS: usize = 20_000;
 /// count for this computer itself.
 pub const LINKS_PER_ADDRESS: usize = 256;
 
+/// How many connections to the port for Petrichor may not be links (yet): who has not said hello, and
+/// who asks the gateway something. Beyond it the next one waits in the system's own queue.
+pub const MAX_GREETINGS: usize = 1024;
+
+/// How long TLS and the hello may take on that port.
+pub const GREETING: Duration = Duration::from_secs(20);
+
+/// How long a connection on which the gateway itself is asked may last: a peer asks for its names,
+/// one after the other, and leaves.
+pub const QUESTIONS: Duration = Duration::from_secs(60);
+
+/// How long the last answer on it may take after that.
+pub const ANSWER_GRACE: Duration = Duration::from_secs(5);
+
 /// How long a peer may take to switch to the link after the gateway agreed to.
 pub const LINK_START: Duration = Duration::from_secs(10);
 

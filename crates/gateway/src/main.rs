@@ -8,9 +8,10 @@ use std::{
 };
 
 use anyhow::Context as _;
+use carriers::certificate::Certificate;
 use clap::Parser;
 use crosstalk::address::GatewayAddress;
-use gateway::{Config, Gateway};
+use gateway::{Config, Gateway, PetrichorPort};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -39,6 +40,25 @@ struct Arguments {
     #[arg(long)]
     behind_proxy: bool,
 
+    /// Listen for Petrichor here, too, as ADDRESS:PORT: links without HTTP, for computers of one's
+    /// own. Without a certificate only on this computer, where something in front may speak TLS.
+    #[arg(long, value_name = "ADDRESS")]
+    petrichor: Option<SocketAddr>,
+
+    /// The certificate for that port, a PEM file with its chain. A new one needs a new start.
+    #[arg(long, value_name = "FILE", requires_all = ["petrichor", "petrichor_key"])]
+    petrichor_certificate: Option<PathBuf>,
+
+    /// The certificate's private key, a PEM file.
+    #[arg(long, value_name = "FILE", requires = "petrichor_certificate")]
+    petrichor_key: Option<PathBuf>,
+
+    /// The address of that port for peers, when something in front has another name or port:
+    /// petrichor+tls://NAME:PORT.
+    #[arg(long, value_name = "ADDRESS", requires = "petrichor",
+          value_parser = GatewayAddress::parse)]
+    petrichor_address: Option<GatewayAddress>,
+
     /// Print one JSON object a line instead of sentences. The first is
     /// {"event":"listening","address":"127.0.0.1:8080","origin":"http://localhost:8080"}.
     #[arg(long)]
@@ -56,6 +76,11 @@ Examples:
     veranda-gateway --listen 127.0.0.1:8080 --domain gateway.example \\
         --data /var/lib/veranda --behind-proxy
 
+  Besides, with a port of its own for Petrichor, which needs no web server:
+    veranda-gateway ... --petrichor 0.0.0.0:7411 \\
+        --petrichor-certificate chain.pem --petrichor-key key.pem
+    veranda-peer publish ./photos --gateway petrichor+tls://gateway.example:7411
+
 It stops at Ctrl-C or SIGTERM when the downloads under way are done, after half a minute at the
 latest, and at once when asked a second time. RUST_LOG=debug shows more of what happens.";
 
@@ -64,6 +89,7 @@ latest, and at once when asked a second time. RUST_LOG=debug shows more of what 
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Event<'a> {
     Listening { address: SocketAddr, origin: &'a str },
+    Petrichor { address: SocketAddr, origin: String },
     SetAside { file: PathBuf },
     Stopping,
     Stopped,
@@ -90,9 +116,13 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { listen, domain, data, behind_proxy, json } = arguments;
+    let petrichor = petrichor_port(&arguments)?;
+    let Arguments { listen, domain, data, behind_proxy, json, .. } = arguments;
     let config = Config { listen, domain, behind_proxy, data: Some(data) };
-    let gateway = Gateway::bind(config).await?;
+    let mut gateway = Gateway::bind(config).await?;
+    if let Some(port) = petrichor {
+        gateway = gateway.with_petrichor(port).await?;
+    }
     let origin = gateway.address().origin();
     if let Some(file) = gateway.set_aside() {
         let sentence = format!(
@@ -104,6 +134,10 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let address = gateway.local_addr();
     let sentence = format!("Listening on {address}. Publish through {origin}");
     say(json, &Event::Listening { address, origin: &origin }, &sentence)?;
+    if let Some((address, public)) = gateway.petrichor() {
+        let sentence = format!("Listening for Petrichor on {address}. Publish through {public}");
+        say(json, &Event::Petrichor { address, origin: public.origin() }, &sentence)?;
+    }
     if !behind_proxy && GatewayAddress::parse(&origin).is_err() {
         tracing::warn!(
             "Peers on other computers only use a gateway with https://. Put a web server with a \
@@ -127,6 +161,19 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
         }
     }
     say(json, &Event::Stopped, "Stopped.")
+}
+
+fn petrichor_port(arguments: &Arguments) -> anyhow::Result<Option<PetrichorPort>> {
+    let Some(listen) = arguments.petrichor else { return Ok(None) };
+    let certificate = match (&arguments.petrichor_certificate, &arguments.petrichor_key) {
+        (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),
+        (Some(_), None) | (None, _) => None,
+    };
+    let address = arguments.petrichor_address.clone();
+    if address.as_ref().is_some_and(|address| !address.is_petrichor()) {
+        anyhow::bail!("--petrichor-address begins with petrichor+tls://");
+    }
+    Ok(Some(PetrichorPort { listen, certificate, address }))
 }
 
 fn say(json: bool, event: &Event<'_>, sentence: &str) -> anyhow::Result<()> {

@@ -6,16 +6,19 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{any, get, post, put},
 };
-use carriers::accept::{self, Offer};
+use carriers::{
+    Link,
+    accept::{self, Offer},
+};
 use crosstalk::{
     label::Label,
     members,
     proof::PublicKey,
     registry::{self, Claimed, GatewayInfo, Reason, Told},
-    transaction::{self, Body},
+    transaction::{self, Body, BodyError},
 };
 use http::{Method, StatusCode, request::Parts};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::{body::Bytes, upgrade::OnUpgrade};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
@@ -47,7 +50,7 @@ pub(crate) fn router() -> Router {
 pub(crate) async fn answer(
     connection: &Connection,
     parts: Parts,
-    body: Incoming,
+    body: impl http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
 ) -> http::Response<Body> {
     let mut request = Request::from_parts(parts, axum::body::Body::new(body));
     request.extensions_mut().insert(connection.clone());
@@ -191,6 +194,11 @@ async fn hold(
         }
     };
     drop(tasks);
+    keep(links, berth, name, link).await;
+}
+
+/// Serves a link until it ends.
+pub(crate) async fn keep(links: Links, berth: Berth, name: Option<Label>, link: Link) {
     let (key, carrier) = (berth.key(), link.carrier());
     tracing::info!(%key, %carrier, "A link is up");
     let end = links.hold(berth, name, link).await;

@@ -29,6 +29,19 @@ use crate::{
 /// the next one.
 pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let permits = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
+    accept_each(&listener, &permits, &stop, |permit, stream, address| {
+        enter(&shared, permit, stream, address, &stop);
+    })
+    .await;
+}
+
+/// Takes connections, each with a permit, until `stop` is cancelled.
+pub(crate) async fn accept_each(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+    stop: &CancellationToken,
+    enter: impl Fn(OwnedSemaphorePermit, TcpStream, SocketAddr),
+) {
     let next = || async {
         let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
         let (stream, address) = listener.accept().await?;
@@ -36,7 +49,7 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: Can
     };
     while let Some(accepted) = stop.run_until_cancelled(next()).await {
         match accepted {
-            Ok((permit, stream, address)) => enter(&shared, permit, stream, address, &stop),
+            Ok((permit, stream, address)) => enter(permit, stream, address),
             Err(error) if is_the_visitors(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "The system gives no more connections");

@@ -6,6 +6,7 @@ mod hosts;
 mod links;
 mod members;
 mod names;
+mod petrichor;
 mod polls;
 mod program;
 mod receipts;

@@ -66,6 +66,49 @@ fn a_damaged_list_of_a_public_gateway_is_left_where_it_is() {
     assert_eq!(std::fs::read_to_string(list).unwrap(), "no database");
 }
 
+#[test]
+fn the_port_for_petrichor_is_said_and_refused_where_it_could_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let listen = ["--listen", "127.0.0.1:0", "--data", data, "--json"];
+    let mut program = start(&[&listen[..], &["--petrichor", "127.0.0.1:0"]].concat());
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let second = lines.nth(1).unwrap().unwrap();
+    let second: serde_json::Value = serde_json::from_str(&second).unwrap();
+    assert_eq!(second["event"], "petrichor");
+    let address = second["address"].as_str().unwrap();
+    let port = address.strip_prefix("127.0.0.1:").unwrap();
+    assert_eq!(second["origin"], format!("petrichor+tcp://localhost:{port}"));
+    std::net::TcpStream::connect(address).unwrap();
+    end(&mut program);
+    program.wait().unwrap();
+
+    for (arguments, words) in [
+        (&["--petrichor", "0.0.0.0:0"][..], "give a certificate"),
+        (
+            &[
+                "--petrichor",
+                "0.0.0.0:0",
+                "--petrichor-certificate",
+                "none",
+                "--petrichor-key",
+                "x",
+            ],
+            "cannot read none",
+        ),
+        (
+            &["--petrichor", "127.0.0.1:0", "--petrichor-address", "https://gateway.example"],
+            "petrichor+tls://",
+        ),
+    ] {
+        let mut program = start(&[&listen[..], arguments].concat());
+        assert_eq!(program.wait().unwrap().code(), Some(1));
+        let mut sentence = String::new();
+        program.stderr.take().unwrap().read_to_string(&mut sentence).unwrap();
+        assert!(sentence.contains(words), "{sentence}");
+    }
+}
+
 #[cfg(unix)]
 fn end(program: &mut Child) {
     use rustix::process::{Pid, Signal, kill_process};

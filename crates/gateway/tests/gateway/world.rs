@@ -70,7 +70,11 @@ impl World {
     pub(crate) async fn start_as(domain: &str, behind_proxy: bool, data: Option<PathBuf>) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = Config { listen, domain: domain.to_owned(), behind_proxy, data };
-        let gateway = Gateway::bind(config).await.unwrap();
+        Self::run(Gateway::bind(config).await.unwrap())
+    }
+
+    /// Runs a gateway that listens already.
+    pub(crate) fn run(gateway: Gateway) -> Self {
         let (address, origin) = (gateway.local_addr(), gateway.address().origin());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let running = tasks.spawn(gateway.run(stop.clone()));
