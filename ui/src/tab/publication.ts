@@ -25,6 +25,12 @@ export type Phase =
 /** How long to wait before the first new try, and at most, in milliseconds. */
 const [FIRST_PAUSE, LONGEST_PAUSE] = [1000, 30_000];
 
+/**
+ * How often a proof is made in advance that gives the name back when the tab closes, in milliseconds:
+ * a proof is good for a minute, and there is no time to sign one then.
+ */
+const FAREWELL = 40_000;
+
 /** How many new names are tried when the first is somebody else's. */
 const MAX_NAMES = 5;
 
@@ -45,6 +51,8 @@ export class Publication {
   #ledger = new Ledger();
   /** Ends everything that belongs to this publication. */
   #stop = new AbortController();
+  /** A fresh proof for giving the name back. */
+  #farewell: string | undefined;
   /** Ends a pause before the next try. */
   #hurry = new AbortController();
 
@@ -140,17 +148,18 @@ export class Publication {
     if (!this.#isKept) {
       this.#address = undefined;
       if (info && address) {
-        await releaseName(info, address.keys, address.label).catch(() => {
-          // The gateway cannot be reached; the name stays this key's, and the key is gone.
-        });
+        releaseName(address.label, await prove(address.keys, info.origin, Date.now()));
       }
     }
   }
 
-  /** The page goes away. The name stays: there is no time left to sign anything. */
+  /** The page goes away, and with it the key of an address that is not kept. */
   leave() {
     this.#serving?.leave();
     this.#stop.abort();
+    if (!this.#isKept && this.#address && this.#farewell) {
+      releaseName(this.#address.label, this.#farewell);
+    }
   }
 
   /** Tries again at once. */
@@ -189,6 +198,7 @@ export class Publication {
     }
     const session = await Session.begin(ask, address.label, proof);
     const close = () => session.close();
+    let timer: ReturnType<typeof setInterval> | undefined;
     stop.signal.addEventListener("abort", close);
     try {
       if (stop.signal.aborted) {
@@ -204,6 +214,11 @@ export class Publication {
       this.#serving = serving;
       isUp();
       this.#go({ kind: "online" });
+      const prepare = async () => {
+        this.#farewell = await prove(address.keys, info.origin, Date.now());
+      };
+      prepare();
+      timer = setInterval(prepare, FAREWELL);
       let pause = FIRST_PAUSE;
       while (!stop.signal.aborted) {
         try {
@@ -223,6 +238,7 @@ export class Publication {
         }
       }
     } finally {
+      clearInterval(timer);
       stop.signal.removeEventListener("abort", close);
       session.close();
       this.#serving = undefined;

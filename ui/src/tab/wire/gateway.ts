@@ -1,5 +1,3 @@
-import { prove } from "./proof";
-
 /** What the gateway says of itself at `/veranda/gateway`. */
 export interface GatewayInfo {
   /** The audience of proofs. */
@@ -61,12 +59,13 @@ export async function askGateway(): Promise<GatewayInfo> {
   return { origin, sites };
 }
 
-/** Gives a name back, so that nobody has it for ever who closed the tab long ago. */
-export async function releaseName(info: GatewayInfo, keys: CryptoKeyPair, label: string) {
-  const proof = await prove(keys, info.origin, Date.now());
-  await fetch(`/veranda/names/${label}`, {
-    method: "DELETE",
-    headers: { Authorization: `Bearer ${proof}` },
-    keepalive: true,
+/**
+ * Gives a name back, so that nobody has it for ever who closed the tab long ago. Needs a proof of its
+ * own. May be called while the page goes away.
+ */
+export function releaseName(label: string, proof: string) {
+  const headers = { Authorization: `Bearer ${proof}` };
+  fetch(`/veranda/names/${label}`, { method: "DELETE", headers, keepalive: true }).catch(() => {
+    // The gateway cannot be reached: the name stays that of a key that is gone.
   });
 }
