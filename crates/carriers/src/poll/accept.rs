@@ -57,7 +57,12 @@ const DOCUMENT_TURN: Duration = Duration::from_secs(10);
 /// How long the body of a POST may take: 2 MiB in half a minute, on a slow line.
 const DOCUMENT_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long a session lives without any sign of its peer: this, and then
+/// How long a session on which a visitor waits lives without any sign of its peer, which polls again
+/// as soon as it has read what the last poll brought: enough for [`mailbox::DOCUMENT_TARGET`] over a
+/// line of 100 kbit/s.
+const ABSENCE: Duration = Duration::from_secs(20);
+
+/// How long an idle session lives without any sign of its peer: this, and then
 /// [`SILENCE_TIMEOUT`]. Together a minute, in which a laptop changes its network.
 const SILENCE: Duration = Duration::from_secs(45);
 
@@ -76,7 +81,9 @@ const RETRY_SECONDS: u64 = 10;
 pub struct Patience {
     /// The longest wait of a poll.
     pub poll: Duration,
-    /// How long a session lives without a poll.
+    /// How long a session lives without a poll while somebody waits for an answer.
+    pub absence: Duration,
+    /// How long it lives without a poll while nobody does.
     pub silence: Duration,
 }
 
@@ -117,7 +124,7 @@ struct Waiting<'a>(&'a Shared);
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { poll: LONGEST_WAIT, silence: SILENCE + SILENCE_TIMEOUT }
+        Self { poll: LONGEST_WAIT, absence: ABSENCE, silence: SILENCE + SILENCE_TIMEOUT }
     }
 }
 
@@ -245,10 +252,17 @@ impl Shared {
         act(&mut lock(&self.mailbox))
     }
 
-    /// Does something with the mailbox for the link itself, which is awake.
+    /// Does something with the mailbox for the link itself.
     pub(super) fn with_from_link<R>(&self, act: impl FnOnce(&mut Mailbox) -> R) -> R {
-        let result = act(&mut lock(&self.mailbox));
+        let mut mailbox = lock(&self.mailbox);
+        let result = act(&mut mailbox);
+        let has_news = mailbox.has_news();
+        drop(mailbox);
         self.changed.notify_waiters();
+        if has_news {
+            // It has read already, and would not look again.
+            self.link.wake();
+        }
         result
     }
 
@@ -274,6 +288,13 @@ impl Shared {
     /// Returns whether a sign of life is wanted, and there is one.
     pub(super) fn take_ping(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0 && self.pinged.swap(false, Ordering::SeqCst)
+    }
+
+    /// Returns when the peer counts as gone if it says nothing until then, as long as somebody waits.
+    pub(super) fn gone_at(&self) -> Option<Instant> {
+        let is_there = self.waiting.load(Ordering::SeqCst) > 0;
+        (!is_there && lock(&self.mailbox).is_busy())
+            .then(|| *lock(&self.heard) + self.patience.absence)
     }
 
     fn hear(&self) {
@@ -439,6 +460,8 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.hear();
         self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        // From now on time runs.
+        self.0.link.wake();
     }
 }
 
@@ -495,7 +518,7 @@ fn unreadable(error: PollError) -> Response<Body> {
         | PollError::Head(_) => StatusCode::BAD_REQUEST,
     };
     let mut response = refusal(status, Reason::BadRequest, &error.to_string());
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
+    if error == PollError::TooLong {
         // More follows on this connection that nobody reads.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

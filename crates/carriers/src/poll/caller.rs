@@ -38,7 +38,8 @@ pub(super) struct Caller {
 
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    driver: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
+    /// `None` when the connection has ended.
+    driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
 }
 
 /// What a gateway (or something before it) answered.
@@ -106,6 +107,14 @@ impl Caller {
 impl Connection {
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, DialError> {
         let Self { sender, driver } = self;
+        let driven = async {
+            if let Some(driving) = driver {
+                // How it ended, the exchange says.
+                let _ = driving.await;
+            }
+            // Whoever waits for the connection hears of its end when it is dropped.
+            *driver = None;
+        };
         let exchange = async {
             sender.ready().await.map_err(broken)?;
             read(sender.send_request(request).await.map_err(broken)?).await
@@ -114,8 +123,7 @@ impl Connection {
         tokio::select! {
             biased;
             answer = &mut exchange => answer,
-            // The exchange knows in the next moment why.
-            _ = driver => exchange.await,
+            () = driven => exchange.await,
         }
     }
 }
@@ -133,7 +141,7 @@ impl Place {
         let mut builder = Builder::new();
         builder.max_header_size(MAX_ANSWER_HEAD);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        Ok(Connection { sender, driver: Box::pin(driver) })
+        Ok(Connection { sender, driver: Some(Box::pin(driver)) })
     }
 
     fn request(

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::letters::{Letters, Unacknowledged};
 
 /// How large the document of one answer may grow before no further object goes in.
-const DOCUMENT_TARGET: usize = 512 * 1024;
+pub(super) const DOCUMENT_TARGET: usize = 256 * 1024;
 
 /// How long a request waits for a poll while none is there. A peer polls again at once, so by then
 /// it is gone; its visitor is told rather than kept.
@@ -238,6 +238,11 @@ impl Mailbox {
             return Some(message);
         }
         None
+    }
+
+    /// Returns whether [`Mailbox::next`] may have something.
+    pub(super) fn has_news(&self) -> bool {
+        !self.urgent.is_empty() || !self.ready.is_empty()
     }
 
     fn forget_if_done(&mut self, id: u64) {
@@ -514,6 +519,11 @@ impl Mailbox {
             self.give_up(id, AbortCode::TimedOut, now);
         }
         self.exchanges.values().filter_map(since).min().map(|since| since + HEAD_PATIENCE)
+    }
+
+    /// Returns whether anything is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.exchanges.values().any(|exchange| !exchange.over)
     }
 
     /// Returns the number of a transaction that is known and goes on.

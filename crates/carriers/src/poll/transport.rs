@@ -59,6 +59,13 @@ impl Stream for Transport {
             if let Some(message) = message {
                 return Poll::Ready(Some(Ok(message)));
             }
+            let gone = this.shared.gone_at();
+            if gone.is_some_and(|gone| gone <= now) {
+                tracing::debug!("A peer does not poll any more, and a visitor waits");
+                this.shared.end();
+                return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+            }
+            let alarm = alarm.into_iter().chain(gone).min();
             if !this.set_alarm(alarm, cx) {
                 return Poll::Pending;
             }
