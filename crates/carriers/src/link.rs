@@ -91,15 +91,16 @@ impl fmt::Display for Carrier {
 /// A live link to a peer: something that answers requests. Cheap to clone; all clones are the
 /// same link.
 ///
-/// A link takes as many transactions as it has [places](Link::room). A reversed HTTP/2 link has
-/// fewer of them than the peer allows streams, so no visitor ever waits unseen inside HTTP/2; a few
-/// more are kept for [control transactions](crosstalk::control), which stalled visitors therefore
-/// cannot hold up. A reversed HTTP/1.1 link has one place.
+/// A link takes as many transactions as it has [places](Link::room). One that carries many at once
+/// has fewer of them than the peer takes, so no visitor ever waits unseen inside the link; a few more
+/// are kept for [control transactions](crosstalk::control), which stalled visitors therefore cannot
+/// hold up. A reversed HTTP/1.1 link has one place.
 #[derive(Clone)]
 pub struct Link(Arc<Inner>);
 
 /// A place on a link for one transaction. It is free again when the place is dropped, or when the
-/// response that [`Place::send`] returned has ended or is dropped.
+/// response that [`Place::send`] returned has ended or is dropped; but when a response ends before its
+/// request and the peer still reads that, a carrier of messages keeps the place until it is sent.
 #[must_use = "the place is free again when this is dropped"]
 pub struct Place {
     link: Arc<Inner>,

@@ -124,7 +124,8 @@ async fn answer(answering: Answering, handler: Handler, opened: Opened, websocke
         };
         if let (Ok(arrival), true) = (arrived, websockets) {
             let request = Request::from_parts(head, transaction::empty());
-            return answering.websocket(handler, request, arrival, channel).await;
+            // Large and rare: the others should not carry it.
+            return Box::pin(answering.websocket(handler, request, arrival, channel)).await;
         }
         return answering.handle.abort(AbortCode::Unsupported);
     }

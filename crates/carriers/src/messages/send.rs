@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -12,7 +13,7 @@ use crosstalk::{
     transaction::{self, Body, BodyError},
     transactions::AbortCode,
 };
-use http::{Method, Request, Response, StatusCode, Version, request, response};
+use http::{Extensions, Method, Request, Response, StatusCode, Version, request, response};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
@@ -44,6 +45,8 @@ struct Asking {
     outflow: Outflow,
     /// Whether there is more of the body to be sent.
     sends: bool,
+    /// What came with the request and did not travel.
+    extensions: Extensions,
 }
 
 /// What came of a request.
@@ -88,6 +91,8 @@ impl Messages {
             return Err(Unsent::new(SendError::Unsupported, shape::call_back(request)));
         }
         let (mut head, body) = request.into_parts();
+        // They do not travel, and whatever they are must not be dropped under the lock.
+        let extensions = mem::take(&mut head.extensions);
         let asked = Asked { is_head, is_websocket: websocket.is_some() };
         let mut outflow = Outflow::new(body);
         if !asked.is_websocket {
@@ -109,7 +114,7 @@ impl Messages {
             Ok(id) => id,
             Err((error, head)) => {
                 tracing::debug!(%error, "A request comes back");
-                return Err(taken_back(*head, outflow.put_back([first])));
+                return Err(taken_back(*head, extensions, outflow.put_back([first])));
             }
         };
         drop(first);
@@ -117,6 +122,7 @@ impl Messages {
             handle: Some(Handle::begun(&self.shared, id)),
             sends: !end && !asked.is_websocket,
             outflow,
+            extensions,
         };
         let outcome = poll_fn(|cx| asking.poll(cx, asked)).await;
         asking.conclude(outcome, inner, permit, &self.tasks)
@@ -151,8 +157,8 @@ impl Asking {
             Outcome::Answered(head, beginning) => (*head, beginning),
             Outcome::Aborted(code) => return failed(send_error(code)),
             Outcome::TakenBack(head, taken) => {
-                self.handle = None;
-                return Err(taken_back(*head, self.into_outflow().put_back(taken)));
+                let extensions = mem::take(&mut self.extensions);
+                return Err(taken_back(*head, extensions, self.into_outflow().put_back(taken)));
             }
             Outcome::Broken(error) => {
                 self.abort(AbortCode::Failed);
@@ -198,7 +204,7 @@ impl Asking {
     }
 
     fn into_outflow(mut self) -> Outflow {
-        std::mem::replace(&mut self.outflow, Outflow::new(transaction::empty()))
+        mem::replace(&mut self.outflow, Outflow::new(transaction::empty()))
     }
 
     fn abort(&mut self, code: AbortCode) {
@@ -276,7 +282,8 @@ fn send_rest(mut outflow: Outflow, handle: &Handle, occupied: Arc<Occupied>, tas
     handle.shared.with(|state| state.work_for(handle.id, task.abort_handle()));
 }
 
-fn taken_back(head: request::Parts, body: Body) -> Unsent {
+fn taken_back(mut head: request::Parts, extensions: Extensions, body: Body) -> Unsent {
+    head.extensions = extensions;
     let request = shape::call_back(Request::from_parts(head, body));
     Unsent::new(SendError::Closed, request)
 }

@@ -186,8 +186,9 @@ async fn what_has_not_left_comes_back_whole_when_the_link_ends() {
     pair.silent.store(true, std::sync::atomic::Ordering::SeqCst);
     let place = pair.link.reserve().await.unwrap();
     let mut visits = JoinSet::new();
-    let body = stream(500_000);
-    visits.spawn(async move { place.send(request("POST", "/upload", body)).await.map(|_| ()) });
+    let mut upload = request("POST", "/upload", stream(500_000));
+    upload.extensions_mut().insert("a note");
+    visits.spawn(async move { place.send(upload).await.map(|_| ()) });
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
@@ -196,6 +197,7 @@ async fn what_has_not_left_comes_back_whole_when_the_link_ends() {
     assert!(matches!(unsent.error, SendError::Closed), "{:?}", unsent.error);
     let back = *unsent.request.unwrap();
     assert_eq!(back.uri(), "/upload");
+    assert_eq!(back.extensions().get(), Some(&"a note"));
     assert_eq!(back.headers()["host"], "site.gateway.example");
     let body = back.into_body().collect().await.unwrap().to_bytes();
     assert!(body == pattern(0, 500_000));
