@@ -193,14 +193,20 @@ impl<T: Transport> Driver<T> {
         // When the transport is full, it says when it has room, and nobody else has to.
         ready!(filled);
         let mut state = self.shared.lock();
-        if state.transactions.wants_to_send() {
-            drop(state);
-            // Something new, while this was busy, or more than its share.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        // Nobody was woken for what happened while this was busy.
+        self.news.note(&mut state);
+        let is_everything = !state.transactions.wants_to_send();
+        if is_everything {
+            state.driver = Some(cx.waker().clone());
         }
-        state.driver = Some(cx.waker().clone());
-        Poll::Ready(Ok(()))
+        drop(state);
+        self.news.told.tell_all();
+        if is_everything {
+            return Poll::Ready(Ok(()));
+        }
+        // More than its share, or something new.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Puts messages into the transport until it is full (`Pending`), or there are none, or others
