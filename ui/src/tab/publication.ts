@@ -15,8 +15,8 @@ export type Phase =
   | { readonly kind: "choosing"; readonly wasStopped: boolean }
   | { readonly kind: "starting" }
   | { readonly kind: "online" }
-  /** The gateway cannot be reached; the next try is at this time. */
-  | { readonly kind: "away"; readonly nextTry: number }
+  /** There is no link; the next try is at this time. `sentence` is what the gateway said to that. */
+  | { readonly kind: "away"; readonly nextTry: number; readonly sentence: string }
   /** Another tab of this browser uses the address now. */
   | { readonly kind: "replaced" }
   /** The gateway does not let us, and trying again does not help by itself. */
@@ -102,6 +102,7 @@ export class Publication {
     let names = 0;
     while (!stop.signal.aborted) {
       let wasUp = false;
+      let sentence = "";
       try {
         await this.#serve(folder, stop, () => {
           wasUp = true;
@@ -130,9 +131,12 @@ export class Publication {
         if (!(error instanceof Refused || error instanceof WireError || isOfTheNetwork(error))) {
           console.error(error);
         }
-        pause = error instanceof Refused ? Math.max(pause, error.retryAfter ?? 0) : pause;
+        if (error instanceof Refused) {
+          pause = Math.max(pause, error.retryAfter ?? 0);
+          sentence = error.sentence;
+        }
       }
-      await this.#pause(pause, stop.signal);
+      await this.#pause(pause, stop.signal, sentence);
       pause = Math.min(pause * 2, LONGEST_PAUSE);
     }
   }
@@ -148,7 +152,7 @@ export class Publication {
     if (!this.#isKept) {
       this.#address = undefined;
       if (info && address) {
-        releaseName(address.label, await prove(address.keys, info.origin, Date.now()));
+        releaseName(address.label, await proof(address, info));
       }
     }
   }
@@ -183,8 +187,9 @@ export class Publication {
 
   /** Holds one session until it is lost; throws why. */
   async #serve(folder: Folder, stop: AbortController, isUp: () => void): Promise<void> {
-    this.#info ??= await askGateway();
-    const info = this.#info;
+    // Asked anew each time: after a sleep, the clocks may differ by another amount.
+    const info = await askGateway();
+    this.#info = info;
     this.#address ??= {
       keys: await generateKeys(),
       label: newLabel(folder.title),
@@ -192,11 +197,11 @@ export class Publication {
     };
     const address = this.#address;
     await this.#lock(address.label, stop);
-    const proof = await prove(address.keys, info.origin, Date.now());
+    const shown = await proof(address, info);
     if (stop.signal.aborted) {
       return;
     }
-    const session = await Session.begin(ask, address.label, proof);
+    const session = await Session.begin(ask, address.label, shown);
     const close = () => session.close();
     let timer: ReturnType<typeof setInterval> | undefined;
     stop.signal.addEventListener("abort", close);
@@ -215,7 +220,7 @@ export class Publication {
       isUp();
       this.#go({ kind: "online" });
       const prepare = async () => {
-        this.#farewell = await prove(address.keys, info.origin, Date.now());
+        this.#farewell = await proof(address, info);
       };
       prepare();
       timer = setInterval(prepare, FAREWELL);
@@ -246,14 +251,14 @@ export class Publication {
     }
   }
 
-  async #pause(pause: number, stop: AbortSignal) {
+  async #pause(pause: number, stop: AbortSignal, sentence = "") {
     if (stop.aborted) {
       return;
     }
     // Not all at once after the gateway was away.
     const jittered = pause * (0.75 + Math.random() / 2);
     this.#hurry = new AbortController();
-    this.#go({ kind: "away", nextTry: Date.now() + jittered });
+    this.#go({ kind: "away", nextTry: Date.now() + jittered, sentence });
     await sleep(jittered, AbortSignal.any([stop, this.#hurry.signal]));
   }
 
@@ -292,6 +297,10 @@ export class Publication {
       });
     });
   }
+}
+
+function proof({ keys }: Kept, { origin, ahead }: GatewayInfo): Promise<string> {
+  return prove(keys, origin, Date.now() + ahead);
 }
 
 function origin({ sites }: GatewayInfo, { label }: Kept): string {

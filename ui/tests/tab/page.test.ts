@@ -82,7 +82,7 @@ describe("the page of what is published", () => {
   it.each<Phase>([
     { kind: "starting" },
     { kind: "online" },
-    { kind: "away", nextTry: Date.now() + 5000 },
+    { kind: "away", nextTry: Date.now() + 5000, sentence: "" },
   ])("breaks no rule of accessibility: %j", async (phase) => {
     const ledger = new Ledger(() => 0);
     ledger.begin(NAME, 10, 1);
@@ -105,10 +105,13 @@ describe("the page of what is published", () => {
     publication.phase = { kind: "online" };
     page.update();
     expect(text(page, "#link")).toBe(publication.url);
-    publication.phase = { kind: "away", nextTry: Date.now() + 60_000 };
+    publication.phase = { kind: "away", nextTry: Date.now() + 60_000, sentence: "" };
     page.update();
     expect(text(page, "#link")).toBe(publication.url);
     expect(text(page, ".trouble")).toMatch(/Next try in (59|60) seconds/);
+    publication.phase = { kind: "away", nextTry: Date.now(), sentence: "There is no room." };
+    page.update();
+    expect(text(page, ".trouble")).toContain("The gateway says: There is no room.");
     page.element.querySelector<HTMLButtonElement>("#retry")?.click();
     expect(publication.retryNow).toHaveBeenCalled();
   });
@@ -118,7 +121,7 @@ describe("the page of what is published", () => {
     document.body.append(page.element);
     const box = page.element.querySelector<HTMLInputElement>("#keep");
     box?.click();
-    await vi.waitFor(() => expect(text(page, ".error")).toContain("keeps nothing"));
+    await vi.waitFor(() => expect(text(page, ".options .error")).toContain("keeps nothing"));
     expect(box?.checked).toBe(false);
   });
 

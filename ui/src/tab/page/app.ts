@@ -145,7 +145,13 @@ export class App {
     });
     // Dropping works while there is something to choose; elsewhere the browser would leave the page.
     let depth = 0;
-    const over = (isOver: boolean) => document.body.classList.toggle("is-over", isOver);
+    const over = (isOver: boolean) => {
+      document.body.classList.toggle("is-over", isOver);
+      const hint = document.querySelector(".or-drop");
+      if (hint) {
+        say(hint, t(isOver ? "dropHere" : "orDrop"));
+      }
+    };
     const canDrop = () => this.#publication.phase.kind === "choosing";
     document.addEventListener("dragenter", (event) => {
       event.preventDefault();

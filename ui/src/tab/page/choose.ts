@@ -79,6 +79,7 @@ export function choosePage({ isKept, note, chosen, forget }: Choosing): HTMLElem
       folders,
       files,
       element("p", { class: "quiet or-drop" }, t("orDrop")),
+      !hasFolderPicker() && element("p", { class: "quiet small" }, t("uploadNote")),
       isKept &&
         element(
           "p",

@@ -22,6 +22,7 @@ export class OnlinePage {
   readonly #nextTry = element("span");
   readonly #url = element("span", { class: "url", id: "link", dir: "ltr" });
   readonly #buttons: HTMLButtonElement[];
+  readonly #copyFailed = element("p", { class: "error small" });
   readonly #visitors = element("p", { class: "quiet small", id: "visitors" });
   readonly #transfers: Transfers;
 
@@ -73,6 +74,7 @@ export class OnlinePage {
           this.#url,
         ),
         element("div", { class: "actions" }, ...this.#buttons),
+        this.#copyFailed,
         isLocal() && element("p", { class: "quiet small" }, t("localOnly")),
         element("p", { class: "tab-note" }, t("tabNote")),
         this.#visitors,
@@ -90,7 +92,9 @@ export class OnlinePage {
     const isAway = phase.kind === "away";
     this.#trouble.hidden = !isAway;
     if (isAway) {
-      say(this.#troubleText, t(navigator.onLine ? "lost" : "lostOffline"));
+      const { sentence } = phase;
+      const lost = t(navigator.onLine ? "lost" : "lostOffline");
+      say(this.#troubleText, sentence ? t("refused", { sentence }) : lost);
       const count = Math.ceil((phase.nextTry - Date.now()) / 1000);
       say(this.#nextTry, count > 0 ? t("nextTry", { count }) : t("trying"));
     }
@@ -139,6 +143,7 @@ export class OnlinePage {
     try {
       await navigator.clipboard.writeText(this.#publication.url ?? "");
       say(button, t("copied"));
+      say(this.#copyFailed, "");
       announce(t("copied"));
       setTimeout(() => say(button, t("copy")), 2000);
     } catch {
@@ -147,7 +152,7 @@ export class OnlinePage {
       getSelection()?.removeAllRanges();
       getSelection()?.addRange(range);
       announce(t("copyFailed"));
-      say(button, t("copy"));
+      say(this.#copyFailed, t("copyFailed"));
     }
   }
 

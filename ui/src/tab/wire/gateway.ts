@@ -4,6 +4,8 @@ export interface GatewayInfo {
   readonly origin: string;
   /** The origin of a site with `*` for its label. */
   readonly sites: string;
+  /** How far its clock is ahead of ours, in milliseconds: proofs are judged by its clock. */
+  readonly ahead: number;
 }
 
 /** The gateway said no. */
@@ -56,7 +58,8 @@ export async function askGateway(): Promise<GatewayInfo> {
   if (typeof origin !== "string" || typeof sites !== "string" || !sites.includes("*")) {
     throw new Refused(response.status, "unknown", "");
   }
-  return { origin, sites };
+  const date = Date.parse(response.headers.get("date") ?? "");
+  return { origin, sites, ahead: Number.isNaN(date) ? 0 : date - Date.now() };
 }
 
 /**
