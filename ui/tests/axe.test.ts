@@ -27,6 +27,7 @@ it.each([
   ["the connection's details", "oneSite", ["connection"]],
   ["the options of a site", "oneSite", ["site-options"]],
   ["the question before removing", "oneSite", ["site-options", "remove-site"]],
+  ["an answer to a note", "newNotes", ["site-notes"]],
   ["the QR code", "oneSite", ["show-qr"]],
 ])("%s: no rule is broken", async (_, scene, clicks) => {
   const { user } = open(scene);

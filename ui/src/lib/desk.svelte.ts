@@ -83,6 +83,17 @@ export class Desk {
     if (ended.length > 0) {
       this.say(news(ended));
     }
+    const noted = view.sites.find((site) => {
+      const old = before.sites.find(({ id }) => id === site.id);
+      const newest = site.notes[0];
+      return newest && old && !newest.seen && !old.notes.some(({ id }) => id === newest.id);
+    });
+    if (noted) {
+      this.say(t("notes.said", { name: noted.name }));
+    }
+    if (view.openNotes !== null && before.openNotes === null) {
+      this.page = "home";
+    }
     const published = view.sites.find((site) => !before.sites.some(({ id }) => id === site.id));
     if (published) {
       this.page = "home";

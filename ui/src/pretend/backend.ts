@@ -1,4 +1,4 @@
-import type { Problem, Request, View } from "../generated/bindings";
+import type { Note, Problem, Request, View } from "../generated/bindings";
 import type { Backend } from "../lib/backend";
 import { photos } from "./scenes";
 
@@ -19,6 +19,11 @@ export class Pretend implements Backend {
 
   constructor(view: View) {
     this.#view = view;
+  }
+
+  /** What is shown now. */
+  get present(): View {
+    return this.#view;
   }
 
   async ask(request: Request): Promise<void> {
@@ -68,6 +73,14 @@ export class Pretend implements Backend {
     });
   }
 
+  #notes(change: (note: Note) => Note | undefined): Partial<View> {
+    const sites = this.#view.sites.map((site) => ({
+      ...site,
+      notes: site.notes.map(change).filter((note) => note !== undefined),
+    }));
+    return { sites };
+  }
+
   #differences(request: Request): Partial<View> {
     const { sites, settings, identity } = this.#view;
     const change = (id: string, differences: Partial<View["sites"][number]>) => ({
@@ -78,6 +91,30 @@ export class Pretend implements Backend {
         return {
           sites: [...sites, { ...photos(), id: `site-${this.asked.length}`, visitors: 0 }],
         };
+      case "answerNote":
+        return this.#notes((note) =>
+          note.id === request.note
+            ? { ...note, seen: true, answer: { text: request.text, at: Date.now(), arrived: true } }
+            : note,
+        );
+      case "blockWriter":
+        return {
+          sites: sites.map((site) => {
+            const writer = site.notes.find(({ id }) => id === request.note)?.who;
+            const notes = site.notes.filter(({ who }) => who !== writer);
+            return writer ? { ...site, notes, blocked: site.blocked + 1 } : site;
+          }),
+        };
+      case "forgetNote":
+        return this.#notes((note) => (note.id === request.note ? undefined : note));
+      case "openNotes":
+        return { openNotes: request.site };
+      case "seeNotes":
+        return { openNotes: null, ...change(request.site, { newNotes: 0 }) };
+      case "setTakesNotes":
+        return change(request.site, { takesNotes: request.takes });
+      case "unblockWriters":
+        return change(request.site, { blocked: 0 });
       case "clearHistory":
         return { history: [] };
       case "createKeyFile":
@@ -122,6 +159,7 @@ export class Pretend implements Backend {
 const NOTIFICATIONS = {
   connection: "notifyConnection",
   firstVisitor: "notifyFirstVisitor",
+  note: "notifyNote",
   transferFinished: "notifyTransferFinished",
 } as const;
 

@@ -1,4 +1,12 @@
-import type { Cut, Record as Ended, QrCode, Site, Transfer, View } from "../generated/bindings";
+import type {
+  Cut,
+  Record as Ended,
+  Note,
+  QrCode,
+  Site,
+  Transfer,
+  View,
+} from "../generated/bindings";
 
 /** What the window can look like, by name: shown in the palette, walked through in the tests. */
 export const SCENES: { readonly [name: string]: (now: number) => View } = {
@@ -51,6 +59,15 @@ export const SCENES: { readonly [name: string]: (now: number) => View } = {
       transfers: transfers(now),
       history: history(now),
     }),
+  newNotes: (now) =>
+    view(now, { sites: [{ ...photos(), notes: notes(now), newNotes: 2 }, plans()] }),
+  notes: (now) =>
+    view(now, {
+      sites: [{ ...photos(), notes: notes(now), newNotes: 2, blocked: 1 }, plans()],
+      openNotes: "photos",
+    }),
+  noNotes: (now) =>
+    view(now, { sites: [{ ...photos(), takesNotes: false, blocked: 2 }], openNotes: "photos" }),
   paused: (now) => view(now, { sites: [photos(), plans()], paused: true, history: history(now) }),
   connecting: (now) => view(now, { sites: [photos()], connection: { type: "connecting" } }),
   lowerRung: (now) =>
@@ -128,6 +145,11 @@ export const SCENES: { readonly [name: string]: (now: number) => View } = {
           path: `/home/anna/${HOSTILE.long}/${HOSTILE.turned}`,
           url: `https://a.gateway.example/s/${"x".repeat(300)}`,
           trouble: HOSTILE.markup,
+          notes: Object.values(HOSTILE).map((text, index) => ({
+            ...note(now, index, text),
+            who: text,
+            answer: { text, at: now, arrived: false },
+          })),
         },
         { ...plans(), name: HOSTILE.turned, path: `C:\\Users\\anna\\${HOSTILE.long}` },
         {
@@ -149,6 +171,7 @@ export const SCENES: { readonly [name: string]: (now: number) => View } = {
         siteName: text,
       })),
       problem: { code: "internal", sentence: HOSTILE.long },
+      openNotes: "photos",
     }),
 };
 
@@ -180,10 +203,12 @@ export function view(now: number, differences: Partial<View>): View {
       startAtLogin: false,
       notifyConnection: true,
       notifyFirstVisitor: true,
+      notifyNote: true,
       notifyTransferFinished: false,
     },
     problem: null,
     dropTarget: false,
+    openNotes: null,
     ...differences,
   };
 }
@@ -213,6 +238,37 @@ function site(id: string, name: string, path: string, visitors: number): Site {
     trouble: null,
     visitors,
     active: 0,
+    takesNotes: true,
+    notes: [],
+    newNotes: 0,
+    blocked: 0,
+  };
+}
+
+function notes(now: number): Note[] {
+  return [
+    { ...note(now, 0, "Hello! The third photo is missing.\nCould you put it back?"), seen: false },
+    { ...note(now, 1, "שלום, תמונות יפות!"), seen: false, answerable: false },
+    {
+      ...note(now, 2, "Lovely pictures. Is there a video of the first sail, too?"),
+      answer: { text: "Yes, in the folder “videos”.", at: now - 3_000_000, arrived: true },
+    },
+    {
+      ...note(now, 3, "When is the next meeting?"),
+      answer: { text: "On Sunday at four.", at: now - 7_000_000, arrived: false },
+    },
+  ];
+}
+
+function note(now: number, index: number, text: string): Note {
+  return {
+    id: `note-${index}`,
+    text,
+    who: `203.0.113.${9 + index}, Firefox on Windows`,
+    at: now - 40_000 - index * 4_100_000,
+    seen: true,
+    answerable: true,
+    answer: null,
   };
 }
 
