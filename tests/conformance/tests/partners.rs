@@ -73,6 +73,71 @@ async fn python_websockets_is_a_peer() -> Result<()> {
     check_peer(PYTHON, "taxi_peer.py").await
 }
 
+/// A peer of the long poll as it was in 2008, with a fresh proof in each POST.
+#[tokio::test]
+async fn python_polls_as_in_2008() -> Result<()> {
+    let world = World::without_link(Wire::Poll).await?;
+    let environment = [("PORT", world.visitor.port().to_string()), ("LABEL", LABEL.to_owned())];
+    let mut partner = Partner::start(PYTHON, "poll_peer.py", &environment)?;
+    let visitor = &world.visitor;
+    let visits = async {
+        let late = Instant::now() + DEADLINE;
+        let mut answer = visitor.get("/a%20b?q=1").await?;
+        // Nobody has the name until the first poll.
+        while answer.status == StatusCode::NOT_FOUND && Instant::now() < late {
+            answer = visitor.get("/a%20b?q=1").await?;
+        }
+        ensure!(answer.text() == "hello by GET", "{answer:?}");
+        ensure!(answer.headers["x-seen-host"] == visitor.authority(), "{:?}", answer.headers);
+        ensure!(answer.headers["x-seen-url"] == "/a%20b?q=1", "{:?}", answer.headers);
+        for text in ["", "x", &"grüße\r\n\"\0\u{1f600}".repeat(20_000)] {
+            let request = visitor.request("POST", "/echo").body(full(text.to_owned()))?;
+            let answer: Answer = visitor.fetch(request).await?;
+            ensure!(answer.complete && answer.text() == text, "{} bytes changed", text.len());
+        }
+        let head = visitor.fetch(visitor.request("HEAD", "/").body(empty())?).await?;
+        ensure!(head.status == StatusCode::OK && head.body.is_empty());
+        let bytes = visitor.request("POST", "/echo").body(full(&b"\xff"[..]))?;
+        let refused = visitor.fetch(bytes).await?;
+        ensure!(refused.status == StatusCode::NOT_IMPLEMENTED, "{refused:?}");
+        anyhow::Ok(())
+    };
+    let proofs = async {
+        loop {
+            ensure!(partner.line().await? == "proof");
+            partner.say(&world.proof()).await?;
+        }
+    };
+    tokio::select! {
+        visited = visits => visited,
+        ended = proofs => ended,
+    }
+}
+
+/// The program at the end of `docs/protocols/poll.md`, letter for letter but for who it is.
+#[tokio::test]
+async fn the_polling_peer_in_the_document_is_one() -> Result<()> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/protocols/poll.md");
+    let page = fs::read_to_string(page)?;
+    let (_, rest) = page.split_once("```python\n").context("the page has no program")?;
+    let (program, _) = rest.split_once("```").context("the program has no end")?;
+    let world = World::without_link(Wire::Poll).await?;
+    let program = program
+        .replace("https://gateway.example", &format!("http://localhost:{}", world.visitor.port()))
+        .replace("<label>", LABEL)
+        .replace("<proof>", &world.proof());
+    let _peer = Command::new(PYTHON).args(["-c", &program]).kill_on_drop(true).spawn()?;
+    let late = Instant::now() + DEADLINE;
+    for _ in 0..3 {
+        let mut answer = world.visitor.get("/a?b").await?;
+        while answer.status == StatusCode::NOT_FOUND && Instant::now() < late {
+            answer = world.visitor.get("/a?b").await?;
+        }
+        ensure!(answer.complete && answer.text() == "you asked for /a?b\n", "{answer:?}");
+    }
+    Ok(())
+}
+
 /// The program at the end of `docs/protocols/taxi.md`, letter for letter but for who it is.
 #[tokio::test]
 async fn the_peer_in_the_document_is_one() -> Result<()> {

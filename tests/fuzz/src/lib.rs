@@ -7,7 +7,8 @@
 mod targets;
 
 pub use targets::{
-    address, folder, forwarded, head, label, object, proof, ptth, taxi, tnetstring, transactions,
+    address, folder, forwarded, head, label, object, poll, proof, ptth, taxi, tnetstring,
+    transactions,
 };
 
 /// A target: a function that takes any bytes and panics when a property does not hold.
@@ -21,6 +22,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("head", head::target),
     ("label", label::target),
     ("object", object::target),
+    ("poll", poll::target),
     ("proof", proof::target),
     ("ptth", ptth::target),
     ("taxi", taxi::target),
