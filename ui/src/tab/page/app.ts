@@ -63,12 +63,12 @@ export class App {
         say(this.#said, text),
       );
       fill(this.#main, this.#online.element);
-      this.#main.focus();
+      this.#main.focus({ preventScroll: true });
     } else if (!isRunning && (this.#shown !== phase.kind || wasRunning)) {
       this.#online = undefined;
       fill(this.#main, this.#page(phase));
       if (wasRunning) {
-        this.#main.focus();
+        this.#main.focus({ preventScroll: true });
       }
     }
     if (this.#shown !== phase.kind) {
