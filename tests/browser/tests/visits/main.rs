@@ -3,6 +3,7 @@
 mod away;
 mod downloads;
 mod listing;
+mod notes;
 mod pages;
 mod tab;
 mod world;

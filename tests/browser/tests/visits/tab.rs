@@ -149,7 +149,7 @@ async fn a_tab_serves_a_folder_to_another_browser() {
         within(LARGE_PATIENCE, "the whole film", async || Ok(file.exists().then_some(()))).await?;
         let taken = start.elapsed();
         assert!(fs::read(&file)? == large, "another file arrived");
-        println!("From a tab to a browser: {}", speed(LARGE, taken));
+        tell("100 MiB from a tab to a browser", LARGE, taken);
         // What the page says comes from receipts of what the visitor's connection took.
         tab.wait_for_text("Fetched completely, 105").await?;
         tab.wait_for_text("1 visitor so far").await?;
@@ -189,7 +189,7 @@ async fn a_tab_answers_as_the_app_does() {
         let start = Instant::now();
         let whole = visitor.get("/film.bin").await?;
         assert!(whole.body() == &large, "another file arrived");
-        println!("A small film from a tab: {}", speed(large.len(), start.elapsed()));
+        tell("3 MB from a tab", large.len(), start.elapsed());
         let tag = whole.headers()[header::ETAG].clone();
 
         let part = Request::get("/film.bin").header(header::RANGE, "bytes=1000000-2999999");
@@ -238,11 +238,11 @@ async fn visitors_who_stall_slow_nobody() {
             assert_eq!(visitor::text(&visitor.get("/small.txt").await?), "small");
         }
         let each = start.elapsed() / 20;
-        println!("A small file beside 30 stalled visitors: {} ms", each.as_millis());
+        tell("A small file beside 30 stalled visitors", 5, each);
         ensure!(each < Duration::from_secs(1), "a visitor waits {each:?}");
         let start = Instant::now();
         assert!(visitor.get("/film.bin").await?.body() == &large, "another file arrived");
-        println!("8 MiB beside 30 stalled visitors: {}", speed(large.len(), start.elapsed()));
+        tell("8 MiB beside 30 stalled visitors", large.len(), start.elapsed());
         assert!(tab.asks_before_it_closes().await?);
         drop(stalled);
         tab.wait_for_text("Nobody is fetching anything right now.").await?;
@@ -356,11 +356,9 @@ fn content(size: usize) -> Vec<u8> {
     content
 }
 
-fn speed(bytes: usize, taken: Duration) -> String {
-    let megabytes = bytes as f64 / 1e6;
-    format!(
-        "{megabytes:.0} MB in {:.1} s, {:.0} MB/s",
-        taken.as_secs_f64(),
-        megabytes / taken.as_secs_f64()
-    )
+/// Prints how fast something was, for whoever runs the tests with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "a figure to read is what this is for")]
+fn tell(what: &str, bytes: usize, taken: Duration) {
+    let per_second = bytes as u128 * 1000 / taken.as_micros().max(1);
+    println!("{what}: {} ms, {per_second} kB/s", taken.as_millis());
 }
