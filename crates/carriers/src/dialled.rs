@@ -96,6 +96,10 @@ impl Served {
 /// # Errors
 /// See [`DialError`].
 pub async fn dial(options: &DialOptions, carrier: Carrier) -> Result<Served, DialError> {
+    if options.gateway.is_petrichor() && carrier != Carrier::Petrichor {
+        // Nothing else is spoken there, and the proof is not for whoever tries.
+        return Err(DialError::NotAGateway);
+    }
     match carrier {
         Carrier::Petrichor => petrichor::dial::dial(options).await,
         Carrier::PtthHttp2 => ptth::dial::dial(options, &[Protocol::Http2]).await,

@@ -1,15 +1,19 @@
 //! Asks a pasted address whether a gateway is there, before anything is switched over to it.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use carriers::tls::{self, Roots};
+use carriers::{
+    petrichor,
+    tls::{self, Roots},
+};
 use crosstalk::{
     address::GatewayAddress,
     registry::{GatewayInfo, INFO_PATH},
+    transaction::{self, Body},
 };
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -30,6 +34,14 @@ pub(crate) async fn ask(address: &GatewayAddress, roots: &Roots) -> anyhow::Resu
 }
 
 async fn exchange(address: &GatewayAddress, roots: &Roots) -> anyhow::Result<GatewayInfo> {
+    if address.is_petrichor() {
+        let questions = petrichor::dial::ask(address, roots).await?;
+        let request = Request::get(INFO_PATH).header(header::HOST, address.authority());
+        let response = questions.send(request.body(transaction::empty())?).await?;
+        let info = read(response).await?;
+        // What it says is its address for the web; here proofs name the one that was pasted.
+        return Ok(GatewayInfo { origin: address.origin(), ..info });
+    }
     let stream = tls::connect(address, roots).await?;
     let handshake = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.context("what is there does not speak HTTP")?;
@@ -40,16 +52,7 @@ async fn exchange(address: &GatewayAddress, roots: &Roots) -> anyhow::Result<Gat
         .header(header::ACCEPT, "application/json")
         .header(header::CONNECTION, "close")
         .body(Empty::new())?;
-    let answer = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            bail!("what is there is not a gateway (it answers {})", status.as_u16());
-        }
-        let body = Limited::new(response.into_body(), MAX_INFO_BYTES).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
-        serde_json::from_slice(&body).context("what is there is not a gateway")
-    };
+    let answer = async { read(sender.send_request(request).await?.map(transaction::boxed)).await };
     // The connection has to be driven for the answer to come; it has no life of its own.
     let driven = async {
         let ended = connection.await;
@@ -63,5 +66,44 @@ async fn exchange(address: &GatewayAddress, roots: &Roots) -> anyhow::Result<Gat
         biased;
         answer = answer => answer,
         error = driven => Err(error),
+    }
+}
+
+async fn read(response: Response<Body>) -> anyhow::Result<GatewayInfo> {
+    let status = response.status();
+    if status != StatusCode::OK {
+        bail!("what is there is not a gateway (it answers {})", status.as_u16());
+    }
+    let body = Limited::new(response.into_body(), MAX_INFO_BYTES).collect();
+    // Boxed, since the compiler cannot see through the error of this body that it may be sent.
+    let body: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(body);
+    let body = body.await.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+    serde_json::from_slice(&body).context("what is there is not a gateway")
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway::{Config, Gateway, PetrichorPort};
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_gateway_is_found_at_its_port_for_petrichor() {
+        let listen = ([127, 0, 0, 1], 0).into();
+        let config =
+            Config { listen, domain: "localhost".to_owned(), behind_proxy: false, data: None };
+        let gateway = Gateway::bind(config).await.unwrap();
+        let port = PetrichorPort { listen, certificate: None, address: None };
+        let gateway = gateway.with_petrichor(port).await.unwrap();
+        let address = gateway.petrichor().unwrap().1.clone();
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let running = tasks.spawn(gateway.run(stop.clone()));
+        let info = ask(&address, &Roots::System).await.unwrap();
+        assert_eq!(info.origin, address.origin());
+        assert!(info.sites.starts_with("http://*.localhost:"), "{}", info.sites);
+        stop.cancel();
+        running.await.unwrap();
+        assert!(ask(&address, &Roots::System).await.is_err());
     }
 }

@@ -8,18 +8,23 @@ use std::{
 use bytes::Bytes;
 use carriers::{
     DialError,
+    petrichor::dial::{Questions, ask},
     tls::{self, Roots},
 };
 use crosstalk::{
     address::GatewayAddress,
     label::Label,
-    members::{MEDIA_TYPE, REPLY, TELL_PATH},
+    members::{MEDIA_TYPE, NUMBER, REPLY, TELL_PATH},
     proof::PrivateKey,
     registry::{Claimed, GatewayInfo, INFO_PATH, NAMES_PATH, Refused, Told},
-    taxi::{Header, Recipients, TaxiMessage},
+    taxi::{Header, Recipients, TaxiMessage, Value},
+    transaction::{self, Body},
 };
-use futures_util::{FutureExt as _, future::Fuse};
-use http::{Method, Request, StatusCode, header};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Fuse},
+};
+use http::{Method, Request, Response, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -39,10 +44,19 @@ const MAX_SENTENCE: usize = 300;
 
 /// A connection for questions, one after the other.
 pub(crate) struct Registry {
-    authority: String,
-    sender: http1::SendRequest<Full<Bytes>>,
-    /// Moves the bytes; it is polled while a question is under way.
-    connection: Fuse<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    gateway: GatewayAddress,
+    line: Line,
+}
+
+/// How the gateway is reached.
+enum Line {
+    Http {
+        sender: http1::SendRequest<Full<Bytes>>,
+        /// Moves the bytes; it is polled while a question is under way.
+        connection: Fuse<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    },
+    /// At an address where only this is spoken.
+    Petrichor(Questions),
 }
 
 impl Registry {
@@ -51,6 +65,10 @@ impl Registry {
         gateway: &GatewayAddress,
         roots: &Roots,
     ) -> Result<Self, DialError> {
+        if gateway.is_petrichor() {
+            let line = Line::Petrichor(ask(gateway, roots).await?);
+            return Ok(Self { gateway: gateway.clone(), line });
+        }
         let stream = tls::connect(gateway, roots).await?;
         let handshake = http1::handshake(TokioIo::new(stream));
         let (sender, connection) = timeout(ANSWER_TIMEOUT, handshake)
@@ -61,12 +79,19 @@ impl Registry {
             // How it ends shows in the answer that is missing.
             let _ = connection.await;
         });
-        Ok(Self { authority: gateway.authority(), sender, connection: connection.fuse() })
+        let line = Line::Http { sender, connection: connection.fuse() };
+        Ok(Self { gateway: gateway.clone(), line })
     }
 
     /// Asks the gateway who it is.
     pub(crate) async fn info(&mut self) -> Result<GatewayInfo, DialError> {
-        self.ask(Method::GET, INFO_PATH, None).await
+        let info: GatewayInfo = self.ask(Method::GET, INFO_PATH, None).await?;
+        if self.gateway.is_petrichor() {
+            // What it says is its address for the web. Here proofs name the one that was dialled, and
+            // so are good for nobody else.
+            return Ok(GatewayInfo { origin: self.gateway.origin(), ..info });
+        }
+        Ok(info)
     }
 
     /// Asks for a name.
@@ -121,7 +146,7 @@ impl Registry {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, &self.authority)
+            .header(header::HOST, self.gateway.authority())
             .header(header::ACCEPT, "application/json")
             .header(header::USER_AGENT, concat!("veranda-peer/", env!("CARGO_PKG_VERSION")));
         if let Some(proof) = proof {
@@ -131,24 +156,9 @@ impl Registry {
             request = request.header(header::CONTENT_TYPE, MEDIA_TYPE);
         }
         let request = request.body(Full::new(body)).map_err(|_| DialError::NotAGateway)?;
-        let exchange = async {
-            self.sender.ready().await.map_err(lost)?;
-            let response = self.sender.send_request(request).await.map_err(lost)?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-            Ok((head, body.map_err(|_| DialError::NotAGateway)?.to_bytes()))
-        };
-        let exchange = async {
-            tokio::pin!(exchange);
-            tokio::select! {
-                biased;
-                answer = &mut exchange => answer,
-                // The last bytes may hold the whole answer.
-                () = &mut self.connection => exchange.await,
-            }
-        };
-        let (head, body) =
-            timeout(ANSWER_TIMEOUT, exchange).await.map_err(|_| DialError::TimedOut)??;
+        let (head, body) = timeout(ANSWER_TIMEOUT, self.line.exchange(request))
+            .await
+            .map_err(|_| DialError::TimedOut)??;
         if head.status.is_success() {
             return Ok(body);
         }
@@ -170,6 +180,55 @@ impl Registry {
     }
 }
 
+impl Line {
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Parts, Bytes), DialError> {
+        match self {
+            Self::Http { sender, connection } => {
+                let exchange = async {
+                    sender.ready().await.map_err(lost)?;
+                    let response = sender.send_request(request).await.map_err(lost)?;
+                    collect(response.map(transaction::boxed)).await
+                };
+                tokio::pin!(exchange);
+                tokio::select! {
+                    biased;
+                    answer = &mut exchange => answer,
+                    // The last bytes may hold the whole answer.
+                    () = connection => exchange.await,
+                }
+            }
+            Self::Petrichor(questions) => {
+                match questions.send(request.map(transaction::boxed)).await {
+                    Ok(response) => collect(response).await,
+                    Err(error) => Err(DialError::Unreachable(std::io::Error::other(error))),
+                }
+            }
+        }
+    }
+}
+
+async fn collect(response: Response<Body>) -> Result<(Parts, Bytes), DialError> {
+    let (head, body) = response.into_parts();
+    // Boxed, since the compiler cannot see through the error of this body that it may be sent.
+    let body: BoxFuture<'_, _> = Box::pin(Limited::new(body, MAX_ANSWER_BYTES).collect());
+    Ok((head, body.await.map_err(|_| DialError::NotAGateway)?.to_bytes()))
+}
+
+/// An owner's answer to a note.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    /// The visitor's name at the gateway.
+    pub(crate) actor: String,
+    /// The tab that wrote.
+    pub(crate) tab: Option<String>,
+    /// What the visitor's page says when it has the answer.
+    pub(crate) number: String,
+    pub(crate) text: String,
+}
+
 /// Sends the owner's answer to a visitor: to the tab that wrote, or else to any that is open.
 ///
 /// # Errors
@@ -178,18 +237,21 @@ pub(crate) async fn reply(
     gateway: &GatewayAddress,
     roots: &Roots,
     key: &PrivateKey,
-    actor: &str,
-    tab: Option<String>,
-    text: &str,
+    reply: &Reply,
 ) -> Result<(), DialError> {
     let mut registry = Registry::connect(gateway, roots).await?;
     let info = registry.info().await?;
     let mut result = Err(DialError::NotAGateway);
-    for tab in tab.map(Some).into_iter().chain([None]) {
-        let users = Recipients { everybody: false, names: vec![actor.to_owned()] };
-        let header = Header { users: Some(users), tab, ..Header::command(REPLY) };
-        let message = TaxiMessage { header, body: Bytes::copy_from_slice(text.as_bytes()) };
+    for tab in reply.tab.iter().map(Some).chain([None]) {
+        let users = Recipients { everybody: false, names: vec![reply.actor.clone()] };
+        let tab = tab.cloned();
+        let mut header = Header { users: Some(users), tab, ..Header::command(REPLY) };
         // Too long only when the gateway gave the visitor a very strange name.
+        header
+            .set_further(NUMBER, Value::text(reply.number.as_str()))
+            .map_err(|_| DialError::NotAGateway)?;
+        let body = Bytes::copy_from_slice(reply.text.as_bytes());
+        let message = TaxiMessage { header, body };
         let message = message.write().map_err(|_| DialError::NotAGateway)?;
         let proof = key.prove(&info.origin, SystemTime::now());
         result = registry.tell(message, &proof).await.map(drop);

@@ -7,10 +7,10 @@ use crosstalk::{
     address::GatewayAddress,
     petrichor::{Answer, Denial, Hello, Token, Welcome, WireError},
     registry::Refused,
-    transaction::Handler,
+    transaction::{Body, Handler},
     transactions::Numbers,
 };
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,7 +24,7 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    DialError, DialOptions, Link, LinkEnd, Served, Timing,
+    DialError, DialOptions, Link, LinkEnd, SendError, Served, Timing,
     dialled::Kind,
     line::LineHandle,
     messages,
@@ -127,22 +127,42 @@ pub async fn dial_wishing(
     Ok(Served(Kind::Petrichor(Dialled { wire, line, timing })))
 }
 
-/// Dials a gateway's own port for Petrichor to ask it something: the link that comes of it takes
-/// requests for the gateway's own host. It ends when it is dropped.
+/// A connection to a gateway's own port for Petrichor on which the gateway itself is asked. It is
+/// closed when this is dropped.
+pub struct Questions {
+    link: Link,
+    /// Owns the task that moves the bytes, which ends with the link.
+    _tasks: TaskTracker,
+}
+
+/// Dials a gateway's own port for Petrichor to ask it something.
 ///
 /// # Errors
 /// See [`DialError`].
-pub async fn ask(
-    gateway: &GatewayAddress,
-    roots: &Roots,
-    tasks: &TaskTracker,
-) -> Result<Link, DialError> {
+pub async fn ask(gateway: &GatewayAddress, roots: &Roots) -> Result<Questions, DialError> {
     let hello = Hello { ident: IDENT.to_owned(), asks: true, ..Hello::default() };
     let (mut connection, line) = connection(TokioIo::new(tls::connect(gateway, roots).await?));
     let (_, arrived) = greet(&mut connection, &hello).await?;
     let wire = Wire::new(connection, arrived, Agreed::default());
     let setup = setup(line, Numbers::Odd, Timing::default(), false);
-    Ok(messages::link(wire, setup, None, tasks))
+    let tasks = TaskTracker::new();
+    Ok(Questions { link: messages::link(wire, setup, None, &tasks), _tasks: tasks })
+}
+
+impl Questions {
+    /// Sends a request for the gateway's own host. The deadline is the caller's.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
+        self.link.send(request).await
+    }
+}
+
+impl Drop for Questions {
+    fn drop(&mut self) {
+        self.link.close();
+    }
 }
 
 /// Reads the headers of a 101.

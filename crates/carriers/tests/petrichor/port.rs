@@ -177,15 +177,13 @@ async fn a_dialer_asks_the_gateway_itself() {
         });
         greeted.answer(answers, CancellationToken::new(), GRACE).await.unwrap()
     });
-    let tasks = TaskTracker::new();
-    let link = soon(dial::ask(&gateway.parse().unwrap(), &Roots::System, &tasks)).await.unwrap();
+    let gateway = gateway.parse().unwrap();
+    let link = soon(dial::ask(&gateway, &Roots::System)).await.unwrap();
     for path in ["/one", "/two"] {
         let answer = bytes(soon(link.send(get(path))).await.unwrap()).await.unwrap();
         assert_eq!(answer, format!("you asked for {path}"));
     }
     drop(link);
-    tasks.close();
-    soon(tasks.wait()).await;
     soon(server.join_next()).await.unwrap().unwrap();
 }
 

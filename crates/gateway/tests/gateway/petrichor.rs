@@ -21,7 +21,7 @@ use tokio::{
     net::TcpStream,
     task::JoinSet,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{World, soon};
 
@@ -84,8 +84,7 @@ async fn a_site_is_published_with_nothing_but_that_port() {
         format!("petrichor+tcp://localhost:{}", gateway.address.port())
     );
     let key = PrivateKey::generate();
-    let tasks = TaskTracker::new();
-    let link = soon(ask(&gateway.petrichor, &Roots::System, &tasks)).await.unwrap();
+    let link = soon(ask(&gateway.petrichor, &Roots::System)).await.unwrap();
     let send = async |request: Request<transaction::Body>| {
         let response = soon(link.send(request)).await.unwrap();
         let status = response.status();
@@ -116,8 +115,6 @@ async fn a_site_is_published_with_nothing_but_that_port() {
     stop.cancel();
     assert_eq!(soon(peer.join_next()).await.unwrap().unwrap(), LinkEnd::Closed);
     gateway.world.end().await;
-    tasks.close();
-    soon(tasks.wait()).await;
 }
 
 #[tokio::test]

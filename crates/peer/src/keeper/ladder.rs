@@ -57,8 +57,10 @@ pub(super) struct Ladder {
 }
 
 impl Ladder {
-    /// Begins at the foot of it; `only` makes it a ladder of one rung.
+    /// Begins at the foot of it; `only` makes it a ladder of one rung, as does an address at which
+    /// only Petrichor is spoken.
     pub(super) fn new(gateway: &GatewayAddress, only: Option<Carrier>, memory: Memory) -> Self {
+        let only = if gateway.is_petrichor() { Some(Carrier::Petrichor) } else { only };
         let mut ladder = Self {
             gateway: gateway.clone(),
             rungs: only.map_or_else(|| Carrier::LADDER.to_vec(), |only| vec![only]),
@@ -188,6 +190,16 @@ mod tests {
         let again = ladder(&Memory::new(vec![kept])).climb();
         assert_eq!(again[..2], [Carrier::Taxi, Carrier::Poll]);
         assert_eq!(again[2..], Carrier::LADDER[..3]);
+    }
+
+    #[test]
+    fn where_only_petrichor_is_spoken_nothing_else_is_tried() {
+        let gateway = GatewayAddress::parse("petrichor+tcp://localhost:1").unwrap();
+        for only in [None, Some(Carrier::Taxi)] {
+            let mut ladder = Ladder::new(&gateway, only, Memory::default());
+            assert_eq!(ladder.climb(), [Carrier::Petrichor]);
+            assert!(ladder.above(Carrier::Petrichor).is_empty());
+        }
     }
 
     #[test]
