@@ -54,6 +54,8 @@ pub(crate) enum Page<'a> {
     BadRequest { why: &'a str },
     /// Headers too large for the peer.
     TooLarge,
+    /// What the visitor sends is more than the peer takes.
+    UploadTooLarge,
     /// A method that is for no site.
     Method,
 }
@@ -181,6 +183,11 @@ impl<'a> Page<'a> {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "This request is too large",
                 vec!["Its headers are larger than allowed. Deleting this site’s cookies may help."],
+            ),
+            Self::UploadTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "This is too large",
+                vec!["The site cannot take as much at once as you wanted to send."],
             ),
             Self::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,

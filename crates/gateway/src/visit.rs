@@ -161,7 +161,9 @@ async fn ask_peer(
             (SendError::Closed | SendError::Busy | SendError::Lost(_), _) => {
                 return Err(Page::Lost);
             }
-            (SendError::TooLarge, _) => return Err(Page::TooLarge),
+            // Nothing left, so it was the head.
+            (SendError::TooLarge, Some(_)) => return Err(Page::TooLarge),
+            (SendError::TooLarge, None) => return Err(Page::UploadTooLarge),
             (SendError::Unsupported, _) => return Err(Page::Unsupported),
         };
     }

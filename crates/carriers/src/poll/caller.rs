@@ -11,7 +11,7 @@ use hyper::{
     client::conn::http1::{Builder, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::SESSION;
 use crate::{
@@ -19,6 +19,10 @@ use crate::{
     tls::{self, Roots},
     upgrade::{MAX_ANSWER_HEAD, broken, unfit},
 };
+
+/// How long a connection may rest before a new one is made instead: routers at home forget it after a
+/// while without a word, and a POST over it would wait for its deadline.
+const FRESH: Duration = Duration::from_secs(20);
 
 /// Where a peer's POSTs go, and how they are marked.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ pub(super) struct Caller {
 
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
+    used: Instant,
     /// `None` when the connection has ended.
     driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
 }
@@ -71,6 +76,7 @@ impl Caller {
         within: Duration,
         once: bool,
     ) -> Result<Answer, DialError> {
+        self.connection.take_if(|connection| connection.used.elapsed() > FRESH);
         let was_there = self.connection.is_some();
         let first = self.attempt(document.clone(), prefer.clone(), within).await;
         match first {
@@ -97,8 +103,9 @@ impl Caller {
             let answer = connection.exchange(request).await?;
             Ok((answer, connection))
         };
-        let (answer, connection) =
+        let (answer, mut connection) =
             timeout(within, call).await.unwrap_or(Err(DialError::TimedOut))?;
+        connection.used = Instant::now();
         self.connection = (!connection.sender.is_closed()).then_some(connection);
         Ok(answer)
     }
@@ -106,7 +113,7 @@ impl Caller {
 
 impl Connection {
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, DialError> {
-        let Self { sender, driver } = self;
+        let Self { sender, driver, .. } = self;
         let driven = async {
             if let Some(driving) = driver {
                 // How it ended, the exchange says.
@@ -141,7 +148,7 @@ impl Place {
         let mut builder = Builder::new();
         builder.max_header_size(MAX_ANSWER_HEAD);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        Ok(Connection { sender, driver: Some(Box::pin(driver)) })
+        Ok(Connection { sender, used: Instant::now(), driver: Some(Box::pin(driver)) })
     }
 
     fn request(

@@ -12,6 +12,8 @@ mod desk;
 pub mod dial;
 mod letters;
 mod mailbox;
+#[cfg(test)]
+mod properties;
 mod transport;
 mod workers;
 

@@ -6,6 +6,7 @@ mod bodies;
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "every carrier's tests use a part of it")]
 mod common;
+mod dialling;
 mod endings;
 mod polling;
 mod proxies;

@@ -276,7 +276,7 @@ async fn pass_one(
 }
 
 /// Reads a message with `Content-Length`, or without a body.
-async fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+pub(crate) async fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

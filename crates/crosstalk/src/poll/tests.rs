@@ -316,7 +316,7 @@ fn any_object() -> impl Strategy<Value = Object> {
         ),
         (any_id(), 1u64.., any_body(), any::<bool>())
             .prop_map(|(id, seq, body, more)| Object::Chunk { id, seq, body, more }),
-        (any_id(), any::<u64>(), any::<u64>()).prop_map(|(id, seq, bytes)| Object::Taken {
+        (any_id(), any::<Option<u64>>(), any::<u64>()).prop_map(|(id, seq, bytes)| Object::Taken {
             id,
             seq,
             bytes

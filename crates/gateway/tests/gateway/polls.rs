@@ -223,3 +223,24 @@ async fn websockets_get_a_clean_no() {
     peer.leave().await;
     world.end().await;
 }
+
+#[tokio::test]
+async fn what_a_classic_peer_cannot_take_is_refused_by_name() {
+    let (world, key) = (World::start().await, PrivateKey::generate());
+    let mut poller = Poller::new(&world, "/ptth/photos").await;
+    let headers = format!("{}Prefer: wait=0\r\n", proof(&world, &key));
+    assert_eq!(poller.post(&headers, "").await.status, 204);
+    for (body, status) in [(vec![b'x'; 1024 * 1024 + 1], 413), (b"\xff".to_vec(), 501)] {
+        let length = body.len();
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: photos.localhost\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let mut stream = world.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The answer may come before all of it was read.
+        let _ = stream.write_all(&body).await;
+        let reply = read_reply(&mut stream, &mut Vec::new()).await;
+        assert_eq!(reply.status, status, "{reply:?}");
+    }
+    world.end().await;
+}
