@@ -232,7 +232,9 @@ export class Publication {
           if (isOver) {
             return;
           }
-          this.#go({ kind: "online" });
+          if (this.#phase.kind !== "online") {
+            this.#go({ kind: "online" });
+          }
         } catch (error) {
           // A connection that broke is no lost session yet.
           if (!isOfTheNetwork(error) || pause >= LONGEST_PAUSE) {

@@ -14,16 +14,20 @@ import { ScreenLock } from "./screen";
 /** How often figures are looked at again, in milliseconds. */
 const TICK = 500;
 
+/** How soon something new is shown, in milliseconds: at once for people, and seldom for a machine. */
+const SOON = 100;
+
 /** The whole page. */
 export class App {
   readonly #main = element("main", { tabindex: -1 });
   readonly #status = element("span", { class: "status small", id: "status" });
   readonly #said = element("p", { class: "unseen", role: "status", "aria-live": "polite" });
-  readonly #publication = new Publication(() => this.#show());
+  readonly #publication = new Publication(() => this.#changed());
   readonly #screen = new ScreenLock();
   #online: OnlinePage | undefined;
   #shown: Phase["kind"] | undefined;
   #note: Key | undefined;
+  #later: ReturnType<typeof setTimeout> | undefined;
 
   constructor(place: Element) {
     document.title = `${t("title")} – Veranda`;
@@ -52,6 +56,18 @@ export class App {
   #only(page: HTMLElement) {
     fill(this.#main, page);
     document.body.dataset.state = page.id;
+  }
+
+  /** Shows another state at once; other things may come many times a second. */
+  #changed() {
+    if (this.#publication.phase.kind !== this.#shown) {
+      this.#show();
+    } else {
+      this.#later ??= setTimeout(() => {
+        this.#later = undefined;
+        this.#show();
+      }, SOON);
+    }
   }
 
   #show() {
