@@ -7,7 +7,7 @@
 mod targets;
 
 pub use targets::{
-    address, folder, forwarded, head, label, object, poll, proof, ptth, taxi, tnetstring,
+    address, folder, forwarded, head, label, object, petrichor, poll, proof, ptth, taxi, tnetstring,
     transactions,
 };
 
@@ -22,6 +22,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("head", head::target),
     ("label", label::target),
     ("object", object::target),
+    ("petrichor", petrichor::target),
     ("poll", poll::target),
     ("proof", proof::target),
     ("ptth", ptth::target),

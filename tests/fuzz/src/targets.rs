@@ -6,6 +6,7 @@ pub mod forwarded;
 pub mod head;
 pub mod label;
 pub mod object;
+pub mod petrichor;
 pub mod poll;
 pub mod proof;
 pub mod ptth;

@@ -11,7 +11,13 @@ pub fn target(bytes: &[u8]) {
     let origin = address.origin();
     assert_eq!(GatewayAddress::parse(&origin).as_ref(), Ok(&address), "{origin}");
     let (scheme, rest) = origin.split_once("://").unwrap_or_default();
-    assert_eq!(scheme, if address.is_secure() { "https" } else { "http" });
+    let expected = match (address.is_petrichor(), address.is_secure()) {
+        (false, true) => "https",
+        (false, false) => "http",
+        (true, true) => "petrichor+tls",
+        (true, false) => "petrichor+tcp",
+    };
+    assert_eq!(scheme, expected);
     assert_eq!(rest, address.authority());
     assert!(!rest.contains(['/', '?', '#', '@', '\\', ' ']), "more than an origin: {origin}");
 
@@ -19,8 +25,12 @@ pub fn target(bytes: &[u8]) {
         panic!("{origin:?} is an origin for us and none for HTTP");
     };
     assert_eq!(uri.host(), Some(address.host().to_string().as_str()), "{origin}");
-    let usual = if address.is_secure() { 443 } else { 80 };
-    assert_eq!(uri.port_u16().unwrap_or(usual), address.port(), "{origin}");
+    let usual = match (address.is_petrichor(), address.is_secure()) {
+        (false, true) => Some(443),
+        (false, false) => Some(80),
+        (true, _) => None,
+    };
+    assert_eq!(uri.port_u16().or(usual), Some(address.port()), "{origin}");
     assert_eq!((uri.path(), uri.query()), ("/", None), "{origin}");
 
     if !address.is_secure() {
