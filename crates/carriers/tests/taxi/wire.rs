@@ -50,6 +50,18 @@ async fn a_peer_of_few_words_is_understood() {
 }
 
 #[tokio::test]
+async fn a_head_may_bring_as_much_as_may_be_sent_unasked() {
+    let (_gateway, link, mut peer) = linked().await;
+    let mut visits = visit(&link);
+    let t = peer.hear().await.header.tab.unwrap();
+    let body = "x".repeat(crosstalk::limits::STREAM_WINDOW as usize);
+    peer.say(&format!("c=response,e=1,h={},t={t};{HEAD}{body}", HEAD.len())).await;
+    let answer = soon(visits.join_next()).await.unwrap().unwrap().unwrap();
+    assert!(answer.unwrap() == body);
+    assert!(link.is_open());
+}
+
+#[tokio::test]
 async fn fragments_are_put_together_and_pings_answered_between_them() {
     let (_gateway, link, mut peer) = linked().await;
     let mut visits = visit(&link);

@@ -47,7 +47,8 @@ pub enum Message {
     Data {
         /// Which transaction.
         id: TransactionId,
-        /// The next bytes, at most [`MAX_DATA`](super::MAX_DATA); none only with `end`.
+        /// The next bytes, at most [`MAX_DATA`](super::MAX_DATA) where we write them; none only
+        /// with `end`.
         bytes: Bytes,
         /// Whether these are the last.
         end: bool,

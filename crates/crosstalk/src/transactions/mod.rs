@@ -67,7 +67,8 @@ use self::{
 };
 use crate::limits;
 
-/// The most bytes of a body in one message that we write. Who reads takes this much.
+/// The most bytes of a body in one message that we write. Who reads takes as much as the credit
+/// allows; a wire may have a limit of its own.
 pub const MAX_DATA: usize = 64 * 1024;
 
 /// What one end allows, and how patient it is.
@@ -177,7 +178,7 @@ pub enum Violation {
     /// A second head, a head from the end that opened, or a body before its head.
     #[error("a message of transaction {0} came out of order")]
     Order(TransactionId),
-    /// More bytes than the credit allows, or than one message may have.
+    /// More bytes than the credit allows.
     #[error("more bytes of transaction {0} than were allowed")]
     Credit(TransactionId),
     /// A transaction was opened after the sender's own bye, or refusals pile up unread: the sender

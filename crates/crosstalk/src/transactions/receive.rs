@@ -7,7 +7,7 @@ use http::{request, response};
 
 use super::{
     AbortCode, Bye, Event, Message, TransactionId, Transactions, Violation,
-    state::{Head, Receiving, Sending, Transaction, within},
+    state::{Head, Receiving, Sending, Transaction},
 };
 
 /// How many refusals wait to be sent at most. An end that opens so many more than it may without
@@ -103,9 +103,6 @@ impl Transactions {
         bytes: Bytes,
         end: bool,
     ) -> Result<(), Violation> {
-        if within(&bytes).is_none() {
-            return Err(Violation::Credit(id));
-        }
         let Some(transaction) = self.known(id)? else { return Ok(()) };
         let incoming = &mut transaction.incoming;
         if incoming.stage != Receiving::Flowing {

@@ -227,7 +227,8 @@ impl Incoming {
 
     /// Takes a part of the body. Returns whether it is within what is allowed.
     pub(super) fn receive(&mut self, bytes: Bytes, end: bool) -> bool {
-        let Some(credit) = within(&bytes).and_then(|length| self.credit.checked_sub(length)) else {
+        let length = u32::try_from(bytes.len()).ok();
+        let Some(credit) = length.and_then(|length| self.credit.checked_sub(length)) else {
             return false;
         };
         self.credit = credit;
@@ -310,11 +311,6 @@ impl Incoming {
             Receiving::Ended | Receiving::Finished => true,
         }
     }
-}
-
-/// Returns how long this is, when one message may be so long.
-pub(super) fn within(bytes: &Bytes) -> Option<u32> {
-    if bytes.len() > MAX_DATA { None } else { u32::try_from(bytes.len()).ok() }
 }
 
 #[cfg(test)]

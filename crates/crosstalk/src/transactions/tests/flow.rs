@@ -101,11 +101,20 @@ fn more_than_the_credit_ends_the_link() {
 }
 
 #[test]
-fn one_message_has_no_more_than_it_may_whatever_the_credit() {
-    let large = Config { window: 10 * MAX_DATA as u32, ..config(Numbers::Odd) };
-    let mut peer = Transactions::new(large, T0);
-    peer.receive(open_message(2, bytes(MAX_DATA)), T0).unwrap();
-    let more = peer.receive(data(2, MAX_DATA + 1, false), T0);
+fn one_message_may_have_as_much_as_the_credit() {
+    let window = 3 * MAX_DATA;
+    let large = |numbers| Config { window: window as u32, ..config(numbers) };
+    for first in [0, MAX_DATA + 1, window] {
+        let mut peer = Transactions::new(large(Numbers::Odd), T0);
+        peer.receive(open_message(2, bytes(first)), T0).unwrap();
+        peer.receive(data(2, window - first, true), T0).unwrap();
+        assert_eq!(
+            read(&mut peer, TransactionId(2)),
+            (bytes(first).iter().chain(&bytes(window - first)).copied().collect(), Read::End)
+        );
+    }
+    let mut peer = Transactions::new(large(Numbers::Odd), T0);
+    let more = peer.receive(open_message(2, bytes(window + 1)), T0);
     assert_eq!(more, Err(Violation::Credit(TransactionId(2))));
 }
 
