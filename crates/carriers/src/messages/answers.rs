@@ -13,7 +13,7 @@ use crosstalk::{
     transaction::{self, Body, BodyError, Handler},
     transactions::{AbortCode, TransactionId},
 };
-use http::{Request, Response, StatusCode, Version, request, response};
+use http::{Request, Response, StatusCode, Version, header, request, response};
 use tokio::{task::JoinSet, time::timeout};
 use tower::Service as _;
 
@@ -123,6 +123,8 @@ async fn answer(answering: Answering, handler: Handler, opened: Opened, websocke
             Beginning::Cut => return,
         };
         if let (Ok(arrival), true) = (arrived, websockets) {
+            // What comes are the bytes of the WebSocket, whatever somebody says of a body.
+            head.headers.remove(header::CONTENT_LENGTH);
             let request = Request::from_parts(head, transaction::empty());
             // Large and rare: the others should not carry it.
             return Box::pin(answering.websocket(handler, request, arrival, channel)).await;

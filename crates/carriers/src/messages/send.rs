@@ -13,7 +13,7 @@ use crosstalk::{
     transaction::{self, Body, BodyError},
     transactions::AbortCode,
 };
-use http::{Extensions, Method, Request, Response, StatusCode, Version, request, response};
+use http::{Extensions, Method, Request, Response, StatusCode, Version, header, request, response};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
@@ -95,7 +95,10 @@ impl Messages {
         let extensions = mem::take(&mut head.extensions);
         let asked = Asked { is_head, is_websocket: websocket.is_some() };
         let mut outflow = Outflow::new(body);
-        if !asked.is_websocket {
+        if asked.is_websocket {
+            // Its body is the WebSocket, which has no length.
+            head.headers.remove(header::CONTENT_LENGTH);
+        } else {
             let could_be = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
             outflow.announce(could_be, &mut head.headers);
             // What there is of the body already goes along with the head.

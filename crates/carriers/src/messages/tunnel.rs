@@ -110,10 +110,19 @@ impl AsyncWrite for Channel {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let id = self.handle.id;
-        self.handle.shared.with(|state| {
-            if state.is_over(id) || self.wrote_all {
+        let this = self.get_mut();
+        let id = this.handle.id;
+        this.handle.shared.with(|state| {
+            if state.is_over(id) || this.wrote_all {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            if state.exchange(id).is_some_and(|exchange| exchange.unwanted) {
+                // Who talks to nobody is told so, but not before everything is heard that was said.
+                return Poll::Ready(if this.read_all {
+                    Err(io::ErrorKind::BrokenPipe.into())
+                } else {
+                    Ok(bytes.len())
+                });
             }
             let length = state.transactions.room(id).min(bytes.len());
             if length == 0 && !bytes.is_empty() {

@@ -173,6 +173,50 @@ async fn a_stalled_websocket_holds_up_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_visitor_who_goes_on_talking_to_a_site_that_is_gone_is_let_go() {
+    let tasks = TaskTracker::new();
+    let tracker = tasks.clone();
+    let pair = Pair::new(handler(move |mut request| {
+        let upgrade = hyper::upgrade::on(&mut request);
+        tracker.spawn(async move { drop(upgrade.await.unwrap()) });
+        async {
+            let mut response = Response::new(transaction::empty());
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            response
+        }
+    }));
+    let room = pair.link.room();
+    let mut response = pair.fetch(open("/")).await;
+    let tunnel = Tunnel::take(&mut response).unwrap();
+    drop(response);
+    let (mut browser, upgrade) = visitor(&tasks).await;
+    let mut joined = JoinSet::new();
+    joined.spawn(tunnel.join(upgrade));
+    soon(browser.read_to_end(&mut Vec::new())).await.unwrap();
+    // The visitor does not close, and has more to say than fits anywhere.
+    let _ = soon(browser.write_all(&[7; 1_000_000])).await;
+    soon(joined.join_next()).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(pair.link.room(), room);
+    pair.finish().await;
+}
+
+#[tokio::test]
+async fn a_websocket_has_no_length() {
+    let (seen, mut heads) = mpsc::channel(1);
+    let tasks = TaskTracker::new();
+    let pair = Pair::new(echo(tasks, seen));
+    let mut request = open("/");
+    request.headers_mut().insert("content-length", "5".parse().unwrap());
+    *request.body_mut() = transaction::full("never");
+    let response = pair.fetch(request).await;
+    assert_eq!(response.status(), 101);
+    let head = soon(heads.recv()).await.unwrap();
+    assert!(!head.headers.contains_key("content-length"), "{:?}", head.headers);
+    drop(response);
+    pair.finish().await;
+}
+
+#[tokio::test]
 async fn without_websockets_the_request_comes_back() {
     for at_gateway in [true, false] {
         let (near, far) = Wire::pair(&std::sync::Arc::default());
