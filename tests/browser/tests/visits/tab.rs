@@ -342,6 +342,65 @@ async fn a_kept_address_stays_and_the_newest_tab_has_it() {
     .await;
 }
 
+/// Puts a folder of the browser's own in the place of the one that a person would choose in the
+/// dialog, which nothing can press for a test. What the page gets is the same kind of handle.
+const CHOOSE_A_LIVE_FOLDER: &str = "const done = arguments[0];
+    const write = async (folder, name, text) => {
+        const file = await folder.getFileHandle(name, { create: true });
+        const stream = await file.createWritable();
+        await stream.write(text);
+        await stream.close();
+    };
+    (async () => {
+        const root = await navigator.storage.getDirectory();
+        const album = await root.getDirectoryHandle('album', { create: true });
+        const sub = await album.getDirectoryHandle('sub', { create: true });
+        await write(album, 'first.txt', 'first');
+        await write(album, '.hidden', 'not for visitors');
+        await write(sub, 'deep.txt', 'deep');
+        window.album = { write: (name, text) => write(album, name, text), root, album };
+        window.showDirectoryPicker = async () => album;
+        document.querySelector('#choose-folder').click();
+    })().then(() => done(null), (error) => done(String(error)));";
+
+#[tokio::test]
+async fn a_folder_that_stays_open_is_served_as_it_is_now() {
+    with_tab("tab-live", &[("a.txt", b"a")], async |tab| {
+        tab.page().find(Locator::Css("#stop")).await?.click().await?;
+        tab.until("choosing").await?;
+        let chosen = tab.page().execute_async(CHOOSE_A_LIVE_FOLDER, vec![]).await?;
+        assert_eq!(chosen, json!(null));
+        tab.until("online").await?;
+        let link = tab.page().find(Locator::Css("#link")).await?.text().await?;
+        let (visitor, listing) = Visitor::enter(&link).await?;
+        let listing = visitor::text(&listing);
+        assert!(listing.contains("<title>album</title>"), "{listing}");
+        assert!(listing.contains("first.txt") && !listing.contains(".hidden"), "{listing}");
+        assert_eq!(visitor::text(&visitor.get("/sub/deep.txt").await?), "deep");
+
+        let change = "const done = arguments[0];
+            (async () => {
+                await album.write('first.txt', 'changed');
+                await album.write('second.txt', 'second');
+                await album.album.removeEntry('sub', { recursive: true });
+            })().then(() => done(null), (error) => done(String(error)));";
+        assert_eq!(tab.page().execute_async(change, vec![]).await?, json!(null));
+        assert_eq!(visitor::text(&visitor.get("/first.txt").await?), "changed");
+        assert_eq!(visitor::text(&visitor.get("/second.txt").await?), "second");
+        for (path, status) in [
+            ("/sub/deep.txt", StatusCode::NOT_FOUND),
+            ("/.hidden", StatusCode::NOT_FOUND),
+            ("/first.txt/x", StatusCode::NOT_FOUND),
+            ("/a%5Cb", StatusCode::NOT_FOUND),
+            ("/%2e%2e/x", StatusCode::BAD_REQUEST),
+        ] {
+            assert_eq!(visitor.get(path).await?.status(), status, "{path}");
+        }
+        Ok(())
+    })
+    .await;
+}
+
 /// Writes to a file as another program would.
 fn append(file: &Path) -> anyhow::Result<()> {
     use std::io::Write as _;

@@ -59,7 +59,8 @@ export class LiveFolder implements Folder {
   readonly #root: FileSystemDirectoryHandle;
 
   constructor(root: FileSystemDirectoryHandle) {
-    this.title = root.name;
+    // The top of a drive has no name.
+    this.title = root.name || "Files";
     this.#root = root;
   }
 
