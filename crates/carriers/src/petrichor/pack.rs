@@ -45,6 +45,10 @@ const SHARE: usize = 16;
 /// Less than this is not worth the tables.
 const MIN_SHARE: usize = 128 * 1024;
 
+/// The most that the other end may keep for this one to make use of it: this end holds names of it,
+/// at most 2 MiB of them. Whoever offers more is sent everything.
+const MOST_KEPT: usize = 16 * 1024 * 1024;
+
 /// What both ends agreed on.
 #[derive(Debug, Default)]
 pub(super) struct Agreed {
@@ -105,7 +109,7 @@ struct Treatment {
 
 impl Outgoing {
     pub(super) fn new(agreed: &Agreed) -> Self {
-        let kept = (agreed.kept > 0).then(|| Mirror::new(agreed.kept));
+        let kept = (1..=MOST_KEPT).contains(&agreed.kept).then(|| Mirror::new(agreed.kept));
         Self { compress: agreed.compress, kept, bodies: HashMap::new() }
     }
 
@@ -440,6 +444,16 @@ mod tests {
             end: false,
         };
         assert_eq!(ends.send(endless).0, Packing::NONE);
+    }
+
+    #[test]
+    fn an_offer_beyond_measure_is_not_used() {
+        for (kept, used) in
+            [(0, false), (1 << 20, true), (MOST_KEPT + 1, false), (usize::MAX, false)]
+        {
+            let outgoing = Outgoing::new(&Agreed { compress: false, keeps: None, kept });
+            assert_eq!(outgoing.kept.is_some(), used, "{kept}");
+        }
     }
 
     #[test]

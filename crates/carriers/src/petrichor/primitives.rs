@@ -335,7 +335,7 @@ mod tests {
         let echo = pair(Dictionary::new(), "hi");
         for end in ["", "2:hi,", "0:~2:hi,", "0:]2:hi,", "1:5#2:hi,", "2:hi,0:}2:hi,"] {
             let (pairs, end) = heard(format!("0:}}2:hi,{end}")).await;
-            assert_eq!(pairs, [echo.clone()]);
+            assert_eq!(pairs, std::slice::from_ref(&echo));
             assert!(end.is_ok(), "{end:?}");
         }
     }

@@ -26,7 +26,7 @@ use super::{
 const MAX_WAITING: usize = 256 * 1024;
 
 /// How much room there is for reading on a link that rests.
-const LEAST_READ: usize = 8 * 1024;
+const LEAST_READ: usize = 4 * 1024;
 
 /// How much room there is for reading on a link that is busy: several of the largest messages we
 /// write.
