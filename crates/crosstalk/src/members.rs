@@ -48,8 +48,12 @@ pub const MAX_TEXT: usize = 4 * 1024;
 /// The command of a visitor's note to the owner.
 pub const NOTE: &str = "note";
 
-/// The command of an owner's answer to a note.
+/// The command of an owner's answer to a note. Its key [`NUMBER`] says which answer it is; the page
+/// says [`RECEIVED`] to the owner, with that number as the body, when it shows the answer.
 pub const REPLY: &str = "reply";
+
+/// The key of an answer's number, which nobody but the owner can read anything into.
+pub const NUMBER: &str = "n";
 
 /// The command by which a visitor who is back asks for what was written meanwhile.
 pub const FETCH: &str = "getTexts";

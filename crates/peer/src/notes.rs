@@ -58,7 +58,6 @@ pub(crate) struct Author {
 pub(crate) struct KeptNote {
     pub(crate) note: Note,
     pub(crate) writer: Author,
-    pub(crate) tab: Option<String>,
 }
 
 /// A note as it comes in.
@@ -68,7 +67,6 @@ pub(crate) struct Incoming {
     pub(crate) visitor: Option<IpAddr>,
     pub(crate) agent: String,
     pub(crate) actor: Option<String>,
-    pub(crate) tab: Option<String>,
 }
 
 /// Why a note is not taken.
@@ -87,8 +85,10 @@ pub(crate) enum Refused {
 pub(crate) enum Happening {
     /// Somebody wrote.
     Written(Box<KeptNote>),
-    /// A visitor is back, and asks for answers.
-    Back(SiteId, String),
+    /// An answer is on the visitor's page.
+    Arrived(Box<KeptNote>),
+    /// A visitor is back in this tab, and asks for answers.
+    Back { site: SiteId, actor: String, tab: Option<String> },
     /// Notes gave way to new ones.
     Gone(Vec<NoteId>),
 }
@@ -142,15 +142,35 @@ impl Letterbox {
         Ok(())
     }
 
+    /// Notes that the page of a visitor has the answer with this number.
+    pub(crate) fn arrived(&self, site: &SiteId, actor: &str, number: &str) {
+        let mut book = self.book();
+        let Some(kept) = book.arrived(site, actor, number) else { return };
+        if book.happenings.len() < MAX_HAPPENINGS {
+            book.happenings.push(Happening::Arrived(Box::new(kept)));
+        }
+        drop(book);
+        self.news.notify_one();
+    }
+
     /// Notes that a visitor is back.
-    pub(crate) fn back(&self, site: &SiteId, actor: &str) {
+    pub(crate) fn back(&self, site: &SiteId, actor: &str, tab: Option<String>) {
         let mut book = self.book();
         let waits = book.unanswered(site, actor).next().is_some();
         if waits && book.happenings.len() < MAX_HAPPENINGS {
-            book.happenings.push(Happening::Back(site.clone(), actor.to_owned()));
+            let (site, actor) = (site.clone(), actor.to_owned());
+            book.happenings.push(Happening::Back { site, actor, tab });
             drop(book);
             self.news.notify_one();
         }
+    }
+}
+
+impl KeptNote {
+    /// Returns the number of the answer: another one when something is added to it.
+    pub(crate) fn number(&self) -> Option<String> {
+        let written = self.note.reply.as_ref()?.at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(format!("{}-{}", self.note.id.0, written.as_millis()))
     }
 }
 
@@ -213,7 +233,7 @@ impl Book {
             seen: false,
             reply: None,
         };
-        let kept = KeptNote { note, writer, tab: incoming.tab };
+        let kept = KeptNote { note, writer };
         page.notes.push_back(kept.clone());
         let beyond = page.notes.len().saturating_sub(MAX_NOTES);
         let gone: Vec<NoteId> = page.notes.drain(..beyond).map(|kept| kept.note.id).collect();
@@ -283,10 +303,13 @@ impl Book {
         Some(kept.clone())
     }
 
-    /// Notes that an answer arrived, unless it was changed since `at`; returns the note as it is now.
-    pub(crate) fn arrived(&mut self, id: NoteId, at: SystemTime) -> Option<KeptNote> {
-        let kept = self.find_mut(id)?;
-        let reply = kept.note.reply.as_mut().filter(|reply| reply.at == at && !reply.arrived)?;
+    /// Notes that an answer arrived, if it is this visitor's and nothing was added to it meanwhile;
+    /// returns the note as it is now.
+    fn arrived(&mut self, site: &SiteId, actor: &str, number: &str) -> Option<KeptNote> {
+        let notes = self.sites.get_mut(site).into_iter().flat_map(|page| &mut page.notes);
+        let mut of_actor = notes.filter(|kept| kept.writer.actor.as_deref() == Some(actor));
+        let kept = of_actor.find(|kept| kept.number().as_deref() == Some(number))?;
+        let reply = kept.note.reply.as_mut().filter(|reply| !reply.arrived)?;
         reply.arrived = true;
         Some(kept.clone())
     }

@@ -17,7 +17,7 @@ use crosstalk::{
     members::{MEDIA_TYPE, NUMBER, REPLY, TELL_PATH},
     proof::PrivateKey,
     registry::{Claimed, GatewayInfo, INFO_PATH, NAMES_PATH, Refused, Told},
-    taxi::{Header, Recipients, TaxiMessage, Value},
+    taxi::{Header, Recipients, TaxiMessage},
     transaction::{self, Body},
 };
 use futures_util::{
@@ -222,14 +222,14 @@ async fn collect(response: Response<Body>) -> Result<(Parts, Bytes), DialError> 
 pub(crate) struct Reply {
     /// The visitor's name at the gateway.
     pub(crate) actor: String,
-    /// The tab that wrote.
+    /// The only tab that shall have it.
     pub(crate) tab: Option<String>,
     /// What the visitor's page says when it has the answer.
     pub(crate) number: String,
     pub(crate) text: String,
 }
 
-/// Sends the owner's answer to a visitor: to the tab that wrote, or else to any that is open.
+/// Sends the owner's answer to a visitor.
 ///
 /// # Errors
 /// When the gateway cannot be asked, or the visitor is not there.
@@ -241,25 +241,16 @@ pub(crate) async fn reply(
 ) -> Result<(), DialError> {
     let mut registry = Registry::connect(gateway, roots).await?;
     let info = registry.info().await?;
-    let mut result = Err(DialError::NotAGateway);
-    for tab in reply.tab.iter().map(Some).chain([None]) {
-        let users = Recipients { everybody: false, names: vec![reply.actor.clone()] };
-        let tab = tab.cloned();
-        let mut header = Header { users: Some(users), tab, ..Header::command(REPLY) };
-        // Too long only when the gateway gave the visitor a very strange name.
-        header
-            .set_further(NUMBER, Value::text(reply.number.as_str()))
-            .map_err(|_| DialError::NotAGateway)?;
-        let body = Bytes::copy_from_slice(reply.text.as_bytes());
-        let message = TaxiMessage { header, body };
-        let message = message.write().map_err(|_| DialError::NotAGateway)?;
-        let proof = key.prove(&info.origin, SystemTime::now());
-        result = registry.tell(message, &proof).await.map(drop);
-        if !matches!(result, Err(DialError::Refused { status: StatusCode::NOT_FOUND, .. })) {
-            break;
-        }
-    }
-    result
+    let users = Some(Recipients::one(reply.actor.as_str()));
+    // A number of digits and a dash is always a header.
+    let numbered = Header::parse(&format!("c={REPLY},{NUMBER}={}", reply.number));
+    let numbered = numbered.map_err(|_| DialError::NotAGateway)?;
+    let header = Header { users, tab: reply.tab.clone(), ..numbered };
+    let body = Bytes::copy_from_slice(reply.text.as_bytes());
+    // Too long only when the gateway gave the visitor a very strange name.
+    let message = TaxiMessage { header, body }.write().map_err(|_| DialError::NotAGateway)?;
+    let proof = key.prove(&info.origin, SystemTime::now());
+    registry.tell(message, &proof).await.map(drop)
 }
 
 /// Returns whether this is the origin of a web site and nothing else: links begin with it, and the

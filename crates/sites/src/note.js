@@ -17,7 +17,7 @@
   let greeted = false;
   let tries = 0;
   let waiting = null;
-  let fetching = false;
+  let expected = [];
   let lines = load(sessionStorage, "veranda-notes") || [];
 
   function random(bytes) {
@@ -75,7 +75,9 @@
     state.classList.toggle("bad", Boolean(bad));
   }
 
+  // Answers of the gateway come in the order of what was sent.
   function write(command, body) {
+    expected.push(command);
     socket.send(`c=${command},t=${tab},u=${user};${body}`);
   }
 
@@ -87,11 +89,17 @@
       if (quoted && sign === "\\") at += 1;
       else if (sign === '"') quoted = !quoted;
       else if (sign === ";" && !quoted) {
-        const command = /(?:^|,)c=([A-Za-z]+)(?:,|$)/.exec(message.slice(0, at));
-        return { command: command ? command[1] : "", body: message.slice(at + 1) };
+        const header = message.slice(0, at);
+        const command = /(?:^|,)c=([A-Za-z]+)(?:,|$)/.exec(header);
+        const number = /(?:^|,)n=([0-9-]+)(?:,|$)/.exec(header);
+        return {
+          command: command ? command[1] : "",
+          number: number ? number[1] : "",
+          body: message.slice(at + 1),
+        };
       }
     }
-    return { command: "", body: "" };
+    return { command: "", number: "", body: "" };
   }
 
   function settle(sentence, bad) {
@@ -113,22 +121,23 @@
   }
 
   function hear(message) {
-    const { command, body } = read(message);
+    const { command, number, body } = read(message);
     if (command === "hello") {
       greeted = true;
       tries = 0;
       if (load(localStorage, "veranda-wrote")) {
-        fetching = true;
         write("getTexts", "");
       }
       if (waiting) send();
     } else if (command === "received" || command === "error") {
-      // Answers come in the order of what was sent.
-      if (fetching) fetching = false;
-      else if (command === "received") settle("Sent. An answer appears here.", false);
+      if (expected.shift() !== "note") return;
+      if (command === "received") settle("Sent. An answer appears here.", false);
       else settle(body || "That did not work. Try again.", true);
     } else if (command === "reply") {
-      add({ mine: false, text: body });
+      // Now the owner knows that it is here; until then it comes again.
+      write("received", number);
+      if (lines.some((line) => number && line.number === number)) return;
+      add({ mine: false, text: body, number });
       say("The owner has answered.", false);
       if (details) details.open = true;
     }
@@ -156,7 +165,7 @@
     const wasGreeted = greeted;
     socket = null;
     greeted = false;
-    fetching = false;
+    expected = [];
     if (waiting && !wasGreeted) {
       // No WebSocket gets through here: the form does.
       form.submit();
@@ -179,6 +188,11 @@
     else connect();
   });
   text.addEventListener("focus", connect);
+  // A page that only rests in the browser's memory hears nothing, and must not look as if it did.
+  addEventListener("pagehide", () => socket && socket.close());
+  addEventListener("pageshow", (event) => {
+    if (event.persisted && load(localStorage, "veranda-wrote")) connect();
+  });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && load(localStorage, "veranda-wrote")) connect();
   });

@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -30,7 +30,7 @@ use crate::{
     keeper::{Gateway, Keeper, Memory, News, Scope, Signals},
     ledger::{Ledger, Now},
     meter::Meter,
-    model::{Event, LinkState, NoteId, PublishError, SiteId, Snapshot, TransferRecord},
+    model::{Event, LinkState, PublishError, SiteId, Snapshot, TransferRecord},
     names::Wanted,
     naming,
     notes::{Book, Letterbox},
@@ -69,7 +69,7 @@ enum Tick {
     LookAtFolders,
     LookAtTransfers,
     NoteNews,
-    ReplySent(NoteId, SystemTime, bool),
+    ReplySent,
     TransferNews,
 }
 
@@ -84,8 +84,8 @@ pub(super) struct Core {
     store: Store,
     meter: Arc<Meter>,
     letterbox: Arc<Letterbox>,
-    /// Answers to notes on their way: of which note, written when, and whether they arrived.
-    replies: JoinSet<(NoteId, SystemTime, bool)>,
+    /// Answers to notes on their way.
+    replies: JoinSet<()>,
     sites: Vec<Site>,
     releases: Vec<Release>,
     rungs: Memory,
@@ -189,9 +189,7 @@ impl Core {
                 Some(Ok((site, disk))) = self.folders.join_next() => Tick::Folder(site, disk),
                 () = meter.news() => Tick::TransferNews,
                 () = letterbox.news() => Tick::NoteNews,
-                Some(Ok((note, at, arrived))) = self.replies.join_next() => {
-                    Tick::ReplySent(note, at, arrived)
-                }
+                Some(_) = self.replies.join_next() => Tick::ReplySent,
                 _ = keep.tick() => Tick::KeepTime,
                 _ = keep_running.tick() => Tick::KeepRunningTime,
                 _ = look_at_folders.tick() => Tick::LookAtFolders,
@@ -209,7 +207,7 @@ impl Core {
                 Tick::LookAtFolders => self.look_at_folders(),
                 Tick::LookAtTransfers => self.look_at_transfers(),
                 Tick::NoteNews => self.look_at_notes(),
-                Tick::ReplySent(note, at, arrived) => self.reply_sent(note, at, arrived),
+                Tick::ReplySent => {}
                 Tick::TransferNews => {
                     let at = (self.looked + LOOK_AGAIN).max(Instant::now());
                     self.look_at = Some(self.look_at.map_or(at, |planned| planned.min(at)));

@@ -2,7 +2,7 @@
 
 use crosstalk::{
     forwarded,
-    members::{FETCH, MAX_TEXT, NOTE},
+    members::{FETCH, MAX_TEXT, NOTE, RECEIVED},
     taxi::{MAX_HEADER, TaxiMessage},
     transaction::Body,
 };
@@ -67,14 +67,18 @@ impl Front {
         match header.command.as_deref() {
             Some(NOTE) => {
                 let text = String::from_utf8_lossy(&body).into_owned();
-                let tab = header.tab.filter(is_short);
-                match self.take(&place, &parts.headers, text, Some(actor), tab) {
+                match self.take(&place, &parts.headers, text, Some(actor)) {
                     Ok(()) => pages::bare(StatusCode::NO_CONTENT),
                     Err(refused) => pages::sentence(status(refused), &refused.to_string()),
                 }
             }
+            Some(RECEIVED) => {
+                let number = String::from_utf8_lossy(&body);
+                self.letterbox.arrived(&place.id, &actor, number.trim());
+                pages::bare(StatusCode::NO_CONTENT)
+            }
             Some(FETCH) => {
-                self.letterbox.back(&place.id, &actor);
+                self.letterbox.back(&place.id, &actor, header.tab.filter(is_short));
                 pages::bare(StatusCode::NO_CONTENT)
             }
             Some(_) | None => {
@@ -111,7 +115,7 @@ impl Front {
                 return failed(StatusCode::BAD_REQUEST, why, String::new());
             }
         };
-        match self.take(place, &parts.headers, text.clone(), None, None) {
+        match self.take(place, &parts.headers, text.clone(), None) {
             Ok(()) => note::page(&parts.headers, &State::Sent),
             Err(refused) => failed(status(refused), &refused.to_string(), text),
         }
@@ -123,14 +127,13 @@ impl Front {
         headers: &HeaderMap,
         text: String,
         actor: Option<String>,
-        tab: Option<String>,
     ) -> Result<(), Refused> {
         if !place.takes_notes {
             return Err(Refused::Closed);
         }
         let agent = agent::short(headers.get(header::USER_AGENT).map(http::HeaderValue::as_bytes));
         let visitor = forwarded_value(headers).and_then(forwarded::visitor);
-        let incoming = Incoming { text, visitor, agent, actor, tab };
+        let incoming = Incoming { text, visitor, agent, actor };
         self.letterbox.take(&place.id, incoming, Now::read())
     }
 

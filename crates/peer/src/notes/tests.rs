@@ -10,7 +10,6 @@ fn note(text: &str, host: u8, actor: &str) -> Incoming {
         visitor: Some([192, 0, 2, host].into()),
         agent: "Firefox on Windows".to_owned(),
         actor: (!actor.is_empty()).then(|| actor.to_owned()),
-        tab: Some("1".to_owned()),
     }
 }
 
@@ -106,12 +105,17 @@ fn an_answer_waits_until_it_arrived() {
     book.reply(asked, "hi", now.wall).unwrap();
     let soon = later(now, 1).wall;
     let kept = book.reply(asked, "there", soon).unwrap();
-    assert_eq!(kept.note.reply.unwrap().text, "hi\nthere");
+    assert_eq!(kept.note.reply.as_ref().unwrap().text, "hi\nthere");
     assert_eq!(book.waiting_for(&site(), "visitor-1"), [asked]);
     assert!(book.waiting_for(&site(), "visitor-2").is_empty());
-    // The first half arrived, but there is more by now.
-    assert_eq!(book.arrived(asked, now.wall), None);
-    assert!(book.arrived(asked, soon).unwrap().note.reply.unwrap().arrived);
+    let number = kept.number().unwrap();
+    // Another visitor's word, another note's, and that of the first half: there is more by now.
+    assert_eq!(book.arrived(&site(), "visitor-2", &number), None);
+    for other in ["", "1", "1-", "9-9", &number[..number.len() - 1]] {
+        assert_eq!(book.arrived(&site(), "visitor-1", other), None);
+    }
+    assert!(book.arrived(&site(), "visitor-1", &number).unwrap().note.reply.unwrap().arrived);
+    assert_eq!(book.arrived(&site(), "visitor-1", &number), None);
     assert!(book.waiting_for(&site(), "visitor-1").is_empty());
     let kept = book.reply(asked, "more", soon).unwrap();
     assert_eq!(kept.note.reply.unwrap().text, "more");
@@ -123,11 +127,11 @@ fn a_visitor_who_is_back_is_news_only_when_something_waits() {
     letterbox.take(&site(), note("hello?", 1, "visitor-1"), Now::read()).unwrap();
     let id = letterbox.book().notes()[0].id;
     letterbox.book().take_happenings();
-    letterbox.back(&site(), "visitor-1");
+    letterbox.back(&site(), "visitor-1", None);
     assert!(letterbox.book().take_happenings().is_empty());
     letterbox.book().reply(id, "hi", SystemTime::now()).unwrap();
-    letterbox.back(&site(), "visitor-2");
-    letterbox.back(&site(), "visitor-1");
-    let back = Happening::Back(site(), "visitor-1".to_owned());
+    letterbox.back(&site(), "visitor-2", None);
+    letterbox.back(&site(), "visitor-1", None);
+    let back = Happening::Back { site: site(), actor: "visitor-1".to_owned(), tab: None };
     assert_eq!(letterbox.book().take_happenings(), [back]);
 }

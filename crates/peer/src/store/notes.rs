@@ -44,7 +44,6 @@ fn note(row: &Row<'_>) -> rusqlite::Result<KeptNote> {
             reply: reply.zip(replied).map(|(text, at)| NoteReply { text, at: time(at), arrived }),
         },
         writer: Author::new(visitor, actor),
-        tab: row.get("tab")?,
     })
 }
 
@@ -54,7 +53,7 @@ pub(super) fn keep(to: &Transaction<'_>, kept: &KeptNote) -> rusqlite::Result<()
     to.prepare_cached(
         // The site may have been removed while this waited.
         "INSERT OR REPLACE INTO notes
-         SELECT ?2, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM sites WHERE id = ?1",
+         SELECT ?2, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM sites WHERE id = ?1",
     )?
     .execute(params![
         note.site.0,
@@ -63,7 +62,6 @@ pub(super) fn keep(to: &Transaction<'_>, kept: &KeptNote) -> rusqlite::Result<()
         note.visitor.map(|visitor| visitor.to_string()),
         note.agent,
         kept.writer.actor,
-        kept.tab,
         millis(note.at),
         note.seen,
         reply.map(|reply| &reply.text),

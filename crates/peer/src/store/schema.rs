@@ -78,7 +78,6 @@ pub(super) const STEPS: &[&str] = &[
         visitor       TEXT,
         agent         TEXT NOT NULL,
         actor         TEXT,
-        tab           TEXT,
         written       INTEGER NOT NULL,
         seen          INTEGER NOT NULL,
         reply         TEXT,

@@ -203,6 +203,30 @@ impl Gateway {
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
+    /// Waits until the owner told visitors this many messages.
+    pub(crate) async fn told(&self, count: usize) {
+        let wait = async {
+            while self.orders().told.len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, wait).await.unwrap();
+    }
+
+    /// Says that the page of the visitor has the last answer.
+    pub(crate) async fn confirm(&self, link: &Link, url: &str, cookie: &str) {
+        let message = {
+            let orders = self.orders();
+            let told = orders.told.last().unwrap();
+            let text = String::from_utf8(told.write().unwrap().to_vec()).unwrap();
+            let number = text.split_once(",n=").unwrap().1.split_once(',').unwrap().0.to_owned();
+            let header = &told.header;
+            let visitor = header.users.as_ref().unwrap().names[0].clone();
+            format!("a={visitor},c=received,u=photos;{number}")
+        };
+        assert_eq!(self.message(link, url, cookie, &message).await.0, StatusCode::NO_CONTENT);
+    }
+
     /// Tells the peer what a visitor's connection took.
     pub(crate) async fn receipt(&self, link: &Link, receipt: Receipt) {
         let receipts = Receipts { receipts: vec![receipt], missed: 0 };

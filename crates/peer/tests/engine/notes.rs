@@ -14,6 +14,10 @@ fn note_of(event: Event) -> Option<Note> {
     }
 }
 
+fn has_arrived(note: &Note) -> bool {
+    note.reply.as_ref().is_some_and(|reply| reply.arrived)
+}
+
 #[tokio::test]
 async fn a_note_is_told_kept_answered_and_forgotten() {
     let (home, gateway) = (Home::new(), Gateway::start().await);
@@ -34,8 +38,7 @@ async fn a_note_is_told_kept_answered_and_forgotten() {
     // The visitor is there, in another tab by now.
     gateway.orders().here = vec![("visitor-1".to_owned(), "tab2".to_owned())];
     peer.reply(note.id, "Here it is").await.unwrap();
-    let arrived = |note: &Note| note.reply.as_ref().is_some_and(|reply| reply.arrived);
-    until(&peer, "an answer that arrived", |now| now.notes.iter().all(arrived)).await;
+    gateway.told(1).await;
     {
         let orders = gateway.orders();
         let told = &orders.told[0];
@@ -44,6 +47,13 @@ async fn a_note_is_told_kept_answered_and_forgotten() {
             (Some("reply"), &b"Here it is"[..])
         );
     }
+    // Nothing counts as delivered before the visitor's page says that it has it.
+    assert!(!has_arrived(&peer.snapshots().borrow().notes[0]));
+    for forged in ["a=visitor-2,c=received;1-1", "a=visitor-1,c=received;1"] {
+        assert_eq!(gateway.message(&link, &url, &cookie, forged).await.0, StatusCode::NO_CONTENT);
+    }
+    gateway.confirm(&link, &url, &cookie).await;
+    until(&peer, "an answer that arrived", |now| now.notes.iter().all(has_arrived)).await;
     let before = peer.snapshots().borrow().notes.clone();
     peer.shutdown().await;
     let peer = home.peer(&gateway).await;
@@ -75,18 +85,26 @@ async fn an_answer_waits_for_a_visitor_who_left() {
     let note = event(&mut events, "a note", note_of).await;
     peer.reply(note.id, "Here it is").await.unwrap();
     assert!(!peer.snapshots().borrow().notes[0].reply.as_ref().unwrap().arrived);
-    // Both the tab that wrote and all others were tried.
     let tried = async {
-        while gateway.asked("/veranda/taxi") < 2 {
+        while gateway.asked("/veranda/taxi") < 1 {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(crate::gateway::SOON, tried).await.unwrap();
-    gateway.orders().here = vec![("visitor-1".to_owned(), "tab9".to_owned())];
+    // The tab that wrote is only resting in the browser's memory; the one that asks gets the answer.
+    let here = |tab: &str| ("visitor-1".to_owned(), tab.to_owned());
+    gateway.orders().here = vec![here("tab1"), here("tab9")];
     let fetch = "a=visitor-1,c=getTexts,t=tab9,u=photos;";
     assert_eq!(gateway.message(&link, &url, &cookie, fetch).await.0, StatusCode::NO_CONTENT);
-    let arrived = |note: &Note| note.reply.as_ref().is_some_and(|reply| reply.arrived);
-    until(&peer, "an answer that arrived", |now| now.notes.iter().all(arrived)).await;
+    gateway.told(1).await;
+    assert_eq!(gateway.orders().told[0].header.tab.as_deref(), Some("tab9"));
+    gateway.confirm(&link, &url, &cookie).await;
+    until(&peer, "an answer that arrived", |now| now.notes.iter().all(has_arrived)).await;
+    // There is nothing more to send.
+    let asked = gateway.asked("/veranda/taxi");
+    assert_eq!(gateway.message(&link, &url, &cookie, fetch).await.0, StatusCode::NO_CONTENT);
+    peer.notes_seen(&note.site).await.unwrap();
+    assert_eq!(gateway.asked("/veranda/taxi"), asked);
     peer.shutdown().await;
 }
 

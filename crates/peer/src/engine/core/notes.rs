@@ -28,11 +28,12 @@ impl Core {
                     self.tell(Event::Note(kept.note.clone()));
                     self.pending.push(Change::KeepNote(kept));
                 }
+                Happening::Arrived(kept) => self.pending.push(Change::KeepNote(kept)),
                 Happening::Gone(notes) => self.pending.push(Change::DropNotes(notes)),
-                Happening::Back(site, actor) => {
+                Happening::Back { site, actor, tab } => {
                     let waiting = self.letterbox.book().waiting_for(&site, &actor);
                     for note in waiting {
-                        self.send_reply(note);
+                        self.send_reply(note, tab.clone());
                     }
                 }
             }
@@ -58,7 +59,7 @@ impl Core {
             NoteAsk::Reply(note, text) => {
                 let kept = self.letterbox.book().reply(note, &text, now());
                 let kept = kept.ok_or(PublishError::Unknown)?;
-                self.send_reply(note);
+                self.send_reply(note, None);
                 self.keep_all(vec![Change::KeepNote(Box::new(kept))]).await
             }
             NoteAsk::Seen(site) => {
@@ -91,11 +92,12 @@ impl Core {
         done
     }
 
-    /// Sends the answer of a note, in the background.
-    fn send_reply(&mut self, note: NoteId) {
+    /// Sends the answer of a note in the background, to one tab or to all that the visitor has open.
+    fn send_reply(&mut self, note: NoteId, tab: Option<String>) {
         let kept = self.letterbox.book().find(note).cloned();
         let Some(kept) = kept.filter(|_| self.replies.len() < MAX_SENDING) else { return };
-        let KeptNote { note, writer, tab } = kept;
+        let Some(number) = kept.number() else { return };
+        let KeptNote { note, writer } = kept;
         let (Some(reply), Some(actor)) = (note.reply, writer.actor) else { return };
         if !self.is_here(&note.site) {
             return;
@@ -103,23 +105,12 @@ impl Core {
         let (gateway, roots, key) =
             (self.gateway.clone(), self.roots.clone(), Arc::clone(&self.key));
         self.replies.spawn(async move {
-            let sent = registry::reply(&gateway, &roots, &key, &actor, tab, &reply.text).await;
-            if let Err(error) = &sent {
+            let answer = registry::Reply { actor, tab, number, text: reply.text };
+            // Whether it arrived is what the visitor's page says, not what the gateway does.
+            if let Err(error) = registry::reply(&gateway, &roots, &key, &answer).await {
                 tracing::debug!(%error, "An answer waits for its visitor");
             }
-            (note.id, reply.at, sent.is_ok())
         });
-    }
-
-    pub(super) fn reply_sent(&mut self, note: NoteId, at: SystemTime, arrived: bool) {
-        if !arrived {
-            return;
-        }
-        let kept = self.letterbox.book().arrived(note, at);
-        if let Some(kept) = kept {
-            self.pending.push(Change::KeepNote(Box::new(kept)));
-            self.show();
-        }
     }
 
     /// Returns whether a site has its name at the gateway of now.

@@ -77,7 +77,6 @@ async fn a_visitor_with_the_cookie_writes_and_the_text_is_made_safe() {
     assert_eq!((&*note.agent, note.answerable, note.seen), ("curl", true, false));
     let book = world.front.letterbox.book();
     let kept = book.find(note.id).unwrap();
-    assert_eq!(kept.tab.as_deref(), Some("tab1"));
     assert_eq!(kept.writer.actor.as_deref(), Some("visitor-1"));
 }
 
