@@ -6,13 +6,13 @@ use std::sync::{
 };
 
 use desktop::{
-    Answer, Shell, View,
+    Answer, Handle, Shell, View,
     notices::Notification,
     notifier::Notifier,
     tray::{Icon, Tray},
     tray_host,
 };
-use tauri::AppHandle;
+use tauri::{AppHandle, Manager as _};
 use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_clipboard_manager::ClipboardExt as _;
 
@@ -29,7 +29,12 @@ pub(crate) struct Desktop {
 
 impl Desktop {
     pub(crate) fn new(app: AppHandle, viewer: Arc<Viewer>) -> Self {
-        let notifier = Notifier::start();
+        let clicked = app.clone();
+        let notifier = Notifier::start(move |request| {
+            if let Some(handle) = clicked.try_state::<Handle>() {
+                handle.click(request);
+            }
+        });
         let notifier = notifier.inspect_err(|error| {
             tracing::warn!(%error, "There will be no notifications");
         });

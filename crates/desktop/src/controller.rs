@@ -106,7 +106,7 @@ enum Tick {
     /// The embedded gateway with this number ended.
     GatewayEnded(u64),
     /// A job is done.
-    Done(Work),
+    Done(Box<Work>),
     /// The peer shows another picture.
     Snapshot,
     /// Somebody tells, or there is nobody left to.
@@ -215,7 +215,7 @@ impl Controller {
             match self.tick().await {
                 Tick::Told(None) => self.quitting = true,
                 Tick::Told(Some(told)) => self.told(told),
-                Tick::Done(work) => self.done(work),
+                Tick::Done(work) => self.done(*work),
                 Tick::Event(event) => self.event(event),
                 Tick::Snapshot => self.snapshot(),
                 Tick::GatewayEnded(number) => self.gateway_ended(number),
@@ -236,7 +236,7 @@ impl Controller {
         tokio::select! {
             told = self.told.recv() => Tick::Told(told),
             Some(done) = self.jobs.join_next() => match done {
-                Ok(work) => Tick::Done(work),
+                Ok(work) => Tick::Done(Box::new(work)),
                 // Whoever waited for the job learns it from its dropped reply.
                 Err(error) => {
                     tracing::error!(%error, "A job ended by surprise");

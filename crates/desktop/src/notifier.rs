@@ -1,10 +1,16 @@
-//! Shows notifications through the system.
+//! Shows notifications through the system, and hears what is done with them.
+//!
+//! On Linux a click comes back as a request, and a note can be answered in the notification where the
+//! server offers a field for that (KDE's does). Elsewhere notifications only tell.
 
-use std::{sync::mpsc, thread};
+#[cfg(target_os = "linux")]
+mod linux;
 
-use notify_rust::Notification as Shown;
+use std::thread;
 
-use crate::{notices::Notification, words};
+use tokio::sync::mpsc;
+
+use crate::{notices::Notification, request::Request};
 
 /// How many notifications wait while the system is slow; more are dropped, being old news by then.
 const QUEUE: usize = 8;
@@ -13,17 +19,20 @@ const QUEUE: usize = 8;
 /// thread ends with the notifier.
 #[derive(Debug)]
 pub struct Notifier {
-    queue: mpsc::SyncSender<Notification>,
+    queue: mpsc::Sender<Notification>,
 }
 
 impl Notifier {
-    /// Starts the thread.
+    /// Starts the thread; `asked` is called in it with what the owner wants by a click or an answer.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start() -> std::io::Result<Self> {
-        let (queue, waiting) = mpsc::sync_channel(QUEUE);
-        thread::Builder::new().name("notifications".to_owned()).spawn(move || show(&waiting))?;
+    pub fn start(asked: impl Fn(Request) + Send + 'static) -> std::io::Result<Self> {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        thread::Builder::new()
+            .name("notifications".to_owned())
+            .spawn(move || runtime.block_on(run(waiting, asked)))?;
         Ok(Self { queue })
     }
 
@@ -35,17 +44,21 @@ impl Notifier {
     }
 }
 
-/// Shows what arrives, and says once when the system does not.
-fn show(waiting: &mpsc::Receiver<Notification>) {
-    let escaped = needs_escapes();
+#[cfg(target_os = "linux")]
+async fn run(waiting: mpsc::Receiver<Notification>, asked: impl Fn(Request)) {
+    linux::run(waiting, asked).await;
+}
+
+/// Shows what arrives, and says once when the system does not. macOS and Windows take plain text.
+#[cfg(not(target_os = "linux"))]
+async fn run(mut waiting: mpsc::Receiver<Notification>, _: impl Fn(Request)) {
     let mut complained = false;
-    for Notification { title, body, .. } in waiting {
-        let body = if escaped { escape(&body) } else { body };
-        let shown = Shown::new()
-            .appname(words::APP)
-            .summary(&title)
-            .body(&body)
-            .icon(&words::APP.to_lowercase())
+    while let Some(notification) = waiting.recv().await {
+        let shown = notify_rust::Notification::new()
+            .appname(crate::words::APP)
+            .summary(&notification.title)
+            .body(&notification.body)
+            .icon(&crate::words::APP.to_lowercase())
             .show();
         if let Err(error) = shown
             && !complained
@@ -53,35 +66,5 @@ fn show(waiting: &mpsc::Receiver<Notification>) {
             complained = true;
             tracing::warn!(%error, "This system shows no notifications");
         }
-    }
-}
-
-/// Returns whether the body is read as markup, so that a file name could bring links and images.
-#[cfg(all(unix, not(target_os = "macos")))]
-fn needs_escapes() -> bool {
-    // A daemon that does not say so is taken at the worst.
-    notify_rust::get_capabilities()
-        .map_or(true, |capabilities| capabilities.iter().any(|one| one == "body-markup"))
-}
-
-/// Returns whether the body is read as markup: macOS and Windows take plain text.
-#[cfg(not(all(unix, not(target_os = "macos"))))]
-fn needs_escapes() -> bool {
-    false
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_name_is_no_markup() {
-        let name = r#"<a href="http://x.example">&.jpg</a>"#;
-        let safe = r#"&lt;a href="http://x.example"&gt;&amp;.jpg&lt;/a&gt;"#;
-        assert_eq!(escape(name), safe);
     }
 }

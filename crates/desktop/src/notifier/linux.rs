@@ -1,0 +1,252 @@
+//! The notification server of a Linux desktop, over the session bus.
+//!
+//! By hand, because a click and an answer come to the connection that showed the notification, and
+//! because the field for answers is an extension that few libraries know.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use futures_util::{Stream, StreamExt as _, stream::select_all};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use zbus::zvariant::Value;
+
+use crate::{notices::Notification, printable::MAX_NOTE, request::Request, words};
+
+/// How long the server may take to answer.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait before the bus is asked again after it was lost.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// How many notifications are remembered, so that a click on them means something.
+const REMEMBERED: usize = 32;
+
+/// The action of a click on the notification itself.
+const DEFAULT: &str = "default";
+
+/// The action of our own button.
+const ANSWER: &str = "answer";
+
+/// The action that servers with a field for answers show as that field, and their word for it.
+const INLINE: &str = "inline-reply";
+
+#[zbus::proxy(
+    interface = "org.freedesktop.Notifications",
+    default_service = "org.freedesktop.Notifications",
+    default_path = "/org/freedesktop/Notifications"
+)]
+trait Server {
+    fn get_capabilities(&self) -> zbus::Result<Vec<String>>;
+
+    #[expect(clippy::too_many_arguments, reason = "the server's own")]
+    fn notify(
+        &self,
+        app: &str,
+        replaces: u32,
+        icon: &str,
+        title: &str,
+        body: &str,
+        actions: &[&str],
+        hints: HashMap<&str, Value<'_>>,
+        expires: i32,
+    ) -> zbus::Result<u32>;
+
+    #[zbus(signal)]
+    fn action_invoked(&self, id: u32, action: String) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    fn notification_replied(&self, id: u32, text: String) -> zbus::Result<()>;
+}
+
+/// What the owner did with a notification.
+#[derive(Debug, PartialEq, Eq)]
+enum Done {
+    Clicked(u32),
+    Answered(u32, String),
+}
+
+/// Shows what arrives until nobody is left who tells. When the bus is not there, what arrives
+/// meanwhile is not shown.
+pub(super) async fn run(mut waiting: mpsc::Receiver<Notification>, asked: impl Fn(Request)) {
+    let mut complained = false;
+    loop {
+        let error = match serve(&mut waiting, &asked).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        if !complained {
+            complained = true;
+            tracing::warn!(%error, "This system shows no notifications");
+        }
+        let forget = async { while waiting.recv().await.is_some() {} };
+        tokio::select! {
+            () = forget => return,
+            () = sleep(RETRY) => {}
+        }
+    }
+}
+
+async fn serve(
+    waiting: &mut mpsc::Receiver<Notification>,
+    asked: &impl Fn(Request),
+) -> zbus::Result<()> {
+    let bus = timeout(SERVER_TIMEOUT, zbus::Connection::session()).await.map_err(|_| late())??;
+    let server = ServerProxy::new(&bus).await?;
+    let mut done = done(&server).await?;
+    let mut shown = VecDeque::new();
+    loop {
+        let notification = tokio::select! {
+            next = waiting.recv() => match next {
+                Some(notification) => notification,
+                None => return Ok(()),
+            },
+            done = done.next() => match done {
+                Some(done) => {
+                    if let Some(request) = request(&shown, done) {
+                        asked(request);
+                    }
+                    continue;
+                }
+                None => return Err(zbus::Error::InputOutput(std::sync::Arc::new(
+                    std::io::ErrorKind::ConnectionAborted.into(),
+                ))),
+            },
+        };
+        let id =
+            timeout(SERVER_TIMEOUT, show(&server, &notification)).await.map_err(|_| late())??;
+        shown.push_back((id, notification));
+        if shown.len() > REMEMBERED {
+            shown.pop_front();
+        }
+    }
+}
+
+/// Returns what the owner does with notifications, of whatever program.
+async fn done(server: &ServerProxy<'_>) -> zbus::Result<impl Stream<Item = Done> + use<>> {
+    let clicked = server.receive_action_invoked().await?.filter_map(|signal| async move {
+        let ActionInvokedArgs { id, action, .. } = signal.args().ok()?;
+        matches!(&*action, DEFAULT | ANSWER).then_some(Done::Clicked(id))
+    });
+    let answered = server.receive_notification_replied().await?.filter_map(|signal| async move {
+        let NotificationRepliedArgs { id, text, .. } = signal.args().ok()?;
+        Some(Done::Answered(id, text))
+    });
+    Ok(select_all([clicked.boxed(), answered.boxed()]))
+}
+
+async fn show(server: &ServerProxy<'_>, notification: &Notification) -> zbus::Result<u32> {
+    // A server that does not say what it can is taken at the worst: it reads markup.
+    let abilities = server.get_capabilities().await;
+    let has = |ability: &str| match &abilities {
+        Ok(abilities) => abilities.iter().any(|one| one == ability),
+        Err(_) => ability == "body-markup",
+    };
+    let body =
+        if has("body-markup") { escape(&notification.body) } else { notification.body.clone() };
+    let (actions, hints) = (actions(notification, has), hints(notification));
+    let icon = words::APP.to_lowercase();
+    let title = &notification.title;
+    server.notify(words::APP, 0, &icon, title, &body, &actions, hints, -1).await
+}
+
+/// Returns what the server offers beside the text: keys and words in turn.
+fn actions<'a>(notification: &Notification, has: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    let mut actions = Vec::new();
+    if notification.click.is_some() && has("actions") {
+        actions.extend([DEFAULT, words::OPEN]);
+        if notification.answers.is_some() {
+            actions.extend([if has(INLINE) { INLINE } else { ANSWER }, words::ANSWER]);
+        }
+    }
+    actions
+}
+
+fn hints(notification: &Notification) -> HashMap<&'static str, Value<'static>> {
+    let mut hints = HashMap::from([("desktop-entry", Value::from("veranda"))]);
+    if notification.answers.is_some() {
+        hints.insert("x-kde-reply-placeholder-text", Value::from(words::ANSWER_HERE));
+    }
+    hints
+}
+
+/// Returns what the owner wants; `None` when it was another program's notification.
+fn request(shown: &VecDeque<(u32, Notification)>, done: Done) -> Option<Request> {
+    let find = |id| shown.iter().rev().find(|(other, _)| *other == id).map(|(_, shown)| shown);
+    match done {
+        Done::Clicked(id) => find(id)?.click.clone(),
+        Done::Answered(id, text) => {
+            let shown = find(id)?;
+            let text: String = text.trim().chars().take(MAX_NOTE).collect();
+            match &shown.answers {
+                Some(note) if !text.is_empty() => {
+                    Some(Request::AnswerNote { note: note.clone(), text })
+                }
+                Some(_) | None => shown.click.clone(),
+            }
+        }
+    }
+}
+
+fn late() -> zbus::Error {
+    zbus::Error::InputOutput(std::sync::Arc::new(std::io::ErrorKind::TimedOut.into()))
+}
+
+/// Servers read a part of HTML in the body, so that a note or a file name could bring links and images.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note() -> Notification {
+        Notification {
+            click: Some(Request::OpenNotes { site: "7".to_owned() }),
+            answers: Some("4".to_owned()),
+            ..Notification::new("A note", "Hello")
+        }
+    }
+
+    #[test]
+    fn text_of_strangers_is_no_markup() {
+        let name = r#"<a href="http://x.example">&.jpg</a>"#;
+        let safe = r#"&lt;a href="http://x.example"&gt;&amp;.jpg&lt;/a&gt;"#;
+        assert_eq!(escape(name), safe);
+    }
+
+    #[test]
+    fn a_note_offers_what_the_server_can() {
+        let can = |abilities: &'static [&str]| move |one: &str| abilities.contains(&one);
+        let check = |notification: &Notification, abilities, expected: &[&str]| {
+            assert_eq!(actions(notification, can(abilities)), expected);
+        };
+        check(&note(), &["body"], &[]);
+        check(&note(), &["actions"], &["default", "Open", "answer", "Answer"]);
+        check(
+            &note(),
+            &["actions", "inline-reply"],
+            &["default", "Open", "inline-reply", "Answer"],
+        );
+        check(&Notification::new("A", "B"), &["actions", "inline-reply"], &[]);
+    }
+
+    #[test]
+    fn a_click_and_an_answer_are_those_of_the_owner() {
+        let shown = VecDeque::from([(1, Notification::new("A", "B")), (2, note())]);
+        let open = Some(Request::OpenNotes { site: "7".to_owned() });
+        assert_eq!(request(&shown, Done::Clicked(2)), open);
+        assert_eq!(request(&shown, Done::Clicked(1)), None);
+        assert_eq!(request(&shown, Done::Clicked(3)), None);
+        let answer = |text: &str| request(&shown, Done::Answered(2, text.to_owned()));
+        let answered = Request::AnswerNote { note: "4".to_owned(), text: "Hi".to_owned() };
+        assert_eq!(answer(" Hi\n"), Some(answered));
+        assert_eq!(answer("  "), open);
+        assert_eq!(request(&shown, Done::Answered(3, "Hi".to_owned())), None);
+    }
+}
