@@ -63,6 +63,35 @@ async fn the_gateways_own_pages_are_protected_and_its_facts_are_right() {
 }
 
 #[tokio::test]
+async fn the_page_for_browser_tabs_is_the_gateways_own_and_has_a_policy_of_its_own() {
+    let world = World::start().await;
+    let own = format!("localhost:{}", world.address.port());
+    let welcome = world.get_with(&own, "/", "accept: text/html\r\n").await;
+    assert!(welcome.body.contains("href=\"/publish\""), "{}", welcome.body);
+    for (path, kind, inside) in [
+        ("/publish", "text/html; charset=utf-8", "/publish/publish.js"),
+        ("/publish/publish.js", "text/javascript; charset=utf-8", "ptth-json=2"),
+        ("/publish/publish.css", "text/css; charset=utf-8", ":root"),
+    ] {
+        let asset = world.get(&own, path).await;
+        assert_eq!((asset.status, asset.header("content-type")), (200, Some(kind)), "{path}");
+        assert!(asset.body.contains(inside), "{path}");
+        assert_eq!(asset.header("cache-control"), Some("no-store"));
+        assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
+        let policy = asset.header("content-security-policy").unwrap();
+        assert!(policy.contains("script-src 'self';"), "{policy}");
+        assert!(policy.contains("connect-src 'self';"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+    assert_eq!(world.get(&own, "/publish/other.js").await.status, 404);
+    // A site may have a path of this name for itself.
+    let _peer = world.publish("photos").await;
+    let elsewhere = world.get("photos.localhost", "/publish").await;
+    assert!(!elsewhere.body.contains("publish.js"));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn heads_that_are_too_much_are_refused() {
     let world = World::start().await;
     let _peer = world.publish("photos").await;
