@@ -3,7 +3,7 @@
 
 use crosstalk::{
     hop,
-    limits::{MAX_HEAD_BYTES, MAX_HEADERS},
+    limits::{MAX_LINK_HEAD_BYTES, MAX_LINK_HEADERS},
     transaction::{self, Body},
 };
 use http::{
@@ -15,28 +15,26 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::websocket;
 
-/// How much longer than a visitor's a head may be on a link: what the gateway writes into it.
-const ADDED_BYTES: usize = 4 * 1024;
-/// How many header lines the gateway writes into a visitor's head, at most.
-const ADDED_HEADERS: usize = 16;
-/// The longest head on a link.
-pub(crate) const MAX_LINK_HEAD: usize = MAX_HEAD_BYTES + ADDED_BYTES;
-/// The most header lines on a link.
-pub(crate) const MAX_LINK_HEADERS: usize = MAX_HEADERS + ADDED_HEADERS;
-/// The same head as HTTP/2 counts it: 32 bytes more for each line (RFC 9113 §6.5.2), and five
-/// pseudo-headers.
-pub(crate) const MAX_LINK_HEADER_LIST: usize = MAX_LINK_HEAD + 32 * (MAX_LINK_HEADERS + 5);
+/// The longest head on a link as HTTP/2 counts it: 32 bytes more for each line (RFC 9113 §6.5.2),
+/// and five pseudo-headers.
+pub(crate) const MAX_LINK_HEADER_LIST: usize = MAX_LINK_HEAD_BYTES + 32 * (MAX_LINK_HEADERS + 5);
+
+/// How many lines are written into a head after it was measured, at most: `Host`, and
+/// `Content-Length` or both that announce a WebSocket. A head that is too long only then would end
+/// a link of messages for everybody.
+const OWN_LINES: usize = 3;
 
 /// The bytes of a line's `: ` and its end.
 const LINE_OVERHEAD: usize = 4;
-/// The bytes of a request's or status line besides method and URI.
+/// The bytes of a request's or status line besides method and URI. On links of messages, which have
+/// no such line, there is room in it for [`OWN_LINES`] without the host, which is counted.
 const FIRST_LINE_OVERHEAD: usize = 64;
 
 fn fits(first_line: usize, headers: &HeaderMap) -> bool {
     let lines =
         headers.iter().map(|(name, value)| name.as_str().len() + value.len() + LINE_OVERHEAD);
-    headers.len() <= MAX_LINK_HEADERS
-        && first_line + FIRST_LINE_OVERHEAD + lines.sum::<usize>() <= MAX_LINK_HEAD
+    headers.len() + OWN_LINES <= MAX_LINK_HEADERS
+        && first_line + FIRST_LINE_OVERHEAD + lines.sum::<usize>() <= MAX_LINK_HEAD_BYTES
 }
 
 /// Returns whether the other end will take this request's head.

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crosstalk::transaction::{self, Body, Handler};
+use crosstalk::{
+    limits::{MAX_LINK_HEAD_BYTES, MAX_LINK_HEADERS},
+    transaction::{self, Body, Handler},
+};
 use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::{
@@ -29,7 +32,7 @@ use crate::{
     body::{Cut, Ending, Outgoing, Received, Release},
     line::{Line, LineHandle},
     link::{Hold, Inner, Places, Status, Wire},
-    shape::{self, Departing, MAX_LINK_HEAD, MAX_LINK_HEADERS},
+    shape::{self, Departing},
     websocket,
 };
 
@@ -72,7 +75,7 @@ pub(crate) async fn link(
 ) -> Result<Link, LinkError> {
     let guard = handle.cut_on_drop();
     let mut builder = client::Builder::new();
-    builder.max_header_size(MAX_LINK_HEAD).max_headers(MAX_LINK_HEADERS);
+    builder.max_header_size(MAX_LINK_HEAD_BYTES).max_headers(MAX_LINK_HEADERS);
     let (sender, connection) =
         builder.handshake(line).await.map_err(|error| LinkError::Protocol(Some(error)))?;
     // There is one sender, so at most one can come back.
@@ -305,7 +308,7 @@ pub(crate) async fn serve(
     let (line, handle) = Line::new(upgraded);
     let mut builder = server::Builder::new();
     // Without a timer there is no limit on the time between two requests: a link rests.
-    builder.max_header_size(MAX_LINK_HEAD).max_headers(MAX_LINK_HEADERS);
+    builder.max_header_size(MAX_LINK_HEAD_BYTES).max_headers(MAX_LINK_HEADERS);
     let service =
         service_fn(|request: Request<Incoming>| answer(handler.clone(), handle.clone(), request));
     // Ends a WebSocket too, which lives on without the connection.

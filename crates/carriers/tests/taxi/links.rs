@@ -7,7 +7,7 @@ use crosstalk::{
     limits,
     transaction::{self, Body, Handler},
 };
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -84,6 +84,42 @@ async fn heads_up_to_the_limit_pass_and_larger_ones_harm_nobody() {
     let response = pair.fetch(many).await;
     assert_eq!(bytes(response).await.unwrap(), "ok");
     pair.ping().await;
+    pair.finish().await;
+}
+
+#[tokio::test]
+async fn one_line_too_many_harms_nobody() {
+    let pair = Pair::new(handler(async |request: Request<Body>| {
+        let mut response = Response::new(transaction::full("ok"));
+        let lines = request.uri().query().map_or(0, |query| query.parse().unwrap());
+        for _ in 0..lines {
+            response.headers_mut().append("x", "y".parse().unwrap());
+        }
+        if request.headers().contains_key("upgrade") {
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        }
+        response
+    }))
+    .await;
+    let most = limits::MAX_LINK_HEADERS;
+    for lines in most - 4..=most + 1 {
+        for mut asked in
+            [get("/"), request("POST", "/", transaction::full("body")), upgrades::open("/")]
+        {
+            while asked.headers().len() < lines {
+                asked.headers_mut().append("x", "y".parse().unwrap());
+            }
+            let place = soon(pair.link.reserve()).await.unwrap();
+            if let Err(unsent) = soon(place.send(asked)).await {
+                assert!(matches!(unsent.error, SendError::TooLarge), "{lines}: {unsent}");
+            }
+        }
+        for asked in [get(&format!("/?{lines}")), upgrades::open(&format!("/?{lines}"))] {
+            let status = pair.fetch(asked).await.status();
+            assert!(matches!(status.as_u16(), 101 | 200 | 500), "{lines}: {status}");
+        }
+        pair.ping().await;
+    }
     pair.finish().await;
 }
 
