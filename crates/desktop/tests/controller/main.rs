@@ -4,6 +4,7 @@
 mod app;
 mod gateways;
 mod keys;
+mod notes;
 mod publishing;
 mod staying;
 mod visitor;
