@@ -7,8 +7,8 @@
 mod targets;
 
 pub use targets::{
-    address, folder, forwarded, head, label, object, petrichor, poll, proof, ptth, taxi, tnetstring,
-    transactions,
+    address, folder, forwarded, head, label, object, petrichor, poll, proof, ptth, taxi,
+    tnetstring, transactions,
 };
 
 /// A target: a function that takes any bytes and panics when a property does not hold.

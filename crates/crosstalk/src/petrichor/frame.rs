@@ -15,7 +15,7 @@ use crate::{
     transactions::{AbortCode, Bye, Message, TransactionId},
 };
 
-/// How long a [`Hash`] is.
+/// How long a [`struct@Hash`] is.
 pub const HASH_BYTES: usize = 32;
 
 /// The most header lines that are read: those of a head and what a gateway adds.
