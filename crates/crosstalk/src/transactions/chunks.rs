@@ -13,6 +13,13 @@ const MANY: usize = 256;
 /// somebody who sends one byte a message fills many times the window.
 const SMALL: usize = 1024;
 
+/// A shorter piece of what the other end says is copied.
+///
+/// It keeps all of the buffer alive into which it was read, 64 KiB or more, and whatever else came
+/// in there counts nowhere. A quarter of that costs next to nothing to copy, and bounds what one
+/// window of bytes can hold to a few.
+const SHORT: usize = 16 * 1024;
+
 /// A queue of bytes. They leave as they came, without a copy, unless they came in crumbs.
 ///
 /// The first piece has a place of its own, so that a small body needs no allocation here.
@@ -44,6 +51,11 @@ impl Chunks {
                 self.join();
             }
         }
+    }
+
+    /// Puts bytes at the end that are part of a buffer of nobody knows what size.
+    pub(super) fn push_alone(&mut self, bytes: Bytes) {
+        self.push(if bytes.len() < SHORT { Bytes::copy_from_slice(&bytes) } else { bytes });
     }
 
     /// Takes the next piece, or this much of it. Returns none when there are none.

@@ -339,8 +339,8 @@ impl Transactions {
         self.take_turn(id);
     }
 
-    /// Returns the next bytes of the body that comes in, and gives credit for them. They are as
-    /// they came, unless they came in crumbs. Of a transaction that is over this is
+    /// Returns the next bytes of the body that comes in, and gives credit for them. Long pieces are
+    /// as they came, without a copy. Of a transaction that is over this is
     /// [`Read::Aborted`], also after its end was read: it is never taken for complete twice.
     pub fn read(&mut self, id: TransactionId) -> Read {
         let Some(transaction) = self.all.get_mut(&id) else {

@@ -233,7 +233,7 @@ impl Incoming {
         };
         self.credit = credit;
         if !self.stopped {
-            self.body.push(bytes);
+            self.body.push_alone(bytes);
         }
         if end {
             self.stage = if self.stopped { Receiving::Finished } else { Receiving::Ended };

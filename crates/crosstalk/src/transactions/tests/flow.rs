@@ -118,6 +118,40 @@ fn one_message_may_have_as_much_as_the_credit() {
     assert_eq!(more, Err(Violation::Credit(TransactionId(2))));
 }
 
+/// A buffer into which somebody read, and which shows whether anything of it is still there.
+struct Block {
+    bytes: Vec<u8>,
+    _alive: std::sync::Arc<()>,
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[test]
+fn short_pieces_keep_nothing_alive_that_came_with_them() {
+    let large = Config { window: 10 * MAX_DATA as u32, ..config(Numbers::Odd) };
+    let mut peer = Transactions::new(large, T0);
+    let alive = std::sync::Arc::new(());
+    let piece = |length: usize| {
+        let block = Block { bytes: vec![7; MAX_DATA], _alive: std::sync::Arc::clone(&alive) };
+        Bytes::from_owner(block).slice(..length)
+    };
+    let id = TransactionId(2);
+    peer.receive(Message::Open { id, head: request(), body: piece(5), end: false }, T0).unwrap();
+    for length in [1, 100, 1000] {
+        let message = Message::Data { id, bytes: piece(length), end: false };
+        peer.receive(message, T0).unwrap();
+    }
+    assert_eq!(std::sync::Arc::strong_count(&alive), 1);
+    let message = Message::Data { id, bytes: piece(MAX_DATA), end: true };
+    peer.receive(message, T0).unwrap();
+    assert_eq!(std::sync::Arc::strong_count(&alive), 2, "a long piece is not copied");
+    assert_eq!(read(&mut peer, id), (vec![7; 1106 + MAX_DATA], Read::End));
+}
+
 #[test]
 fn what_nobody_reads_is_dropped_and_gets_no_credit() {
     let (mut pair, id) = Pair::opened(false);
@@ -136,12 +170,12 @@ fn what_nobody_reads_is_dropped_and_gets_no_credit() {
 }
 
 #[test]
-fn bodies_leave_in_pieces_without_a_copy() {
+fn long_pieces_pass_without_a_copy() {
     let window = 3 * MAX_DATA as u32;
     let wide = |numbers| Config { window, send_buffer: window as usize, ..config(numbers) };
     let mut gateway = Transactions::new(wide(Numbers::Even), T0);
     let mut peer = Transactions::new(wide(Numbers::Odd), T0);
-    let body = bytes(2 * MAX_DATA + 5);
+    let body = bytes(2 * MAX_DATA + 20_000);
     let id = gateway.open(request(), body.clone(), true).unwrap();
     let mut lengths = Vec::new();
     for message in messages(&mut gateway) {
@@ -151,7 +185,7 @@ fn bodies_leave_in_pieces_without_a_copy() {
         }
         peer.receive(message, T0).unwrap();
     }
-    assert_eq!(lengths, [(MAX_DATA, false), (MAX_DATA, false), (5, true)]);
+    assert_eq!(lengths, [(MAX_DATA, false), (MAX_DATA, false), (20_000, true)]);
     for piece in body.chunks(MAX_DATA) {
         let Read::Data(read) = peer.read(id) else { panic!("a piece is missing") };
         assert_eq!((read.as_ptr(), read.len()), (piece.as_ptr(), piece.len()));
