@@ -125,7 +125,10 @@ async fn a_request_that_comes_twice_runs_once() {
         }
         assert!(head.contains("\r\nptth-session: abcdefghijklmnopqrstuv"), "{head}");
         let body: Value = serde_json::from_str(body).unwrap_or_default();
-        let _ = told.try_send(body.clone());
+        // Polls that say nothing would fill the channel.
+        if body.is_array() || body.get("ack").is_some() {
+            told.try_send(body.clone()).unwrap();
+        }
         if body.is_array() {
             return answer("200 OK", "", "{}");
         }
@@ -138,10 +141,7 @@ async fn a_request_that_comes_twice_runs_once() {
             1 => return String::new(),
             2 => json!([request, rest, rest]),
             3 => json!([rest, request]),
-            _ => {
-                std::thread::sleep(Duration::from_millis(20));
-                return answer("204 No Content", "", "");
-            }
+            _ => return answer("204 No Content", "", ""),
         };
         answer("200 OK", "Content-Type: application/json\r\n", &objects.to_string())
     });
