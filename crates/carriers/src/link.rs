@@ -326,7 +326,7 @@ impl Place {
     /// The URI may be in origin form with a `Host` header, or absolute. Headers that are for one
     /// hop only are removed here and from the response. A body that was cut ends with an error.
     ///
-    /// A `GET` with `Upgrade: websocket` is carried too; the 101 response has an
+    /// A `GET` with `Upgrade: websocket` is carried too; the 101 response has a
     /// connection of its own in its extensions. Take it out with [`Tunnel::take`], which keeps the
     /// place as long as the WebSocket lives. Any other `Upgrade` is ignored, as RFC 9110 §7.8
     /// allows.

@@ -182,8 +182,11 @@ impl Asking {
             }
         };
         let mut response = Response::from_parts(head, ());
+        // The words of somebody else, of which some are none that a server could pass on.
+        *response.version_mut() = Version::HTTP_11;
         hop::strip(response.headers_mut());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
             websocket::announce(response.headers_mut());
             let extensions = response.extensions_mut();
             extensions.insert(Hold::new(Arc::clone(inner), permit));

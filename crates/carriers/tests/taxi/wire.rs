@@ -6,7 +6,7 @@ use crosstalk::taxi::wire::MAX_MESSAGE;
 use tokio::{io::AsyncWriteExt as _, task::JoinSet};
 
 use crate::{
-    common::{bytes, get, soon},
+    common::{bytes, get, soon, upgrades},
     raw::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, Raw, TEXT},
     world::TestGateway,
 };
@@ -59,6 +59,24 @@ async fn a_head_may_bring_as_much_as_may_be_sent_unasked() {
     let answer = soon(visits.join_next()).await.unwrap().unwrap().unwrap();
     assert!(answer.unwrap() == body);
     assert!(link.is_open());
+}
+
+#[tokio::test]
+async fn a_head_is_one_that_a_server_can_pass_on() {
+    for (asked, status, length) in [(get("/"), "200", "4"), (upgrades::open("/"), "101", "0")] {
+        let (_gateway, link, mut peer) = linked().await;
+        let mut visits = JoinSet::new();
+        visits.spawn(async move { link.send(asked).await });
+        let t = peer.hear().await.header.tab.unwrap();
+        let headers = format!(r#"[["content-length","{length}"],["transfer-encoding","x"]]"#);
+        let head = format!(r#"{{"statuscode":{status},"headers":{headers}"#);
+        peer.say(&format!("c=response,t={t};{head},\"SERVER_PROTOCOL\":\"HTTP/3\"}}")).await;
+        let response = soon(visits.join_next()).await.unwrap().unwrap().unwrap();
+        // hyper's server panics at versions that are not its own.
+        assert_eq!(response.version(), http::Version::HTTP_11);
+        assert!(!response.headers().contains_key("transfer-encoding"));
+        assert_eq!(response.headers().contains_key("content-length"), status == "200");
+    }
 }
 
 #[tokio::test]
