@@ -134,7 +134,7 @@ pub struct Unsent {
     /// Why.
     #[source]
     pub error: SendError,
-    /// The request as it came, if nothing of it has left: it can be sent over another link.
+    /// The request as it came, if it can be sent over another link: nothing of it has left.
     pub request: Option<Box<Request<Body>>>,
 }
 
@@ -332,7 +332,8 @@ impl Place {
     /// allows.
     ///
     /// # Errors
-    /// See [`SendError`]; never [`SendError::Busy`].
+    /// See [`SendError`]. [`SendError::Busy`] only when a peer answers many requests without taking
+    /// them to their end; the request does not come back then.
     pub async fn send(self, request: Request<Body>) -> Result<Response<Body>, Unsent> {
         let Self { link, permit } = self;
         if !request_fits(&request) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crosstalk::{
     hop,
     transaction::{self, Body, BodyError},
-    transactions::AbortCode,
+    transactions::{AbortCode, OpenError},
 };
 use http::{Extensions, Method, Request, Response, StatusCode, Version, header, request, response};
 use tokio::sync::OwnedSemaphorePermit;
@@ -115,9 +115,15 @@ impl Messages {
         });
         let id = match opened {
             Ok(id) => id,
-            Err((error, head)) => {
+            Err((error @ OpenError::Closing, head)) => {
                 tracing::debug!(%error, "A request comes back");
                 return Err(taken_back(*head, extensions, outflow.put_back([first])));
+            }
+            Err((error @ OpenError::Full, _)) => {
+                // The peer answers without taking what it is asked. There was a place, and may be
+                // again: whoever got the request back would come here with it again and again.
+                tracing::debug!(%error, "A request fails");
+                return Err(Unsent { error: SendError::Busy, request: None });
             }
         };
         drop(first);

@@ -404,6 +404,43 @@ async fn whoever_breaks_the_rules_loses_the_link() {
 }
 
 #[tokio::test]
+async fn who_answers_without_taking_requests_gets_no_more_of_them() {
+    let (near, mut far) = Wire::pair(&Arc::default());
+    let tasks = TaskTracker::new();
+    let config = Config {
+        max_opened: 4,
+        window: 16 * 1024 * 1024,
+        send_buffer: 16 * 1024 * 1024,
+        ..Config::new(Numbers::Even)
+    };
+    let setup = near.setup(config);
+    let link = messages::link(near, setup, None, &tasks);
+    // More than the wire holds, so that nothing of it is over.
+    for _ in 0..4 {
+        let place = soon(link.reserve()).await.unwrap();
+        let (answer, ()) = tokio::join!(
+            soon(place.send(request("POST", "/", stream(12_000_000)))),
+            soon(async {
+                let id = loop {
+                    if let Some(Ok(Message::Open { id, .. })) = far.next().await {
+                        break id;
+                    }
+                };
+                let head = Box::new(Response::new(()).into_parts().0);
+                far.send(Message::Head { id, head, body: Bytes::new(), end: true }).await.unwrap();
+            })
+        );
+        assert_eq!(bytes(answer.unwrap()).await.unwrap(), "");
+    }
+    let place = soon(link.reserve()).await.unwrap();
+    let unsent = soon(place.send(get("/"))).await.unwrap_err();
+    // Whoever gets it back would try the same link again, for ever.
+    assert!(matches!(unsent.error, SendError::Busy), "{:?}", unsent.error);
+    assert!(unsent.request.is_none());
+    link.close();
+}
+
+#[tokio::test]
 async fn either_end_may_ask() {
     let (near, far) = Wire::pair(&Arc::default());
     let tasks = TaskTracker::new();
