@@ -10,5 +10,6 @@ mod app;
 mod choosing;
 mod fetching;
 mod keys;
+mod notes;
 mod starting;
 mod tray;
