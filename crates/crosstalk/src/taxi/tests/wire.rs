@@ -96,6 +96,15 @@ fn each_message_has_its_form() {
 }
 
 #[test]
+fn the_page_shows_an_answer_as_it_is_written() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocols/taxi.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let shown = page.lines().find(|line| line.starts_with("c=response,e=1")).unwrap();
+    let message = Wire::new(GATEWAY).read(&Bytes::copy_from_slice(shown.as_bytes())).unwrap();
+    assert_eq!(there(PEER, GATEWAY, &message), shown);
+}
+
+#[test]
 fn the_largest_messages_fit() {
     let body = Bytes::from(vec![b'"'; STREAM_WINDOW as usize]);
     let mut head = request_head();
