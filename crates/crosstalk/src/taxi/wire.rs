@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! c=request,e=1,p=235,t=2;{"REQUEST_METHOD":"GET",..}         a head without a body
-//! c=response,e=1,h=65,p=100,t=2;{"statuscode":"200 OK",..}hello       a head and a body
+//! c=response,e=1,h=65,p=99,t=2;{"statuscode":"200 OK",..}hello       a head and a body
 //! c=data,d=r,p=65559,t=4;..       c=end,d=r,p=21,t=4;..       c=credit,p=24,t=4;131072
 //! c=abort,p=26,t=6;cancelled      c=ping,p=12;                c=pong,p=12;
 //! c=bye,p=50;{"retry-after":30,"sentence":"restart"}
