@@ -19,11 +19,14 @@ use crosstalk::{
     address::GatewayAddress,
     transaction::{empty, full},
 };
+use futures_util::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::Command,
     time::{Instant, timeout},
 };
+use tokio_tungstenite::{client_async, tungstenite::Message};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::partner::{PYTHON, Partner};
@@ -143,7 +146,7 @@ async fn the_polling_peer_in_the_document_is_one() -> Result<()> {
 async fn the_peer_in_the_document_is_one() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(folder.join("../../docs/protocols/taxi.md"))?;
-    let (_, rest) = page.split_once("```python\n").context("the page has no program")?;
+    let (_, rest) = page.rsplit_once("```python\n").context("the page has no program")?;
     let (program, _) = rest.split_once("```").context("the program has no end")?;
     let world = World::without_link(Wire::Taxi).await?;
     let program = program
@@ -165,6 +168,72 @@ async fn the_peer_in_the_document_is_one() -> Result<()> {
     ensure!(answer.complete && answer.text() == "you asked for /a?b\n", "{answer:?}");
     ensure!(answer.headers["content-type"] == "text/plain", "{:?}", answer.headers);
     Ok(())
+}
+
+/// The first program of that page: it answers visitors who write to the owner.
+#[tokio::test]
+async fn the_member_in_the_document_is_one() -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(folder.join("../../docs/protocols/taxi.md"))?;
+    let (_, rest) = page.split_once("```python\n").context("the page has no program")?;
+    let (program, _) = rest.split_once("```").context("the program has no end")?;
+    let world = World::without_link(Wire::Taxi).await?;
+    let own = format!("localhost:{}", world.visitor.port());
+    let claim = format!("PUT /veranda/names/{LABEL}");
+    ensure!(ask(&world, &own, &claim, "").await?.starts_with("HTTP/1.1 200"), "no name");
+    let program = program
+        .replace("wss://", "ws://")
+        .replace("gateway.example", &own.replace("localhost", "127.0.0.1"))
+        .replace("<proof>", &world.proof());
+    let _member = Command::new(PYTHON)
+        .args(["-c", &program])
+        .env("PYTHONPATH", folder.join("partners/python_modules"))
+        .kill_on_drop(true)
+        .spawn()?;
+    // Nobody hears a word to the owner until the program has begun.
+    let word = format!("c=ping,u={LABEL};");
+    let late = Instant::now() + DEADLINE;
+    while !ask(&world, &own, "POST /veranda/taxi", &word).await?.starts_with("HTTP/1.1 200") {
+        ensure!(Instant::now() < late, "the program does not come");
+    }
+    let site = world.visitor.authority();
+    let request = http::Request::get(format!("ws://{site}/.well-known/veranda/taxi"))
+        .header("host", &site)
+        .header("origin", format!("http://{site}"))
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("sec-websocket-protocol", "taxi")
+        .body(())?;
+    let (mut page, _) = client_async(request, world.visitor.socket().await?).await?;
+    page.send(Message::text(format!("c=note,t=1,u={LABEL};the third photo"))).await?;
+    let reply = async {
+        while let Some(message) = page.next().await {
+            let message = message?.into_text()?;
+            if message.contains("c=reply") {
+                return Ok(message.split_once(';').context("no body")?.1.to_owned());
+            }
+        }
+        anyhow::bail!("the connection ended")
+    };
+    ensure!(timeout(DEADLINE, reply).await?? == "Thank you for: the third photo");
+    Ok(())
+}
+
+/// Asks the gateway itself, with a proof, and returns its answer as it is.
+async fn ask(world: &World, host: &str, line: &str, body: &str) -> Result<String> {
+    let mut socket = world.visitor.socket().await?;
+    let request = format!(
+        "{line} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        world.proof(),
+        body.len()
+    );
+    socket.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    timeout(DEADLINE, socket.read_to_string(&mut answer)).await??;
+    Ok(answer)
 }
 
 #[tokio::test]
