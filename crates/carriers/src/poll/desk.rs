@@ -95,7 +95,10 @@ impl Desk {
             }
             Message::Abort { id, code } => {
                 let Some(exchange) = self.exchanges.get_mut(&id.0) else { return };
-                exchange.letters.clear();
+                if !exchange.answered {
+                    exchange.letters.clear();
+                }
+                // A whole response goes first: then this only says that nobody reads the request.
                 let name = exchange.id.clone();
                 exchange.letters.push_back(Object::Abort { id: name, seq: None, code });
                 exchange.answered = true;
@@ -217,6 +220,7 @@ impl Desk {
             self.inbox.push_back(Message::Data { id, bytes: Bytes::new(), end: true });
         }
         self.pass(id, body.clone(), !more);
+        self.forget_if_done(number);
     }
 
     /// Notes that an object came, and returns whether it is a new one of a transaction that goes on.
@@ -338,9 +342,54 @@ impl Desk {
             exchange.busy = false;
             if !exchange.letters.is_empty() || exchange.tell_taken {
                 self.turns.push_back(*number);
-            } else if exchange.answered && exchange.asked {
-                self.forget(*number);
             }
+            self.forget_if_done(*number);
         }
+    }
+
+    /// Forgets a transaction of which everything came and everything was sent, in either order.
+    fn forget_if_done(&mut self, number: u64) {
+        let is_done = self.exchanges.get(&number).is_some_and(|exchange| {
+            let is_said = exchange.answered && exchange.letters.is_empty() && !exchange.busy;
+            is_said && exchange.asked && !exchange.tell_taken
+        });
+        if is_done {
+            self.forget(number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asked for more than it read, a site would otherwise cost its owner a little memory for ever.
+    #[test]
+    fn what_is_answered_before_it_is_asked_to_its_end_is_forgotten_then() {
+        let mut desk = Desk::default();
+        let (head, ()) = http::Request::new(()).into_parts();
+        let id = MessageId::from(2);
+        let body = Bytes::from_static(b"one");
+        let head = Box::new(head);
+        desk.receive(vec![Object::Request {
+            id: id.clone(),
+            head,
+            body: body.clone(),
+            more: true,
+        }]);
+        let Some(Message::Open { id: number, .. }) = desk.next() else { panic!("no request") };
+        let (head, ()) = http::Response::new(()).into_parts();
+        desk.send(Message::Head {
+            id: number,
+            head: Box::new(head),
+            body: Bytes::new(),
+            end: true,
+        });
+        let batch = desk.batch().unwrap();
+        desk.sent(&batch);
+        assert_eq!(desk.exchanges.len(), 1, "the rest of the request is still to come");
+        desk.receive(vec![Object::Chunk { id: id.clone(), seq: 1, body, more: false }]);
+        assert!(desk.exchanges.is_empty() && desk.numbers.is_empty());
+        assert!(desk.known.contains(&id), "it could begin anew");
     }
 }

@@ -1,11 +1,11 @@
 //! What the gateway has to say of one transaction, until the peer has it.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use crosstalk::{
     poll::{Dialect, MessageId, Object},
-    transactions::AbortCode,
+    transactions::{AbortCode, MAX_DATA},
 };
 use http::request;
 use tokio::time::Instant;
@@ -13,6 +13,10 @@ use tokio::time::Instant;
 /// How often a letter is sent that the peer does not acknowledge, before its transaction is given
 /// up: enough for a bad line; a peer that never acknowledges would otherwise be sent it for ever.
 const MAX_SENDINGS: u32 = 8;
+
+/// Pieces of a body that are smaller than this share a letter while they wait, since a letter costs
+/// far more memory than a byte: larger ones are a few hundred at most in what may be under way.
+const CRUMB: usize = 1024;
 
 /// The letters of one transaction, by their numbers.
 #[derive(Default)]
@@ -79,7 +83,27 @@ impl Letters {
 
     /// Adds more of the body.
     pub(super) fn data(&mut self, now: Instant, id: &MessageId, body: Bytes, end: bool) {
-        self.push(now, |seq| Object::Chunk { id: id.clone(), seq, body, more: !end });
+        if !self.join_crumb(&body, end) {
+            self.push(now, |seq| Object::Chunk { id: id.clone(), seq, body, more: !end });
+        }
+    }
+
+    /// Puts a crumb of the body to the one before it, if that was not sent yet.
+    fn join_crumb(&mut self, crumb: &Bytes, end: bool) -> bool {
+        let last = self.letters.back_mut();
+        let last = last.filter(|last| last.place == Place::Waits && last.sendings == 0);
+        let Some(Object::Chunk { body, more, .. }) = last.map(|last| &mut last.object) else {
+            return false;
+        };
+        if crumb.len() >= CRUMB || body.len() + crumb.len() > MAX_DATA {
+            return false;
+        }
+        let joined = mem::take(body).try_into_mut();
+        let mut joined = joined.unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        joined.extend_from_slice(crumb);
+        *body = joined.freeze();
+        *more = !end;
+        true
     }
 
     /// Says how much of the response was taken.

@@ -580,3 +580,35 @@ fn measure(head: &mut response::Parts, is_head: bool, length: usize) {
     }
     head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A letter costs far more memory than a byte: a visitor who uploads byte by byte, faster than
+    /// the peer polls, would fill many times the window.
+    #[test]
+    fn crumbs_of_an_upload_wait_together() {
+        let (now, id) = (Instant::now(), TransactionId(2));
+        let mut mailbox = Mailbox::new(Dialect::Second);
+        let head = Box::new(http::Request::new(()).into_parts().0);
+        mailbox.send(Message::Open { id, head, body: Bytes::new(), end: false }, now);
+        let crumbs: Vec<u8> = (0..100_000_u32).map(|number| (number % 251) as u8).collect();
+        for (at, crumb) in crumbs.iter().enumerate() {
+            let end = at + 1 == crumbs.len();
+            let bytes = Bytes::copy_from_slice(&[*crumb]);
+            mailbox.send(Message::Data { id, bytes, end }, now);
+        }
+        let poll = mailbox.begin_poll(now);
+        let (document, enclosed) = mailbox.collect(poll, now).unwrap();
+        assert!(enclosed.len() <= 1 + crumbs.len().div_ceil(MAX_DATA), "{}", enclosed.len());
+        let mut got = Vec::new();
+        for object in poll::read(&document, Dialect::Second).unwrap() {
+            if let Object::Chunk { body, more, .. } = object {
+                got.extend_from_slice(&body);
+                assert_eq!(more, got.len() < crumbs.len());
+            }
+        }
+        assert_eq!(got, crumbs);
+    }
+}

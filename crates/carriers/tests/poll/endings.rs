@@ -161,3 +161,21 @@ async fn our_peer_notices_that_its_session_is_over() {
     gateway.session.end(Some(Farewell::Released));
     assert_eq!(peer.end().await, LinkEnd::Lost);
 }
+
+/// Who is told no before all of the upload is here hears it.
+#[tokio::test]
+async fn our_peer_can_answer_before_it_has_the_whole_request() {
+    let gateway = TestGateway::start(Dialect::Second).await;
+    let site = handler(|_| async {
+        let mut response = Response::new(transaction::full("too large for me"));
+        *response.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
+        response
+    });
+    let _peer = OurPeer::dial(gateway.socket_address, site).await;
+    for _ in 0..20 {
+        let upload = crate::common::request("POST", "/", endless(vec!["beginning".into()]));
+        let response = soon(gateway.link.send(upload)).await.unwrap();
+        assert_eq!(response.status(), http::StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(bytes(response).await.unwrap(), "too large for me");
+    }
+}
