@@ -134,7 +134,7 @@ fn form(has_script: bool, text: &str) -> Markup {
             label for="note-text" { "Your note" }
             textarea #note-text name="text" rows="4" maxlength=(MAX_CHARACTERS) required
                 aria-describedby="note-hint" { (text) }
-            p #note-hint .note-hint { "Only whoever shares this with you can read it." }
+            p #note-hint .note-hint { "It goes to whoever shares this with you." }
             div.note-actions {
                 button type="submit" { "Send" }
                 p.note-status role="status" {}

@@ -1,7 +1,7 @@
 //! JSON by long poll: for networks that pass nothing but short requests, and for browser tabs.
 //!
 //! The wire is in `docs/protocols/poll.md`, its objects in [`crosstalk::poll`]. At the gateway a
-//! [`accept::Session`] is a mailbox: on one side the [transport](crate::messages) of a link, on the
+//! [`accept::Session`] is a mailbox: on one side the transport (`messages`) of a link, on the
 //! other something that answers the peer's POSTs. At the peer a few workers make these POSTs, each
 //! on a connection of its own.
 
