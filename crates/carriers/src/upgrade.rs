@@ -201,18 +201,20 @@ fn tidy(refused: Refused) -> Refused {
     Refused { sentence: visible.take(MAX_SENTENCE).collect(), ..refused }
 }
 
-/// Says what a status means when the answer itself does not.
+/// Says what a status means when the answer itself does not. It is probably not the gateway that
+/// says so, which would give its reason: a proxy on the way forbids a carrier with 403 or 503, and
+/// another carrier may pass.
 fn sentence(status: StatusCode) -> Option<Refused> {
     let (reason, sentence) = match status.as_u16() {
-        401 => (Reason::ProofMissing, "it wants to know who this is"),
-        403 => (Reason::NotAdmitted, "it does not admit this identity"),
+        401 => (Reason::Unknown, "it wants to know who this is"),
+        403 => (Reason::Unknown, "it does not admit this identity"),
         404 => (Reason::NotFound, "nothing takes links there; is this the address of a gateway?"),
-        409 => (Reason::Taken, "the name belongs to somebody else"),
+        409 => (Reason::Unknown, "the name belongs to somebody else"),
         426 => (Reason::UpgradeRequired, "something on the way blocks the connection"),
-        429 => (Reason::Busy, "it was asked too often; this goes on by itself in a while"),
-        503 => (Reason::Busy, "it has no room now; this goes on by itself in a while"),
+        429 => (Reason::Unknown, "it was asked too often; this goes on by itself in a while"),
+        503 => (Reason::Unknown, "it has no room now; this goes on by itself in a while"),
         500 | 502 | 504 => {
-            (Reason::Busy, "it does not work now; this goes on by itself in a while")
+            (Reason::Unknown, "it does not work now; this goes on by itself in a while")
         }
         _ => return None,
     };

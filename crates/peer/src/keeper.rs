@@ -236,6 +236,9 @@ impl Keeper {
                         LinkEnd::Lost if !good => {
                             ladder.fall(carrier, Obstacle::Cut);
                         }
+                        LinkEnd::Closed | LinkEnd::Lost | LinkEnd::Silent if good => {
+                            ladder.served();
+                        }
                         LinkEnd::Closed | LinkEnd::Lost | LinkEnd::Silent => {}
                     }
                     return Ended::Lost(Failure::lost(end, good));
@@ -354,8 +357,7 @@ impl Keeper {
         tokio::pin!(slept);
         let mut busy = team.busy.watch();
         let above = ladder.above(carrier).to_vec();
-        let mut next_look = ladder::FIRST_LOOK_UP;
-        let mut look_up = Box::pin(self.look_up(&above, next_look, label));
+        let mut look_up = Box::pin(self.look_up(&above, ladder.next_look(), label));
         loop {
             // A visitor who reads slowly holds a whole link of the pool: others get new ones.
             let size = if carrier.multiplexes() {
@@ -408,8 +410,8 @@ impl Keeper {
                     }
                     let missed = ladder.why_not_better(carrier);
                     self.tell(LinkState::Up { carrier, since, missed }).await;
-                    next_look = (next_look * 2).min(ladder::LAST_LOOK_UP);
-                    look_up = Box::pin(self.look_up(&above, next_look, label));
+                    ladder.look_later();
+                    look_up = Box::pin(self.look_up(&above, ladder.next_look(), label));
                 }
                 // Only to compute the size again; a dial under way would begin anew.
                 Ok(()) = busy.changed(), if !missing => {}

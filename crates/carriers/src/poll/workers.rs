@@ -67,8 +67,8 @@ struct Shared {
 
 /// What to do after a POST.
 enum Next {
-    /// It was answered.
-    Go(Answer),
+    /// It was answered, with this.
+    Go(Vec<Object>),
     /// It makes sense to make it again.
     Again,
     /// The session is over.
@@ -133,8 +133,17 @@ impl Shared {
         };
         match answer.status {
             StatusCode::OK | StatusCode::NO_CONTENT => {
-                self.line.hear();
-                Next::Go(answer)
+                match poll::read(&answer.body, Dialect::Second) {
+                    Ok(objects) => {
+                        self.line.hear();
+                        Next::Go(objects)
+                    }
+                    Err(error) => {
+                        // A page of somebody in between, perhaps: the gateway never saw the POST.
+                        tracing::debug!(%error, "The answer to a POST cannot be read");
+                        Next::Again
+                    }
+                }
             }
             StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN
@@ -160,17 +169,8 @@ async fn poll(shared: Arc<Shared>, mut caller: Caller) {
         let begun = Instant::now();
         let answer = caller.call(document.into(), prefer, wait + POLL_SLACK, false).await;
         match shared.judge(answer) {
-            Next::Go(answer) => {
+            Next::Go(objects) => {
                 pause = FIRST_PAUSE;
-                let objects = match poll::read(&answer.body, Dialect::Second) {
-                    Ok(objects) => objects,
-                    Err(error) => {
-                        // A page of somebody in between, perhaps.
-                        tracing::debug!(%error, "The answer to a poll cannot be read");
-                        sleep(pause).await;
-                        continue;
-                    }
-                };
                 let mut desk = shared.desk();
                 desk.acknowledged(acks);
                 desk.receive(objects);
@@ -204,8 +204,8 @@ async fn answer(shared: Arc<Shared>, mut caller: Caller) {
             let answer =
                 caller.call(document.clone(), Some(prefer.clone()), ANSWER_WITHIN, false).await;
             match shared.judge(answer) {
-                Next::Go(answer) => {
-                    shared.sent(&batch, &answer.body);
+                Next::Go(objects) => {
+                    shared.sent(&batch, objects);
                     break;
                 }
                 Next::Again => {
@@ -219,17 +219,12 @@ async fn answer(shared: Arc<Shared>, mut caller: Caller) {
 }
 
 impl Shared {
-    fn sent(&self, batch: &Batch, answer: &[u8]) {
+    fn sent(&self, batch: &Batch, objects: Vec<Object>) {
         let mut desk = self.desk();
-        match poll::read(answer, Dialect::Second) {
-            Ok(objects) => {
-                for object in objects {
-                    if let Object::Report(report) = object {
-                        desk.report(&report);
-                    }
-                }
+        for object in objects {
+            if let Object::Report(report) = object {
+                desk.report(&report);
             }
-            Err(error) => tracing::debug!(%error, "The answer to an answer cannot be read"),
         }
         desk.sent(batch);
         drop(desk);

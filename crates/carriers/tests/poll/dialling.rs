@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use carriers::{Carrier, DialError, DialOptions, Served, Timing, poll::dial, tls::Roots};
-use crosstalk::{address::GatewayAddress, registry::Reason, transaction::full};
+use crosstalk::{address::GatewayAddress, transaction::full};
 use http::Response;
 use serde_json::{Value, json};
 use tokio::{
@@ -87,9 +87,9 @@ async fn what_is_no_gateway_is_told_from_one_that_refuses() {
         ("302 Found", "Location: http://127.0.0.1:1/\r\n", "", "no gateway"),
         ("308 Permanent Redirect", "Location: http://127.0.0.1:1/\r\n", "", "moved"),
         ("426 Upgrade Required", "", "", "UpgradeRequired"),
-        ("401 Unauthorized", "", "", "ProofMissing"),
+        ("401 Unauthorized", "", "", "Unknown"),
         ("409 Conflict", "", r#"{"reason":"taken","sentence":"it is\nsomebody's"}"#, "Taken"),
-        ("503 Service Unavailable", "Retry-After: 7\r\n", "", "Busy"),
+        ("503 Service Unavailable", "Retry-After: 7\r\n", "", "Unknown"),
     ] {
         let reply = answer(status, headers, body);
         let gateway = Scripted::start(move |head, body| {
@@ -105,7 +105,7 @@ async fn what_is_no_gateway_is_told_from_one_that_refuses() {
             Err(DialError::Moved(_)) => "moved".to_owned(),
             Err(DialError::Refused { refused, retry_after, .. }) => {
                 assert!(!refused.sentence.contains('\n'));
-                assert_eq!(retry_after.is_some(), refused.reason == Reason::Busy);
+                assert_eq!(retry_after.is_some(), status.starts_with("503"));
                 format!("{:?}", refused.reason)
             }
             Err(error) => panic!("{status}: {error}"),
@@ -181,4 +181,40 @@ async fn a_request_that_comes_twice_runs_once() {
     assert_eq!(*orders.lock().unwrap(), ["one film"]);
     stop.cancel();
     soon(running.join_next()).await.unwrap().unwrap();
+}
+
+/// A page of somebody in between is no answer of the gateway's.
+#[tokio::test]
+async fn an_answer_that_went_to_somebody_in_between_is_sent_again() {
+    let (told, mut posts) = mpsc::channel::<String>(64);
+    let (polls, answers) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let gateway = Scripted::start(move |head, body| {
+        if head.contains("authorization") {
+            return answer("204 No Content", SESSION, "");
+        }
+        let hotel = answer("200 OK", "Content-Type: text/html\r\n", "<h1>Welcome</h1>");
+        if body.starts_with('[') {
+            let _ = told.try_send(body.to_owned());
+            let is_first = answers.fetch_add(1, Ordering::SeqCst) == 0;
+            return if is_first { hotel } else { answer("200 OK", "", "{}") };
+        }
+        let request = json!([{ "message-id": "2", "seq": 0, "method": "GET", "request-uri": "/",
+            "headers": [] }]);
+        match polls.fetch_add(1, Ordering::SeqCst) {
+            0 => hotel,
+            1 => answer("200 OK", "", &request.to_string()),
+            _ => {
+                std::thread::sleep(Duration::from_millis(20));
+                answer("204 No Content", "", "")
+            }
+        }
+    });
+    let gateway = gateway.await;
+    let link = gateway.dial().await.unwrap();
+    let site = handler(|_| async { Response::new(full("hello")) });
+    let mut running = JoinSet::new();
+    running.spawn(async move { link.run(site, CancellationToken::new(), Duration::ZERO).await });
+    let first = soon(posts.recv()).await.unwrap();
+    assert!(first.contains("hello"), "{first}");
+    assert_eq!(soon(posts.recv()).await.unwrap(), first);
 }

@@ -21,10 +21,10 @@ use crate::{
 };
 
 /// How soon a better carrier is tried again for the first time.
-pub(super) const FIRST_LOOK_UP: Duration = Duration::from_secs(2 * 60);
+const FIRST_LOOK_UP: Duration = Duration::from_secs(2 * 60);
 
 /// How long the waits between such tries become, doubling.
-pub(super) const LAST_LOOK_UP: Duration = Duration::from_secs(60 * 60);
+const LAST_LOOK_UP: Duration = Duration::from_secs(60 * 60);
 
 /// How many networks and gateways are remembered; beyond that the oldest are forgotten.
 pub(crate) const MAX_REMEMBERED: usize = 200;
@@ -54,6 +54,8 @@ pub(super) struct Ladder {
     /// Where the next climb begins.
     first: usize,
     missed: Vec<Missed>,
+    /// How long to wait before the carriers above are tried again.
+    next_look: Duration,
 }
 
 impl Ladder {
@@ -68,6 +70,7 @@ impl Ladder {
             network: String::new(),
             first: 0,
             missed: Vec::new(),
+            next_look: FIRST_LOOK_UP,
         };
         ladder.begin();
         ladder
@@ -106,11 +109,31 @@ impl Ladder {
         })
     }
 
-    /// Notes that a link by this carrier came up and was of no use: the next climb begins below it.
+    /// Notes that a link by this carrier came up and was of no use: the next climb begins below it,
+    /// at a carrier of which nothing bad is known if there is one. What lets a carrier begin and
+    /// then passes nothing on does so again, so the next look up comes later.
     pub(super) fn fall(&mut self, carrier: Carrier, obstacle: Obstacle) {
         self.miss(carrier, obstacle);
         let rung = self.rungs.iter().position(|rung| *rung == carrier).unwrap_or(0);
-        self.first = (rung + 1) % self.rungs.len();
+        let is_missed = |rung: &Carrier| self.missed.iter().any(|missed| missed.carrier == *rung);
+        let below = self.rungs.iter().skip(rung + 1).position(|rung| !is_missed(rung));
+        self.first = (rung + 1 + below.unwrap_or(0)) % self.rungs.len();
+        self.look_later();
+    }
+
+    /// Returns how long to wait before the carriers above the one in use are tried.
+    pub(super) fn next_look(&self) -> Duration {
+        self.next_look
+    }
+
+    /// Notes that looking up was in vain.
+    pub(super) fn look_later(&mut self) {
+        self.next_look = (self.next_look * 2).min(LAST_LOOK_UP);
+    }
+
+    /// Notes that a link was of use until it ended.
+    pub(super) fn served(&mut self) {
+        self.next_look = FIRST_LOOK_UP;
     }
 
     /// Returns why the carriers above this one are not used, the best first.
@@ -127,6 +150,7 @@ impl Ladder {
         }
         self.network = network;
         self.missed.clear();
+        self.next_look = FIRST_LOOK_UP;
         let remembered =
             self.memory.entries().get(&(self.network.clone(), self.gateway.origin())).copied();
         let rung =
@@ -145,8 +169,12 @@ pub(super) fn may_work_otherwise(error: &DialError) -> bool {
                 refused.reason,
                 Reason::NotAdmitted | Reason::ProofMissing | Reason::ProofRefused | Reason::Taken
             );
-            let busy =
-                matches!(*status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+            // Without a reason it was something on the way that said so.
+            let busy = refused.reason != Reason::Unknown
+                && matches!(
+                    *status,
+                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+                );
             !about_us && !busy
         }
         DialError::Certificate(_) | DialError::Moved(_) => false,
@@ -211,6 +239,31 @@ mod tests {
         assert_eq!(ladder.climb()[0], Carrier::Petrichor);
     }
 
+    /// A proxy may let a better carrier begin each time and then pass nothing on.
+    #[test]
+    fn what_falls_again_and_again_leads_back_to_what_works_and_is_tried_less_often() {
+        let mut ladder = ladder(&Memory::default());
+        let (worst, better) = Carrier::LADDER.split_last().unwrap();
+        for carrier in better {
+            ladder.fall(*carrier, Obstacle::Silent);
+        }
+        assert_eq!(ladder.climb()[0], *worst);
+        ladder.reach(*worst);
+        let mut before = ladder.next_look();
+        for _ in 0..10 {
+            ladder.reach(Carrier::Petrichor);
+            ladder.fall(Carrier::Petrichor, Obstacle::Silent);
+            assert_eq!(ladder.climb()[0], *worst, "the others are known to be of no use");
+            ladder.reach(*worst);
+            assert!(ladder.next_look() >= (before * 2).min(LAST_LOOK_UP));
+            before = ladder.next_look();
+        }
+        assert_eq!(before, LAST_LOOK_UP);
+        ladder.network = "another".to_owned();
+        ladder.climb();
+        assert_eq!(ladder.next_look(), FIRST_LOOK_UP);
+    }
+
     #[test]
     fn the_owner_reads_why_not_better() {
         let mut ladder = ladder(&Memory::default());
@@ -239,6 +292,8 @@ mod tests {
             (refused(StatusCode::UPGRADE_REQUIRED, Reason::UpgradeRequired), true),
             (refused(StatusCode::BAD_GATEWAY, Reason::Busy), true),
             (refused(StatusCode::NOT_FOUND, Reason::NotFound), true),
+            (refused(StatusCode::FORBIDDEN, Reason::Unknown), true),
+            (refused(StatusCode::SERVICE_UNAVAILABLE, Reason::Unknown), true),
             (refused(StatusCode::FORBIDDEN, Reason::NotAdmitted), false),
             (refused(StatusCode::CONFLICT, Reason::Taken), false),
             (refused(StatusCode::SERVICE_UNAVAILABLE, Reason::Busy), false),
