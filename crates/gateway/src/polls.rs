@@ -129,7 +129,9 @@ async fn begin(
         HeaderValue::from_str(&token).map_err(|_| Refusal::busy("no session can begin now"))?;
     token.set_sensitive(true);
     let entry = Entry { session, token, key, label };
-    shared.polls.add(entry.clone())?;
+    if let Some(other) = shared.polls.add(entry.clone())? {
+        return Ok(other);
+    }
     let (polls, links) = (shared.polls.clone(), shared.links.clone());
     shared.tasks.spawn(hold(polls, links, entry.clone(), berth, link));
     Ok(entry)
@@ -164,22 +166,24 @@ impl Polls {
 
     /// Returns the session that a classic peer has already: it may know nothing of its token.
     fn classic(&self, key: &PublicKey, label: Option<&Label>) -> Option<Entry> {
-        let sessions = self.sessions();
-        let mut fitting = sessions.values().filter(|entry| {
-            entry.is_of(key, label)
-                && entry.session.dialect() == Dialect::Classic
-                && !entry.session.is_over()
-        });
-        fitting.next().cloned()
+        classic(&self.sessions(), key, label)
     }
 
     /// Adds a session. Those of the same peer that nobody polls any more give way: a page that was
     /// loaded again begins anew, and visitors shall not wait for the old one.
-    fn add(&self, entry: Entry) -> Result<(), Refusal> {
+    ///
+    /// Two first POSTs of a classic peer may come at once. The second gets the session of the first,
+    /// which is returned: visitors would wait in vain on one that no later POST finds.
+    fn add(&self, entry: Entry) -> Result<Option<Entry>, Refusal> {
         if self.0.stopping.load(Ordering::SeqCst) {
             return Err(Refusal::busy("the gateway stops"));
         }
         let mut sessions = self.sessions();
+        if entry.session.dialect() == Dialect::Classic
+            && let Some(other) = classic(&sessions, &entry.key, entry.label.as_ref())
+        {
+            return Ok(Some(other));
+        }
         for other in sessions.values() {
             if other.is_of(&entry.key, entry.label.as_ref()) && other.session.is_abandoned() {
                 other.session.end(None);
@@ -190,7 +194,7 @@ impl Polls {
         if self.0.stopping.load(Ordering::SeqCst) {
             self.stop();
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Notes that a name was released; the links that carry only this one end.
@@ -214,5 +218,45 @@ impl Polls {
 impl Entry {
     fn is_of(&self, key: &PublicKey, label: Option<&Label>) -> bool {
         self.key == *key && self.label.as_ref() == label
+    }
+}
+
+fn classic(
+    sessions: &HashMap<Digest, Entry>,
+    key: &PublicKey,
+    label: Option<&Label>,
+) -> Option<Entry> {
+    let mut fitting = sessions.values().filter(|entry| {
+        entry.is_of(key, label)
+            && entry.session.dialect() == Dialect::Classic
+            && !entry.session.is_over()
+    });
+    fitting.next().cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use crosstalk::proof::PrivateKey;
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn two_first_posts_of_a_classic_peer_at_once_begin_one_session() {
+        let (polls, tasks) = (Polls::default(), TaskTracker::new());
+        let key = PrivateKey::generate().public();
+        let entry = |dialect, token| {
+            let (session, link) = Session::begin(dialect, &tasks);
+            (Entry { session, token: HeaderValue::from_static(token), key, label: None }, link)
+        };
+        let (first, _link) = entry(Dialect::Classic, "first");
+        let (second, _other) = entry(Dialect::Classic, "second");
+        assert!(polls.add(first).unwrap_or_else(|_| panic!("refused")).is_none());
+        let found = polls.add(second).unwrap_or_else(|_| panic!("refused"));
+        assert_eq!(found.map(|entry| entry.token), Some(HeaderValue::from_static("first")));
+        assert_eq!(polls.sessions().len(), 1);
+        // Who keeps its token may have several.
+        let (third, _third) = entry(Dialect::Second, "third");
+        assert!(polls.add(third).unwrap_or_else(|_| panic!("refused")).is_none());
     }
 }
