@@ -22,6 +22,12 @@ export type Phase =
   /** The gateway does not let us, and trying again does not help by itself. */
   | { readonly kind: "refused"; readonly reason: string; readonly sentence: string };
 
+/**
+ * A session that lived this long, in milliseconds, was a good one: after its loss the next begins at
+ * once. A gateway that ends each of them sooner is left in peace for a while.
+ */
+const GOOD_AFTER = 10_000;
+
 /** How long to wait before the first new try, and at most, in milliseconds. */
 const [FIRST_PAUSE, LONGEST_PAUSE] = [1000, 30_000];
 
@@ -101,14 +107,17 @@ export class Publication {
     let pause = FIRST_PAUSE;
     let names = 0;
     while (!stop.signal.aborted) {
-      let wasUp = false;
+      let upSince = Number.POSITIVE_INFINITY;
       let sentence = "";
+      const wasGood = () => performance.now() - upSince >= GOOD_AFTER;
       try {
         await this.#serve(folder, stop, () => {
-          wasUp = true;
-          pause = FIRST_PAUSE;
+          upSince = performance.now();
         });
-        continue;
+        if (wasGood()) {
+          pause = FIRST_PAUSE;
+          continue;
+        }
       } catch (error) {
         if (stop.signal.aborted) {
           break;
@@ -119,9 +128,12 @@ export class Publication {
           this.#address = undefined;
           continue;
         }
-        if (error instanceof Refused && error.status === 410 && wasUp) {
-          // The gateway knows the session no more, after a long sleep for example.
-          continue;
+        if (wasGood()) {
+          pause = FIRST_PAUSE;
+          if (error instanceof Refused && error.status === 410) {
+            // The gateway knows the session no more, after a long sleep for example.
+            continue;
+          }
         }
         if (error instanceof Refused && !error.isWorthRetrying) {
           this.#ledger.cutAll();
@@ -236,8 +248,8 @@ export class Publication {
             this.#go({ kind: "online" });
           }
         } catch (error) {
-          // A connection that broke is no lost session yet.
-          if (!isOfTheNetwork(error) || pause >= LONGEST_PAUSE) {
+          // A connection that broke is no lost session yet, nor is a proxy without patience.
+          if (!(isOfTheNetwork(error) || isOfAProxy(error)) || pause >= LONGEST_PAUSE) {
             throw error;
           }
           await this.#pause(pause, stop.signal);
@@ -307,6 +319,11 @@ function proof({ keys }: Kept, { origin, ahead }: GatewayInfo): Promise<string> 
 
 function origin({ sites }: GatewayInfo, { label }: Kept): string {
   return sites.replace("*", label);
+}
+
+/** The gateway itself never answers so. */
+function isOfAProxy(error: unknown): boolean {
+  return error instanceof Refused && (error.status === 502 || error.status === 504);
 }
 
 /** `fetch` throws a TypeError when it cannot reach anybody, and a DOMException when it gave up. */

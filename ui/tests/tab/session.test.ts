@@ -86,6 +86,27 @@ describe("a session", () => {
       status: 502,
       isWorthRetrying: true,
     });
+    // A month: a timer that long would end at once.
+    const month = { "Retry-After": String(31 * 24 * 60 * 60) };
+    gateway.answers.push(new Response("", { status: 503, headers: month }));
+    await expect(Session.begin(gateway.fetch, "photos", "proof")).rejects.toMatchObject({
+      retryAfter: 300_000,
+    });
+  });
+
+  it("asks for shorter waits when polls are cut on the way", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const session = await gateway.begin();
+    const cut = (seconds: number) => {
+      vi.advanceTimersByTime(seconds * 1000);
+      throw OFFLINE;
+    };
+    for (const lasted of [0, 20, 4, 1, 1]) {
+      gateway.answers.push(Promise.resolve().then(() => cut(lasted)));
+      await expect(session.poll()).rejects.toBe(OFFLINE);
+    }
+    const waits = gateway.asked.slice(1).map(({ headers }) => headers.Prefer);
+    expect(waits).toEqual([25, 25, 10, 2, 1].map((wait) => `ptth-json=2, wait=${wait}`));
   });
 
   it("acknowledges what came once it is sure that the gateway heard it", async () => {

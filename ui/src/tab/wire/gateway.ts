@@ -8,6 +8,12 @@ export interface GatewayInfo {
   readonly ahead: number;
 }
 
+/**
+ * The longest wait that a gateway can ask for, in milliseconds, as in the app. A timer of 25 days and
+ * more would end at once.
+ */
+const LONGEST_RETRY_AFTER = 5 * 60_000;
+
 /** The gateway said no. */
 export class Refused extends Error {
   readonly status: number;
@@ -35,7 +41,7 @@ export class Refused extends Error {
     }
     const text = (value: unknown) => (typeof value === "string" ? value.slice(0, 300) : "");
     const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
-    const retryAfter = seconds >= 0 ? seconds * 1000 : undefined;
+    const retryAfter = seconds >= 0 ? Math.min(seconds * 1000, LONGEST_RETRY_AFTER) : undefined;
     return new Refused(response.status, text(body.reason), text(body.sentence), retryAfter);
   }
 

@@ -13,6 +13,9 @@ import {
 /** How long the gateway keeps a poll waiting at most is 25 s; twice that is a lost connection. */
 const POLL_TIMEOUT = 50_000;
 
+/** How long polls wait for something at most and at least, in seconds. */
+const [LONGEST_WAIT, SHORTEST_WAIT] = [25, 1];
+
 /** How long a POST of answers may take, in milliseconds: 1 MiB over a slow line. */
 const POST_TIMEOUT = 120_000;
 
@@ -56,6 +59,9 @@ export class Session {
   readonly #bodies = new Map<string, number>();
   /** The largest `seq` that came of each request. */
   readonly #last = new Map<string, number>();
+
+  /** How long polls ask to wait, in seconds. */
+  #wait = LONGEST_WAIT;
 
   #queue: Queued[] = [];
   readonly #underWay = new Set<string>();
@@ -120,7 +126,14 @@ export class Session {
     }
     const said = this.#acknowledge.slice(0, MAX_ACKNOWLEDGED);
     const bodies = new Map(this.#bodies);
-    const response = await this.#post(writePoll(said, bodies), POLL_TIMEOUT);
+    const begun = performance.now();
+    let response: Response;
+    try {
+      response = await this.#post(writePoll(said, bodies), POLL_TIMEOUT, this.#wait);
+    } catch (error) {
+      this.#hurry((performance.now() - begun) / 1000);
+      throw error;
+    }
     // They arrived, so they need not be said again.
     this.#acknowledge = this.#acknowledge.slice(said.length);
     for (const [id, taken] of bodies) {
@@ -132,6 +145,13 @@ export class Session {
       return [];
     }
     return this.#fresh(readPolled(await response.text()));
+  }
+
+  /** A poll failed after this many seconds: somebody on the way may have less patience than it. */
+  #hurry(lasted: number) {
+    if (lasted >= SHORTEST_WAIT && lasted <= this.#wait + 1) {
+      this.#wait = Math.max(SHORTEST_WAIT, Math.floor(Math.min(lasted, this.#wait) / 2));
+    }
   }
 
   /** Says at the next poll how much of a request's body was taken. */
@@ -221,10 +241,10 @@ export class Session {
     }
   }
 
-  async #post(body: string, timeout: number): Promise<Response> {
+  async #post(body: string, timeout: number, wait?: number): Promise<Response> {
     const response = await this.#fetch(this.#path, {
       method: "POST",
-      headers: this.#headers(),
+      headers: this.#headers(wait),
       body,
       signal: AbortSignal.any([this.#over.signal, AbortSignal.timeout(timeout)]),
     });
@@ -234,11 +254,11 @@ export class Session {
     return response;
   }
 
-  #headers() {
+  #headers(wait?: number) {
     return {
       "Ptth-Session": this.#secret,
       "Content-Type": "application/json",
-      Prefer: "ptth-json=2",
+      Prefer: wait === undefined ? "ptth-json=2" : `ptth-json=2, wait=${wait}`,
     };
   }
 
