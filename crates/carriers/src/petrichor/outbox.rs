@@ -55,7 +55,8 @@ impl Outbox {
 
     /// Gives back memory when nothing waits.
     pub(super) fn rest(&mut self) {
-        if self.waiting == 0 && self.tail.capacity() > RESTING_BUFFER {
+        // The capacity alone does not count what is in front of what was written.
+        if self.waiting == 0 && self.tail.try_reclaim(RESTING_BUFFER + 1) {
             self.tail = BytesMut::new();
         }
     }
@@ -149,6 +150,19 @@ mod tests {
     impl ConcatParts for [IoSlice<'_>] {
         fn concat_parts(&self) -> Vec<u8> {
             self.iter().flat_map(|part| part.iter().copied()).collect()
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_was_nearly_full_is_given_back_like_any_other() {
+        for length in (100..7000).step_by(97) {
+            let mut outbox = Outbox::default();
+            while outbox.waiting() < 256 * 1024 {
+                outbox.string(Bytes::from(vec![1; length]));
+            }
+            outbox.advance(outbox.waiting());
+            outbox.rest();
+            assert!(!outbox.tail.try_reclaim(RESTING_BUFFER + 1), "{length}");
         }
     }
 

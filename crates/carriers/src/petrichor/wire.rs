@@ -108,7 +108,8 @@ impl<T> Wire<T> {
     /// Makes room for what is missing. A size that somebody only claims gets no more than twice what
     /// came of it.
     fn make_room(&mut self, missing: usize) {
-        if self.arrived.is_empty() && self.arrived.capacity() > 2 * self.read_size {
+        // The capacity alone does not count what is in front of what was taken off the buffer.
+        if self.arrived.is_empty() && self.arrived.try_reclaim(2 * self.read_size + 1) {
             self.arrived = BytesMut::new();
         }
         let wanted = missing.min(self.arrived.len()).max(self.read_size);
@@ -215,7 +216,10 @@ impl<T: AsyncWrite + Unpin> Sink<Message> for Wire<T> {
 #[cfg(test)]
 mod tests {
     use bytes::BufMut as _;
-    use crosstalk::transactions::{AbortCode, Bye, MAX_DATA, TransactionId};
+    use crosstalk::{
+        tnetstring,
+        transactions::{AbortCode, Bye, MAX_DATA, TransactionId},
+    };
     use futures_util::{SinkExt as _, StreamExt as _};
     use http::{Request, Response};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -374,6 +378,26 @@ mod tests {
         assert!(futures_util::FutureExt::now_or_never(there.next()).is_none());
         assert!(there.arrived.capacity() <= 2 * LEAST_READ, "{}", there.arrived.capacity());
         assert!(here.outbox.remaining() == 0);
+    }
+
+    #[tokio::test]
+    async fn a_large_body_that_came_slowly_leaves_no_large_buffer_behind() {
+        for length in (40_000..MAX_DATA).step_by(997) {
+            let (mut there, here) = duplex(1024 * 1024);
+            let mut here = wire(here);
+            let mut pair = BytesMut::from(&b"23:4:type,4:data,2:id,1:2#}"[..]);
+            tnetstring::string(&mut pair, &vec![1; length]);
+            for packet in pair.chunks(1400) {
+                assert!(futures_util::FutureExt::now_or_never(here.next()).is_none());
+                there.write_all(packet).await.unwrap();
+            }
+            drop(here.next().await.unwrap().unwrap());
+            // What is left shows by the next sign of life at the latest.
+            there.write_all(b"14:4:type,4:ping,}0:,").await.unwrap();
+            here.next().await.unwrap().unwrap();
+            assert!(futures_util::FutureExt::now_or_never(here.next()).is_none());
+            assert!(!here.arrived.try_reclaim(2 * LEAST_READ + 1), "{length}");
+        }
     }
 
     #[tokio::test]
