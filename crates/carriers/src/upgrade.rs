@@ -207,7 +207,7 @@ fn tidy(refused: Refused) -> Refused {
 fn sentence(status: StatusCode) -> Option<Refused> {
     let (reason, sentence) = match status.as_u16() {
         401 => (Reason::Unknown, "it wants to know who this is"),
-        403 => (Reason::Unknown, "it does not admit this identity"),
+        403 => (Reason::Unknown, "it, or something on the way, does not admit this connection"),
         404 => (Reason::NotFound, "nothing takes links there; is this the address of a gateway?"),
         409 => (Reason::Unknown, "the name belongs to somebody else"),
         426 => (Reason::UpgradeRequired, "something on the way blocks the connection"),

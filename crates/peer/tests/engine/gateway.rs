@@ -68,6 +68,8 @@ pub(crate) struct Orders {
     pub(crate) here: Vec<(String, String)>,
     /// What does not get through to it.
     pub(crate) blocked: Vec<Carrier>,
+    /// What something on the way answers to that; nothing stands for who removes the upgrade.
+    pub(crate) forbids: Option<StatusCode>,
     seen: HashSet<String>,
 }
 
@@ -303,8 +305,17 @@ async fn answer(
     let Some(offer) = accept::read(&parts).unwrap() else {
         return Ok(accept::Refusal::NoUpgrade.response());
     };
-    if state.orders.lock().unwrap().blocked.contains(&offer.carrier()) {
-        return Ok(accept::Refusal::NoUpgrade.response());
+    let forbids = {
+        let orders = state.orders.lock().unwrap();
+        orders.blocked.contains(&offer.carrier()).then_some(orders.forbids)
+    };
+    if let Some(forbids) = forbids {
+        let mut response = accept::Refusal::NoUpgrade.response();
+        if let Some(status) = forbids {
+            response = Response::new(transaction::full("<h1>Against our policy</h1>"));
+            *response.status_mut() = status;
+        }
+        return Ok(response);
     }
     let response = offer.response();
     let shared = Arc::clone(&state);

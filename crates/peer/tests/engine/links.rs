@@ -45,6 +45,18 @@ async fn what_gets_through_is_found_and_remembered() {
     assert_eq!(missed, []);
 }
 
+/// Something on the way may forbid what it does not know; that is no word of the gateway's.
+#[tokio::test]
+async fn a_carrier_that_is_forbidden_on_the_way_leads_to_another() {
+    for status in [StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE] {
+        let (home, gateway) = (Home::new(), Gateway::start().await);
+        gateway.orders().blocked = all_but(Carrier::PtthHttp1);
+        gateway.orders().forbids = Some(status);
+        let peer = home.peer(&gateway).await;
+        up_by(&peer, Carrier::PtthHttp1).await;
+    }
+}
+
 #[tokio::test]
 async fn a_better_carrier_takes_over_and_transfers_go_on() {
     let (home, gateway) = (Home::new(), Gateway::start().await);
