@@ -16,6 +16,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use crate::tls::PETRICHOR_ALPN;
+
 /// A certificate with its key, ready to answer TLS. It is read once: a new one needs a new start.
 #[derive(Clone)]
 pub struct Certificate(TlsAcceptor);
@@ -63,17 +65,20 @@ impl Certificate {
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
+        // Nobody is lured here who wants to speak something else to a server with this name.
+        config.alpn_protocols = vec![PETRICHOR_ALPN.to_vec()];
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
     /// Answers the TLS of a connection. The deadline is the caller's.
     ///
     /// # Errors
-    /// When the other side does not speak TLS, or does not like the certificate.
+    /// When the other side does not speak TLS, names only other protocols in it, or does not like the
+    /// certificate.
     pub async fn accept(
         &self,
         socket: TcpStream,

@@ -33,7 +33,7 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 const MAX_ADDRESSES: usize = 8;
 
 /// The name of Petrichor in TLS, the same as in `Upgrade`.
-const PETRICHOR_ALPN: &[u8] = b"petrichor/1";
+pub(crate) const PETRICHOR_ALPN: &[u8] = b"petrichor/1";
 
 /// Which certificates a peer believes.
 #[derive(Clone, Debug, Default)]

@@ -122,7 +122,7 @@ pub struct Greeted {
 impl Greeted {
     /// Waits for a dialer to say who it is, for as long as a greeting may take.
     ///
-    /// Who speaks another version is told so.
+    /// Who speaks another version is not answered.
     ///
     /// # Errors
     /// See [`LinkError`].

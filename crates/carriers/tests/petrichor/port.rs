@@ -243,3 +243,43 @@ fn a_certificate_that_cannot_be_used_says_why() {
     assert!(matches!(Certificate::read(&key, &key), Err(CertificateError::Empty(_))));
     assert!(matches!(Certificate::read(&chain, &other_key), Err(CertificateError::Unfit(_))));
 }
+
+#[tokio::test]
+async fn nobody_takes_the_port_for_another_protocol_of_tls() {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = signing_key.serialize_der().try_into().unwrap();
+    let certificate = Certificate::new(vec![cert.der().clone()], key).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    for (offered, accepted) in [
+        (&["petrichor/1"][..], true),
+        (&["h2", "petrichor/1"], true),
+        // Small clients know nothing of such names.
+        (&[], true),
+        (&["http/1.1"], false),
+        (&["h2", "http/1.1"], false),
+    ] {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider);
+        let config = config.with_safe_default_protocol_versions().unwrap();
+        let mut config = config.with_root_certificates(roots.clone()).with_no_client_auth();
+        config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (at_port, _) = listener.accept().await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let (here, there) = soon(async {
+            tokio::join!(
+                certificate.accept(at_port),
+                connector.connect("localhost".try_into().unwrap(), socket)
+            )
+        })
+        .await;
+        assert_eq!((here.is_ok(), there.is_ok()), (accepted, accepted), "{offered:?}");
+        if let Ok(stream) = there {
+            let agreed = (!offered.is_empty()).then_some(&b"petrichor/1"[..]);
+            assert_eq!(stream.get_ref().1.alpn_protocol(), agreed);
+        }
+    }
+}
