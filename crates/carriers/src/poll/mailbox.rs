@@ -10,12 +10,15 @@ use crosstalk::{
     hop,
     limits::STREAM_WINDOW,
     poll::{self, Dialect, MAX_CLASSIC_BODY, MessageId, Object, PollError, Report},
-    transactions::{AbortCode, Bye, MAX_DATA, Message, TransactionId},
+    transactions::{AbortCode, Bye, Message, TransactionId},
 };
 use http::{HeaderValue, Method, StatusCode, header, request, response};
 use tokio::time::Instant;
 
-use super::letters::{Letters, Unacknowledged};
+use super::{
+    answer::Answer,
+    letters::{Letters, Unacknowledged},
+};
 
 /// How large the document of one answer may grow before no further object goes in.
 pub(super) const DOCUMENT_TARGET: usize = 256 * 1024;
@@ -55,23 +58,6 @@ struct Exchange {
     /// Why nobody wants the rest of the request, once the link has the whole response.
     enough: Option<AbortCode>,
     over: bool,
-}
-
-/// The response, on its way from the peer to the link.
-#[derive(Default)]
-struct Answer {
-    /// The number of the peer's next object.
-    next: u64,
-    head: Option<Box<response::Parts>>,
-    pieces: VecDeque<Bytes>,
-    /// How many bytes came, how many the link has, how many it has room for.
-    came: u64,
-    passed: u64,
-    credit: u64,
-    /// Whether all of it came.
-    complete: bool,
-    /// Whether the link has all of it.
-    done: bool,
 }
 
 /// What became of an object of the peer's.
@@ -538,40 +524,6 @@ impl Mailbox {
     }
 }
 
-impl Answer {
-    fn taken(&self) -> u64 {
-        self.credit - u64::from(STREAM_WINDOW)
-    }
-
-    fn next_message(&mut self, id: TransactionId) -> Option<Message> {
-        if self.done {
-            return None;
-        }
-        let room = usize::try_from(self.credit - self.passed).unwrap_or(usize::MAX);
-        let bytes = self.piece(room.min(MAX_DATA));
-        let end = self.complete && self.pieces.is_empty();
-        if let Some(head) = self.head.take() {
-            self.done = end;
-            return Some(Message::Head { id, head, body: bytes, end });
-        }
-        if self.next == 0 || (bytes.is_empty() && !end) {
-            return None;
-        }
-        self.done = end;
-        Some(Message::Data { id, bytes, end })
-    }
-
-    fn piece(&mut self, most: usize) -> Bytes {
-        let Some(first) = self.pieces.front_mut() else { return Bytes::new() };
-        let piece = first.split_to(first.len().min(most));
-        if first.is_empty() {
-            self.pieces.pop_front();
-        }
-        self.passed += piece.len() as u64;
-        piece
-    }
-}
-
 /// Says how long a body is that came as a whole. Scripts count characters, or forget it.
 fn measure(head: &mut response::Parts, is_head: bool, length: usize) {
     let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -583,6 +535,8 @@ fn measure(head: &mut response::Parts, is_head: bool, length: usize) {
 
 #[cfg(test)]
 mod tests {
+    use crosstalk::transactions::MAX_DATA;
+
     use super::*;
 
     /// A letter costs far more memory than a byte: a visitor who uploads byte by byte, faster than

@@ -6,6 +6,7 @@
 //! on a connection of its own.
 
 pub mod accept;
+mod answer;
 mod caller;
 mod departing;
 mod desk;
