@@ -33,6 +33,10 @@ use crate::{
 /// What the gateway says of itself.
 const IDENT: &str = concat!("veranda-gateway/", env!("CARGO_PKG_VERSION"));
 
+/// How many questions of one dialer are answered at the same time ([`Hello::asks`]). A peer asks one
+/// after the other, and each may hold a window of memory for somebody who has proven nothing.
+pub const MAX_QUESTIONS: usize = 8;
+
 /// A peer's wish for a link by `Upgrade: petrichor/1`, read and found good.
 #[derive(Clone, Debug)]
 pub struct Offer {
@@ -197,7 +201,8 @@ impl Greeted {
         grace: Duration,
     ) -> Result<LinkEnd, LinkError> {
         let (wire, line) = self.allow(None, String::new()).await?;
-        let setup = setup(line, Numbers::Even, Timing::default(), false);
+        let mut setup = setup(line, Numbers::Even, Timing::default(), false);
+        setup.config.max_accepted = MAX_QUESTIONS;
         Ok(messages::serve(wire, setup, handler, stop, grace).await)
     }
 

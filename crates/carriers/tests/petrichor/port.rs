@@ -7,7 +7,7 @@ use carriers::{
     accept::LinkError,
     certificate::{Certificate, CertificateError},
     petrichor::{
-        accept::Greeted,
+        accept::{Greeted, MAX_QUESTIONS},
         dial::{self, Wishes},
     },
     tls::Roots,
@@ -22,6 +22,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -185,6 +186,37 @@ async fn a_dialer_asks_the_gateway_itself() {
     }
     drop(link);
     soon(server.join_next()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_asks_does_not_ask_everything_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = format!("petrichor+tcp://{}", listener.local_addr().unwrap());
+    let (tell, mut asked) = mpsc::channel(2 * MAX_QUESTIONS);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let greeted = Greeted::hear(socket).await.unwrap();
+        let answers = handler(move |_| {
+            let tell = tell.clone();
+            async move {
+                tell.send(()).await.unwrap();
+                std::future::pending().await
+            }
+        });
+        greeted.answer(answers, CancellationToken::new(), GRACE).await.unwrap();
+    });
+    let gateway = gateway.parse().unwrap();
+    let link = Arc::new(soon(dial::ask(&gateway, &Roots::System)).await.unwrap());
+    for _ in 0..MAX_QUESTIONS {
+        let link = Arc::clone(&link);
+        tasks.spawn(async move {
+            let _ = link.send(get("/")).await;
+        });
+        soon(asked.recv()).await.unwrap();
+    }
+    assert!(soon(link.send(get("/"))).await.is_err());
+    assert!(asked.try_recv().is_err());
 }
 
 #[tokio::test]
