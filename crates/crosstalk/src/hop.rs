@@ -24,10 +24,21 @@ pub fn strip(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in &HOP_BY_HOP {
+    remove(headers, |name| HOP_BY_HOP.contains(name));
+    // Looked up, not compared: whoever sent them chose how many there are.
+    for name in named {
         headers.remove(name);
     }
-    for name in named {
+}
+
+/// Removes the headers of which `is_unwanted` says so.
+///
+/// Looks once at each name that is there, since a head has few, instead of looking up each one that
+/// could be there.
+pub fn remove(headers: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
+    let unwanted: Vec<HeaderName> =
+        headers.keys().filter(|name| is_unwanted(name)).cloned().collect();
+    for name in unwanted {
         headers.remove(name);
     }
 }

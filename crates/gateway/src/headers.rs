@@ -29,10 +29,12 @@ pub(crate) struct Visit<'a> {
 /// Makes a visitor's headers fit for a peer.
 pub(crate) fn for_peer(headers: &mut HeaderMap, visit: &Visit<'_>) {
     hop::strip(headers);
-    for name in NOT_FROM_VISITORS {
-        headers.remove(*name);
-    }
-    remove_by_prefix(headers, &["veranda-", "x-forwarded-"]);
+    hop::remove(headers, |name| {
+        let name = name.as_str();
+        NOT_FROM_VISITORS.contains(&name)
+            || name.starts_with("veranda-")
+            || name.starts_with("x-forwarded-")
+    });
     let forwarded = forwarded::format(visit.visitor, visit.authority, visit.secure);
     for (name, value) in [(header::HOST, visit.authority), (forwarded::HEADER, forwarded.as_str())]
     {
@@ -47,10 +49,9 @@ pub(crate) fn for_peer(headers: &mut HeaderMap, visit: &Visit<'_>) {
 pub(crate) fn for_visitor(headers: &mut HeaderMap) -> bool {
     let wants_receipts = headers.contains_key(control::RECEIPT_HEADER);
     hop::strip(headers);
-    for name in NOT_FROM_PEERS {
-        headers.remove(*name);
-    }
-    remove_by_prefix(headers, &["veranda-"]);
+    hop::remove(headers, |name| {
+        NOT_FROM_PEERS.contains(&name.as_str()) || name.as_str().starts_with("veranda-")
+    });
     keep_cookies_at_home(headers);
     wants_receipts
 }
@@ -92,17 +93,6 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Invalid
 /// A `Content-Length` that is no number, or two that differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidLength;
-
-fn remove_by_prefix(headers: &mut HeaderMap, prefixes: &[&str]) {
-    let names: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| prefixes.iter().any(|prefix| name.as_str().starts_with(prefix)))
-        .cloned()
-        .collect();
-    for name in names {
-        headers.remove(name);
-    }
-}
 
 /// Takes `Domain` out of cookies: a site may set them for itself, never for its neighbours.
 fn keep_cookies_at_home(headers: &mut HeaderMap) {
