@@ -12,6 +12,7 @@ use indicatif::{
 };
 use peer::{Ended, LinkState, Note, TransferEnd, TransferId, TransferRecord, TransferState};
 use serde_json::{Value, json};
+use tokio::task::block_in_place;
 
 /// How often a line tells how far a transfer is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -230,10 +231,14 @@ fn style() -> ProgressStyle {
     .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// Prints a line. A pipe that nobody reads may hold that up for ever, and must not hold up visitors.
 fn line(text: &str) -> io::Result<()> {
-    let mut output = io::stdout().lock();
-    writeln!(output, "{text}")?;
-    output.flush()
+    let print = || {
+        let mut output = io::stdout().lock();
+        writeln!(output, "{text}")?;
+        output.flush()
+    };
+    block_in_place(print)
 }
 
 fn object(object: &Value) -> io::Result<()> {

@@ -12,6 +12,7 @@ use peer::{
 };
 use tokio::{
     sync::broadcast::error::RecvError,
+    task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
@@ -65,12 +66,16 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
             aside.display()
         ));
     }
+    // In a task of its own, because printing waits for whoever reads, and the end does not.
+    let mut publishing = JoinSet::new();
+    let published = peer.clone();
+    publishing.spawn(async move { publish(&published, &folder, &arguments).await });
     let done = tokio::select! {
-        done = publish(&peer, &folder, &arguments) => done,
-        () = ending.wait() => Ok(()),
+        Some(done) = publishing.join_next() => done,
+        () = ending.wait() => Ok(Ok(())),
     };
     peer.shutdown().await;
-    done
+    done.unwrap_or_else(|error| Err(Failure::new(OTHER, error.to_string())))
 }
 
 /// Returns whether a file, which need not be there yet, is in this folder or below it.

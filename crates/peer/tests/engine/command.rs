@@ -107,6 +107,23 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// The pipe is full after some hundred lines; visitors and the end do not wait for its reader.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_reader_who_sleeps_holds_up_neither_visitors_nor_the_end() {
+    let (home, gateway) = (Home::new(), Gateway::start().await);
+    let mut program = Program::publish(&home, &gateway.address.origin(), &["--json"]);
+    let url = program.url().await;
+    let link = &gateway.links(1).await[0];
+    let cookie = gateway.enter(link, &url).await;
+    // Each visit is told in a line of some hundred bytes; a pipe holds 64 KiB, and we read nothing.
+    for number in 7..1000 {
+        let seen = gateway.visit(link, &file(&url, "a.txt"), Some(&cookie), number).await;
+        assert_eq!(seen.text().await, "hello");
+    }
+    assert!(program.terminate().await.success());
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn scripts_read_one_object_a_line_and_the_link_stays() {
@@ -144,7 +161,7 @@ async fn people_read_sentences_and_once_ends_after_one_file() {
     let mut program = Program::publish(&home, &gateway.address.origin(), &["--once"]);
     assert_eq!(program.line().await, "Photos 2026 is published at");
     let url = program.line().await;
-    assert_eq!(program.line().await, "Connected to the gateway by reversed HTTP/2.");
+    assert_eq!(program.line().await, "Connected to the gateway by Petrichor.");
     let link = &gateway.links(1).await[0];
     let cookie = gateway.enter(link, &url).await;
     let seen = gateway.visit(link, &file(&url, "a.txt"), Some(&cookie), 7).await;
