@@ -144,6 +144,13 @@ pub(crate) const NEEDS: &[Need] = &[
     need(Purpose::Test, "git", "lists the files that have to be tidy", Sign::Program(&["git"])),
     need(Purpose::Test, "curl", "a visitor that is not ours", Sign::Program(&["curl"])),
     need(
+        Purpose::Test,
+        "nginx-light",
+        "the proxies between peer and gateway (Debian also starts it as a service; \
+         `systemctl disable --now nginx` stops that)",
+        Sign::Program(&["nginx"]),
+    ),
+    need(
         Purpose::Bench,
         "nginx-light",
         "what Veranda is compared with (Debian also starts it as a service; \
