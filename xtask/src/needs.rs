@@ -180,9 +180,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_package_stands_in_the_table_once() {
-        let names: HashSet<_> = NEEDS.iter().map(|need| need.debian).collect();
-        assert_eq!(names.len(), NEEDS.len());
+    fn each_package_is_asked_for_once() {
+        for purpose in [Purpose::Run, Purpose::Test, Purpose::Bench] {
+            let packages: Vec<_> = needs_for(purpose).map(|need| need.debian).collect();
+            let names: HashSet<_> = packages.iter().collect();
+            assert_eq!(names.len(), packages.len(), "{packages:?}");
+        }
     }
 
     #[test]
