@@ -1,10 +1,17 @@
 //! A published folder, and a browser that knows its link.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context as _, bail};
 use fantoccini::{Client, Locator};
 use testkit::{chromium::Chromium, waiting::eventually, whole::Whole};
+
+/// How old the files are.
+const AGE: Duration = Duration::from_secs(60 * 60);
 
 /// Everything that a test needs. Dropping it ends everything.
 pub(crate) struct World {
@@ -34,7 +41,11 @@ impl World {
         for (name, content) in files {
             let file = whole.folder().join(name);
             fs::create_dir_all(file.parent().context("a file is in a folder")?)?;
-            fs::write(file, content)?;
+            fs::write(&file, content)?;
+            // What people publish was not written in this very moment: only then does its time say
+            // whether it changed, and a download can be resumed.
+            let file = fs::File::options().write(true).open(file)?;
+            file.set_modified(SystemTime::now() - AGE)?;
         }
         let link = whole.publish().await?;
         let browser = Chromium::open().await?;
