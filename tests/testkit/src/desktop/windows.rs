@@ -1,14 +1,23 @@
 //! Windows and keys, as somebody at the desk has them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 
 use super::Desktop;
-use crate::{processes, waiting::eventually};
+use crate::{
+    processes,
+    waiting::{eventually, within},
+};
 
 /// How many colours a window has at least once its page is painted; an empty one has one.
 const PAINTED: usize = 20;
+
+/// How often somebody tries to close a window.
+const CLOSING: usize = 5;
+
+/// How long it may take until a window is gone whose owner closed it.
+const KEYS_TAKEN: Duration = Duration::from_secs(3);
 
 /// A window, by the number that the screen gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,13 +104,24 @@ impl Desktop {
         Ok(())
     }
 
-    /// Closes a window as its owner does.
+    /// Closes a window as its owner does: who presses the keys while the desktop still arranges a
+    /// new window presses them in vain, and once more.
     ///
     /// # Errors
-    /// When the window does not get the keyboard.
+    /// When the window does not get the keyboard, or does not go.
     pub async fn close(&self, window: &Window) -> anyhow::Result<()> {
-        self.activate(window).await?;
-        self.press(&["alt+F4"]).await
+        for _ in 0..CLOSING {
+            self.activate(window).await?;
+            self.press(&["alt+F4"]).await?;
+            let gone = within(KEYS_TAKEN, "the window to go", async || {
+                let seen = self.windows("").await?.contains(window);
+                Ok((!seen).then_some(()))
+            });
+            if gone.await.is_ok() {
+                return Ok(());
+            }
+        }
+        bail!("the window does not go, however often it is closed")
     }
 
     /// Makes a window small, so that it is seen no more.
