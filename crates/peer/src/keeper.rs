@@ -381,6 +381,7 @@ impl Keeper {
                     tracing::info!("The computer slept; dialling again");
                     // Should the old link live after all, what is under way goes on over it.
                     team.stop.cancel();
+                    self.end_all(&team.ended);
                     return Outcome::Slept;
                 }
                 Some(ended) = links.join_next() => {
@@ -391,9 +392,7 @@ impl Keeper {
                     }
                     team.ended.push(number);
                     if team.alive.is_empty() {
-                        for number in team.ended {
-                            self.front.meter.link_ended(number);
-                        }
+                        self.end_all(&team.ended);
                         return Outcome::Lost(end);
                     }
                     pause = Duration::ZERO;
@@ -406,6 +405,7 @@ impl Keeper {
                         self.reached(ladder, better.carrier()).await;
                         // What is under way goes on over the old link.
                         team.stop.cancel();
+                        self.end_all(&team.ended);
                         return Outcome::Better(better);
                     }
                     let missed = ladder.why_not_better(carrier);
@@ -427,6 +427,14 @@ impl Keeper {
                     }
                 },
             }
+        }
+    }
+
+    /// Ends what was under way over links that are gone, once nobody of their team is left to
+    /// confirm it.
+    fn end_all(&self, links: &[u64]) {
+        for link in links {
+            self.front.meter.link_ended(*link);
         }
     }
 

@@ -8,7 +8,7 @@ use crosstalk::{
     registry::{PTTH_PATH, Reason},
 };
 use http::StatusCode;
-use peer::{Config, Event, LinkState, Obstacle, Peer, Scope, Snapshot};
+use peer::{Config, Ended, Event, LinkState, Obstacle, Peer, Scope, Snapshot, TransferEnd};
 use tokio::time::Instant;
 
 use crate::{Home, event, file, gateway::Gateway, until, url};
@@ -73,6 +73,25 @@ async fn a_better_carrier_takes_over_and_transfers_go_on() {
     // The old links are given up when they are idle.
     let links = gateway.links(1).await;
     assert_eq!(links[0].carrier(), Carrier::PtthHttp2);
+}
+
+#[tokio::test]
+async fn what_an_ended_link_of_a_pool_left_open_ends_when_a_better_one_takes_over() {
+    let (home, gateway) = (Home::new(), Gateway::start().await);
+    gateway.orders().blocked = all_but(Carrier::PtthHttp1);
+    crate::write(&home.photos().join("film.mp4"), 20_000_000);
+    let (peer, _, url) = home.publish(&gateway).await;
+    let old = gateway.links(4).await;
+    let cookie = gateway.enter(&old[0], &url).await;
+    let _seen = gateway.visit(&old[0], &file(&url, "film.mp4"), Some(&cookie), 1).await;
+    until(&peer, "a transfer", |snapshot| !snapshot.transfers.is_empty()).await;
+    old[0].close();
+    gateway.links(4).await;
+    gateway.orders().blocked = all_but(Carrier::PtthHttp2);
+    peer.retry();
+    up_by(&peer, Carrier::PtthHttp2).await;
+    let ended = until(&peer, "its end", |snapshot| !snapshot.history.is_empty()).await;
+    assert_eq!(ended.history[0].end, TransferEnd::Cut(Ended::Connection));
 }
 
 #[tokio::test]
