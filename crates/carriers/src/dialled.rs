@@ -10,6 +10,7 @@ use crosstalk::{
 };
 use http::StatusCode;
 use hyper::upgrade::Upgraded;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     ptth::{self, Protocol},
     taxi,
     tls::Roots,
+    xmpp::{self, LoginError},
 };
 
 /// How to reach a gateway.
@@ -32,6 +34,8 @@ pub struct DialOptions {
     pub label: Option<Label>,
     /// Which certificates to believe.
     pub roots: Roots,
+    /// The owner's XMPP account, for a gateway that is reached by it.
+    pub account: Option<xmpp::Account>,
 }
 
 impl fmt::Debug for DialOptions {
@@ -54,6 +58,7 @@ pub(crate) enum Kind {
     Poll(poll::dial::Dialled),
     Ptth { protocol: Protocol, connection: Upgraded, timing: Timing },
     Taxi(taxi::dial::Dialled),
+    Xmpp(xmpp::dial::Dialled),
 }
 
 impl Served {
@@ -65,6 +70,18 @@ impl Served {
             Kind::Poll(_) => Carrier::Poll,
             Kind::Ptth { protocol, .. } => (*protocol).into(),
             Kind::Taxi(_) => Carrier::Taxi,
+            Kind::Xmpp(_) => Carrier::Xmpp,
+        }
+    }
+
+    /// Returns how many bytes a second the way to the gateway carries, where something in between may
+    /// be slower than the network (XMPP): measured when the link began and whenever much is sent; none
+    /// before that. `None` for all other carriers.
+    #[must_use]
+    pub fn rate(&self) -> Option<watch::Receiver<Option<u64>>> {
+        match &self.0 {
+            Kind::Xmpp(link) => Some(link.rate()),
+            Kind::Petrichor(_) | Kind::Poll(_) | Kind::Ptth { .. } | Kind::Taxi(_) => None,
         }
     }
 
@@ -87,6 +104,7 @@ impl Served {
                 ptth::serve_http1(connection, handler, stop, grace).await
             }
             Kind::Taxi(link) => link.run(handler, stop, grace).await,
+            Kind::Xmpp(link) => link.run(handler, stop, grace).await,
         }
     }
 }
@@ -96,7 +114,12 @@ impl Served {
 /// # Errors
 /// See [`DialError`].
 pub async fn dial(options: &DialOptions, carrier: Carrier) -> Result<Served, DialError> {
-    if options.gateway.is_petrichor() && carrier != Carrier::Petrichor {
+    let only = if options.gateway.is_petrichor() {
+        Some(Carrier::Petrichor)
+    } else {
+        options.gateway.xmpp().map(|_| Carrier::Xmpp)
+    };
+    if only.is_some_and(|only| only != carrier) || (only.is_none() && carrier == Carrier::Xmpp) {
         // Nothing else is spoken there, and the proof is not for whoever tries.
         return Err(DialError::NotAGateway);
     }
@@ -106,6 +129,7 @@ pub async fn dial(options: &DialOptions, carrier: Carrier) -> Result<Served, Dia
         Carrier::PtthHttp1 => ptth::dial::dial(options, &[Protocol::Http1]).await,
         Carrier::Taxi => taxi::dial::dial(options).await,
         Carrier::Poll => poll::dial::dial(options).await,
+        Carrier::Xmpp => xmpp::dial::dial(options).await,
     }
 }
 
@@ -137,6 +161,12 @@ pub enum DialError {
     /// No answer in time.
     #[error("the gateway did not answer in time")]
     TimedOut,
+    /// The owner's own XMPP account cannot be used.
+    #[error("the XMPP account cannot be used: {0}")]
+    Account(#[source] LoginError),
+    /// The gateway is reached over XMPP, and there is no account to reach it by.
+    #[error("this gateway is reached over XMPP, and there is no account for it")]
+    NoAccount,
 }
 
 impl DialError {
@@ -152,8 +182,10 @@ impl DialError {
                     || *status == StatusCode::TOO_MANY_REQUESTS
                     || status.is_server_error()
             }
+            Self::Account(error) => error.is_worth_retrying(),
             // Not this gateway, but the one it names.
             Self::Moved(_) => false,
+            Self::NoAccount => false,
         }
     }
 }

@@ -22,6 +22,7 @@ mod timing;
 pub mod tls;
 mod upgrade;
 mod websocket;
+pub mod xmpp;
 
 pub use dialled::{DialError, DialOptions, Served, dial};
 pub use link::{Carrier, Link, LinkEnd, Place, SendError, Tunnel, Unsent};

@@ -40,6 +40,8 @@ pub enum Carrier {
     Taxi,
     /// JSON by long poll: nothing but short HTTP requests; a few transactions at once, no WebSockets.
     Poll,
+    /// CrossTalk over XMPP, between two accounts; many transactions at once.
+    Xmpp,
 }
 
 impl Carrier {
@@ -52,7 +54,7 @@ impl Carrier {
     #[must_use]
     pub fn multiplexes(self) -> bool {
         match self {
-            Self::Petrichor | Self::PtthHttp2 | Self::Taxi | Self::Poll => true,
+            Self::Petrichor | Self::PtthHttp2 | Self::Taxi | Self::Poll | Self::Xmpp => true,
             Self::PtthHttp1 => false,
         }
     }
@@ -66,13 +68,15 @@ impl Carrier {
             Self::PtthHttp1 => "ptth-h1",
             Self::Taxi => "taxi",
             Self::Poll => "poll",
+            Self::Xmpp => "xmpp",
         }
     }
 
     /// Reads a [`Carrier::name`].
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::LADDER.into_iter().find(|carrier| carrier.name() == name)
+        let mut all = Self::LADDER.into_iter().chain([Self::Xmpp]);
+        all.find(|carrier| carrier.name() == name)
     }
 }
 
@@ -84,6 +88,7 @@ impl fmt::Display for Carrier {
             Self::PtthHttp1 => "reversed HTTP/1.1",
             Self::Taxi => "TAXI on a WebSocket",
             Self::Poll => "long poll",
+            Self::Xmpp => "CrossTalk over XMPP",
         })
     }
 }

@@ -16,6 +16,7 @@
 //! - [`control`]: what the gateway tells the peer about its transactions (receipts);
 //! - [`registry`]: what a peer asks of a gateway (names);
 //! - [`members`]: messages between visitors and owners;
+//! - [`xmpp`]: CrossTalk in the stanzas of XMPP;
 //! - [`tnetstring`]: the values of which Petrichor's messages are made;
 //! - [`forwarded`] and [`hop`]: headers that a hop writes or removes;
 //! - [`limits`]: every size that both ends know.
@@ -36,3 +37,4 @@ pub mod taxi;
 pub mod tnetstring;
 pub mod transaction;
 pub mod transactions;
+pub mod xmpp;

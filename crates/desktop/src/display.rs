@@ -120,7 +120,7 @@ fn connection(link: &LinkState) -> Connection {
             sentence: printable(&trouble.sentence, MAX_SENTENCE),
             retry_at: retry_at.map(milliseconds),
         },
-        LinkState::Up { carrier, since, missed } => Connection::Connected {
+        LinkState::Up { carrier, since, missed, rate: _ } => Connection::Connected {
             how: wire(*carrier),
             since: milliseconds(*since),
             missed: missed.iter().map(missed_wire).collect(),
@@ -135,6 +135,7 @@ fn wire(carrier: Carrier) -> Wire {
         Carrier::PtthHttp1 => Wire::PtthHttp1,
         Carrier::PtthHttp2 => Wire::PtthHttp2,
         Carrier::Taxi => Wire::Taxi,
+        Carrier::Xmpp => Wire::Xmpp,
     }
 }
 
@@ -314,7 +315,12 @@ mod tests {
             since: at(5),
         };
         Snapshot {
-            link: LinkState::Up { carrier: Carrier::PtthHttp2, since: at(2), missed: vec![] },
+            link: LinkState::Up {
+                carrier: Carrier::PtthHttp2,
+                since: at(2),
+                missed: vec![],
+                rate: None,
+            },
             paused: false,
             sites: vec![site],
             transfers: (0..transfers).map(transfer).collect(),

@@ -208,7 +208,12 @@ mod tests {
 
     fn up() -> LinkState {
         let since = SystemTime::UNIX_EPOCH;
-        LinkState::Up { carrier: carriers::Carrier::PtthHttp2, since, missed: Vec::new() }
+        LinkState::Up {
+            carrier: carriers::Carrier::PtthHttp2,
+            since,
+            missed: Vec::new(),
+            rate: None,
+        }
     }
 
     fn down() -> LinkState {

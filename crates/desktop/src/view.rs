@@ -108,6 +108,8 @@ pub enum Wire {
     PtthHttp2,
     /// TAXI on a WebSocket.
     Taxi,
+    /// CrossTalk over XMPP.
+    Xmpp,
 }
 
 /// A wire that did not work.

@@ -307,6 +307,7 @@ impl Keeper {
                 proof: self.gateway.proof().await?,
                 label,
                 roots: self.gateway.roots.clone(),
+                account: None,
             };
             carriers::dial(&options, carrier).await
         };
@@ -350,7 +351,13 @@ impl Keeper {
         self.join(links, &mut team, served);
         tracing::info!(%carrier, "Link is up");
         let since = SystemTime::now();
-        self.tell(LinkState::Up { carrier, since, missed: ladder.why_not_better(carrier) }).await;
+        self.tell(LinkState::Up {
+            carrier,
+            since,
+            missed: ladder.why_not_better(carrier),
+            rate: None,
+        })
+        .await;
         let mut backoff = Backoff::default();
         let mut pause = Duration::ZERO;
         let slept = slept();
@@ -409,7 +416,7 @@ impl Keeper {
                         return Outcome::Better(better);
                     }
                     let missed = ladder.why_not_better(carrier);
-                    self.tell(LinkState::Up { carrier, since, missed }).await;
+                    self.tell(LinkState::Up { carrier, since, missed, rate: None }).await;
                     ladder.look_later();
                     look_up = Box::pin(self.look_up(&above, ladder.next_look(), label));
                 }

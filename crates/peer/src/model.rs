@@ -43,6 +43,9 @@ pub enum LinkState {
         since: SystemTime,
         /// Why it is not one of the better wires, the best first.
         missed: Vec<Missed>,
+        /// How many bytes a second the way carries, where it was measured
+        /// ([`Served::rate`](carriers::Served::rate)).
+        rate: Option<u64>,
     },
     /// A dial is under way.
     Dialling,

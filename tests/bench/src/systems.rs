@@ -223,6 +223,7 @@ impl Published {
             Carrier::PtthHttp1 => "veranda, PTTH/1.1",
             Carrier::Taxi => "veranda, TAXI",
             Carrier::Poll => "veranda, poll",
+            Carrier::Xmpp => "veranda, XMPP",
         };
         Ok(Self { gateway, peer, host: host.to_owned(), cookie, name })
     }

@@ -170,6 +170,7 @@ impl World {
                 proof: self.proof(),
                 label: Some(Label::parse(LABEL)?),
                 roots: Roots::default(),
+                account: None,
             };
             let dial = self.wire.dial(&options);
             let served = timeout(DEADLINE, dial).await.context("the dial took too long")??;

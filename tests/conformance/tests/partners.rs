@@ -246,6 +246,7 @@ async fn python_h2_is_a_gateway() -> Result<()> {
         proof: "unread".to_owned(),
         label: None,
         roots: Roots::default(),
+        account: None,
     };
     let served = timeout(DEADLINE, dial(&options, &[Protocol::Http2])).await??;
     let (notices, _noticed) = tokio::sync::mpsc::channel(16);

@@ -158,6 +158,7 @@ impl Whole {
                 None => self.address.clone(),
             },
             roots: Roots::System,
+            account: None,
             carrier: None,
         };
         self.peer = Some(Peer::start(config).await?);

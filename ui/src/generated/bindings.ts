@@ -555,4 +555,4 @@ openNotes: string | null, };
 /**
  * By which wire the gateway is reached; see [`carriers::Carrier`].
  */
-export type Wire = "petrichor" | "poll" | "ptthHttp1" | "ptthHttp2" | "taxi";
+export type Wire = "petrichor" | "poll" | "ptthHttp1" | "ptthHttp2" | "taxi" | "xmpp";

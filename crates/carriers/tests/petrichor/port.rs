@@ -116,8 +116,10 @@ async fn only_an_explicit_yes_makes_a_link() {
                 assert!(refused && !why.sentence.is_empty(), "{}", answer.escape_ascii());
             }
             DialError::NotAGateway => assert!(!refused, "{}", answer.escape_ascii()),
-            other @ (DialError::Certificate(_)
+            other @ (DialError::Account(_)
+            | DialError::Certificate(_)
             | DialError::Moved(_)
+            | DialError::NoAccount
             | DialError::TimedOut
             | DialError::Unreachable(_)) => panic!("{}: {other:?}", answer.escape_ascii()),
         }

@@ -104,6 +104,7 @@ impl TestGateway {
             proof: "proof".to_owned(),
             label: None,
             roots: Roots::System,
+            account: None,
         }
     }
 

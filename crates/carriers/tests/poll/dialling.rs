@@ -52,6 +52,7 @@ impl Scripted {
             proof: "proof".to_owned(),
             label: Some("photos".parse().unwrap()),
             roots: Roots::System,
+            account: None,
         };
         soon(dial::dial_with(&options, Timing::default())).await
     }

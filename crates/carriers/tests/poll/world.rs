@@ -116,6 +116,7 @@ async fn dialled(address: SocketAddr) -> Served {
         proof: "proof".to_owned(),
         label: None,
         roots: Roots::System,
+        account: None,
     };
     soon(dial::dial_with(&options, Timing::default())).await.unwrap()
 }

@@ -62,6 +62,7 @@ fn options(address: &str) -> DialOptions {
         proof: "a.b.c".to_owned(),
         label: None,
         roots: Roots::System,
+        account: None,
     }
 }
 

@@ -63,6 +63,7 @@ pub(crate) fn options(address: SocketAddr) -> DialOptions {
         proof: "proof".to_owned(),
         label: None,
         roots: Roots::System,
+        account: None,
     }
 }
 

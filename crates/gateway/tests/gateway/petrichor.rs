@@ -56,6 +56,7 @@ impl Beside {
             proof: key.prove(&self.petrichor.origin(), SystemTime::now()),
             label: label.map(|label| label.parse().unwrap()),
             roots: Roots::System,
+            account: None,
         }
     }
 }

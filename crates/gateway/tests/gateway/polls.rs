@@ -62,6 +62,7 @@ async fn link(world: &World, key: &PrivateKey, label: Option<&str>) -> Result<Pe
         proof: world.proof(key),
         label: label.map(|label| Label::parse(label).unwrap()),
         roots: Roots::System,
+        account: None,
     };
     let served = soon(dial(&options, Carrier::Poll)).await?;
     Ok(Peer::serve(served))

@@ -150,6 +150,7 @@ impl World {
             proof: self.proof(key),
             label: label.map(|label| Label::parse(label).unwrap()),
             roots: Roots::System,
+            account: None,
         };
         Ok(Peer::serve(soon(dial(&options, &[protocol])).await?))
     }

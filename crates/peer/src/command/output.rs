@@ -69,7 +69,7 @@ impl Output {
     /// The link to the gateway changed.
     pub(super) fn link(&self, state: &LinkState) -> io::Result<()> {
         match (&self.form, state) {
-            (Form::Json, LinkState::Up { carrier, since, missed }) => object(&json!({
+            (Form::Json, LinkState::Up { carrier, since, missed, .. }) => object(&json!({
                 "event": "link",
                 "state": "up",
                 "carrier": carrier.to_string(),

@@ -54,6 +54,7 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
         key: identity.key,
         gateway: arguments.gateway.address.clone(),
         roots: carriers::tls::Roots::System,
+        account: None,
         carrier: arguments.carrier,
     };
     // Other folders may be published at the same time, each by a program of its own.
@@ -359,6 +360,7 @@ mod tests {
                 carrier: carriers::Carrier::PtthHttp2,
                 since: now,
                 missed: Vec::new(),
+                rate: None,
             },
             paused: false,
             sites: vec![SiteState {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use carriers::{Carrier, tls::Roots};
+use carriers::{Carrier, tls::Roots, xmpp::Account};
 use crosstalk::{address::GatewayAddress, proof::PrivateKey};
 use sites::folder::Folder;
 use tokio::{
@@ -49,6 +49,8 @@ pub struct Config {
     pub gateway: GatewayAddress,
     /// Which certificates to believe.
     pub roots: Roots,
+    /// The owner's XMPP account, for a gateway that is reached by it.
+    pub account: Option<Account>,
     /// Only this carrier, instead of the best that works.
     pub carrier: Option<Carrier>,
 }

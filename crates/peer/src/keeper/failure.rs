@@ -43,8 +43,10 @@ impl Failure {
         let sentence = sentence(error, gateway);
         let asked = match error {
             DialError::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
-            DialError::Certificate(_)
+            DialError::Account(_)
+            | DialError::Certificate(_)
             | DialError::Moved(_)
+            | DialError::NoAccount
             | DialError::NotAGateway
             | DialError::TimedOut
             | DialError::Unreachable(_) => Duration::ZERO,
@@ -77,6 +79,10 @@ pub(crate) fn sentence(error: &DialError, gateway: &GatewayAddress) -> String {
         DialError::NotAGateway => format!(
             "What answers at {gateway} is not a gateway of Veranda, or something on the way blocks \
              the connection. Check the address."
+        ),
+        DialError::Account(error) => format!("Your XMPP account cannot be used: {error}."),
+        DialError::NoAccount => format!(
+            "The gateway {gateway} is reached over XMPP. Give an XMPP account of yours in the settings."
         ),
         DialError::Refused { refused, .. } => {
             let words = registry::printable(&refused.sentence);

@@ -177,7 +177,10 @@ pub(super) fn may_work_otherwise(error: &DialError) -> bool {
                 );
             !about_us && !busy
         }
-        DialError::Certificate(_) | DialError::Moved(_) => false,
+        DialError::Account(_)
+        | DialError::Certificate(_)
+        | DialError::Moved(_)
+        | DialError::NoAccount => false,
     }
 }
 
@@ -185,7 +188,10 @@ pub(super) fn may_work_otherwise(error: &DialError) -> bool {
 pub(super) fn obstacle(error: &DialError) -> Obstacle {
     match error {
         DialError::Certificate(_) | DialError::Unreachable(_) => Obstacle::Cut,
-        DialError::Moved(_) | DialError::NotAGateway => Obstacle::Blocked,
+        DialError::Account(_)
+        | DialError::Moved(_)
+        | DialError::NoAccount
+        | DialError::NotAGateway => Obstacle::Blocked,
         DialError::Refused { refused, .. } if refused.reason == Reason::UpgradeRequired => {
             Obstacle::Blocked
         }

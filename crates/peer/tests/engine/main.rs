@@ -46,6 +46,7 @@ impl Home {
             key: PrivateKey::from_bytes(&self.key.to_bytes()),
             gateway: gateway.clone(),
             roots: carriers::tls::Roots::default(),
+            account: None,
             carrier: None,
         }
     }

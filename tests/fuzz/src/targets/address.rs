@@ -10,6 +10,11 @@ pub fn target(bytes: &[u8]) {
     let Ok(address) = GatewayAddress::parse(text) else { return };
     let origin = address.origin();
     assert_eq!(GatewayAddress::parse(&origin).as_ref(), Ok(&address), "{origin}");
+    if let Some(account) = address.xmpp() {
+        assert_eq!(origin, format!("xmpp:{account}"));
+        assert!(account.node().is_some() && address.is_secure(), "{origin}");
+        return;
+    }
     let (scheme, rest) = origin.split_once("://").unwrap_or_default();
     let expected = match (address.is_petrichor(), address.is_secure()) {
         (false, true) => "https",

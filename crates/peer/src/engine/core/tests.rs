@@ -17,6 +17,7 @@ async fn without_store() -> Core {
         key: PrivateKey::generate(),
         gateway: GatewayAddress::parse(GATEWAY).unwrap(),
         roots: Roots::default(),
+        account: None,
         carrier: None,
     };
     let site = StoredSite {

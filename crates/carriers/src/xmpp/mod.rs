@@ -1,0 +1,134 @@
+//! CrossTalk over XMPP: gateway and peer each have an account, and stanzas carry the transactions.
+//!
+//! [`session`] is one login of an account, with all conversations that go over it; [`dial`] begins a
+//! link as a peer, [`accept`] as a gateway.
+
+pub mod accept;
+pub mod dial;
+mod session;
+
+use std::{fmt, io, sync::Arc};
+
+use crosstalk::xmpp::BareJid;
+use zeroize::Zeroizing;
+
+pub use self::session::Session;
+use crate::tls::Roots;
+
+/// An account, and the one session that all links of this process over it share. Cheap to clone;
+/// all clones are the same.
+///
+/// The session begins with the first link and ends with the last.
+#[derive(Clone)]
+pub struct Account(Arc<Inner>);
+
+struct Inner {
+    login: Login,
+}
+
+/// How to log in.
+#[derive(Clone)]
+pub struct Login {
+    /// The account, `name@server.example`.
+    pub jid: BareJid,
+    /// Its password.
+    pub password: Password,
+    /// Where the server is, when DNS does not say (RFC 6120 §3.2.1): a name or address, and a port.
+    pub server: Option<(String, u16)>,
+    /// Which certificates to believe. Without TLS only servers on this computer are spoken to.
+    pub roots: Roots,
+}
+
+/// A password: never printed, wiped when dropped.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+/// Why an account cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// DNS knows no such server.
+    #[error("there is no server with this name")]
+    NoServer(#[source] io::Error),
+    /// DNS says that the domain has no XMPP (a target of `.`, RFC 6120 §3.2.1), or what answers there
+    /// speaks something else.
+    #[error("there is no XMPP at this server")]
+    NotXmpp,
+    /// No connection: no network, nobody listens, a firewall.
+    #[error("the server cannot be reached")]
+    Unreachable(#[source] io::Error),
+    /// The server offers no encryption, or breaks it off.
+    #[error("the server offers no encrypted connection")]
+    NoTls,
+    /// The certificate is wrong or unknown.
+    #[error("the server's certificate is not valid")]
+    Certificate(#[source] io::Error),
+    /// Wrong name or password.
+    #[error("the name or the password is wrong")]
+    Password,
+    /// The account is switched off, or may not log in just now; in the server's words if it has any.
+    #[error("the server lets this account not log in: {0}")]
+    Refused(String),
+    /// Nothing that both know to log in by.
+    #[error("the server offers no way to log in that this program knows")]
+    NoMechanism,
+    /// Too many sessions or too many tries; later it may work.
+    #[error("the server is busy")]
+    Busy,
+    /// No answer in time.
+    #[error("the server did not answer in time")]
+    TimedOut,
+}
+
+impl Account {
+    /// Names an account; nothing is dialled yet.
+    #[must_use]
+    pub fn new(login: Login) -> Self {
+        Self(Arc::new(Inner { login }))
+    }
+
+    /// Returns how to log in.
+    #[must_use]
+    pub fn login(&self) -> &Login {
+        &self.0.login
+    }
+}
+
+impl Password {
+    /// Returns the text, for the server and the keychain and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Password {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Account").field(&self.0.login.jid.as_str()).finish()
+    }
+}
+
+impl LoginError {
+    /// Returns whether trying again can help without anyone doing anything.
+    #[must_use]
+    pub fn is_worth_retrying(&self) -> bool {
+        match self {
+            // Without a network no name is known.
+            Self::NoServer(_) | Self::Unreachable(_) | Self::Busy | Self::TimedOut => true,
+            // A login page of a hotel comes and goes.
+            Self::Certificate(_) | Self::NotXmpp | Self::NoTls => true,
+            Self::Password | Self::Refused(_) | Self::NoMechanism => false,
+        }
+    }
+}
