@@ -106,7 +106,7 @@ fn every_package_is_on_the_map() {
     let section = section.split("\n## ").next().unwrap_or_default();
     let named: Vec<&str> = code_words(section).map(|word| word.trim_end_matches('/')).collect();
     let folders = packages().into_iter().map(|package| package.folder);
-    let others = ["ui", "icons", "docs"].map(str::to_owned);
+    let others = ["ui", "icons", "docs", "deploy"].map(str::to_owned);
     let broken: Vec<String> = folders
         .chain(others)
         .filter(|folder| is_there(folder) && !named.contains(&folder.as_str()))
@@ -165,7 +165,9 @@ fn the_documents_are_there() {
         "LICENSE-MIT",
         "README.md",
         "SECURITY.md",
+        "deploy/xmpp/README.md",
         "docs/protocols/README.md",
+        "docs/protocols/crosstalk-xmpp.md",
         "docs/protocols/petrichor.md",
         "docs/protocols/poll.md",
         "docs/protocols/ptth.md",
@@ -178,4 +180,45 @@ fn the_documents_are_there() {
         .collect();
     expect_none(&missing, "These documents are missing or empty:");
     assert!(text("CHANGELOG.md").contains("\n## "), "CHANGELOG.md has a section for what is next");
+}
+
+/// A configuration that people put on their own servers.
+const PROSODY: &str = "deploy/xmpp/prosody.cfg.lua";
+
+#[test]
+fn each_line_for_prosody_says_why() {
+    let configuration = text(PROSODY);
+    let mut broken = Vec::new();
+    let mut explained = false;
+    for (number, line) in configuration.lines().enumerate() {
+        let code = line.split("--").next().unwrap_or_default().trim();
+        let says_why = line.contains("-- ");
+        if line.trim().is_empty() || line.starts_with("------") {
+            explained = false;
+        } else if code.is_empty() {
+            explained = true;
+        } else if !code.ends_with('{') && code != "}" && !says_why && !explained {
+            broken.push(format!("{PROSODY}:{}: {line}", number + 1));
+        }
+    }
+    expect_none(&broken, "Settings without a comment on their line or above it. Say why:");
+}
+
+#[test]
+fn the_page_for_operators_names_what_the_configuration_has() {
+    let (page, configuration) = (text("deploy/xmpp/README.md"), text(PROSODY));
+    for both in ["chat.example", "gateway@chat.example", "unlimited_jids", "5222", "5223", "5269"] {
+        assert!(
+            page.contains(both) && configuration.contains(both),
+            "{both} stands in one of them"
+        );
+    }
+    // The rates that the page promises to those who are not listed.
+    for (words, setting) in [
+        ("Everybody else has 100 kB/s", "c2s = { rate = \"100kb/s\" }"),
+        ("have 300 kB/s together", "s2sin = { rate = \"300kb/s\" }"),
+    ] {
+        assert!(page.contains(words), "deploy/xmpp/README.md says \"{words}\"");
+        assert!(configuration.contains(setting), "{PROSODY} says `{setting}`");
+    }
 }
