@@ -7,7 +7,7 @@
 mod targets;
 
 pub use targets::{
-    address, folder, forwarded, head, label, object, petrichor, poll, proof, ptth, taxi,
+    address, classic, folder, forwarded, head, label, object, petrichor, poll, proof, ptth, taxi,
     tnetstring, transactions,
 };
 
@@ -17,6 +17,7 @@ pub type Target = fn(&[u8]);
 /// Every target with its name, which is also that of its corpus.
 pub const TARGETS: &[(&str, Target)] = &[
     ("address", address::target),
+    ("classic", classic::target),
     ("folder", folder::target),
     ("forwarded", forwarded::target),
     ("head", head::target),

@@ -1,6 +1,7 @@
 //! One module a target.
 
 pub mod address;
+pub mod classic;
 pub mod folder;
 pub mod forwarded;
 pub mod head;

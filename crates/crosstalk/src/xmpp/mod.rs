@@ -1,3 +1,5 @@
 //! CrossTalk over XMPP, as far as it needs no connection: what is in the stanzas, and their order.
 
+pub mod classic;
+
 pub use jid::{BareJid, FullJid, Jid};
