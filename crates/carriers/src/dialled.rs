@@ -36,6 +36,8 @@ pub struct DialOptions {
     pub roots: Roots,
     /// The owner's XMPP account, for a gateway that is reached by it.
     pub account: Option<xmpp::Account>,
+    /// What lets the owner in at a gateway that does not know the account yet; a secret of sorts.
+    pub invite: Option<String>,
 }
 
 impl fmt::Debug for DialOptions {

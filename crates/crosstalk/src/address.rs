@@ -253,6 +253,12 @@ pub struct Invitation {
 /// The longest invitation that is taken.
 pub const MAX_INVITE: usize = 64;
 
+impl From<GatewayAddress> for Invitation {
+    fn from(gateway: GatewayAddress) -> Self {
+        Self { gateway, invite: None }
+    }
+}
+
 impl Invitation {
     /// Reads an address with or without an invitation.
     ///

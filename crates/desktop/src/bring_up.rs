@@ -105,8 +105,15 @@ async fn start_peer(
 ) -> anyhow::Result<Engine> {
     let public = key.public();
     let store = Some(data.join(STORE_FILE));
-    let config =
-        peer::Config { store, key, gateway, roots: Roots::System, account: None, carrier: None };
+    let config = peer::Config {
+        store,
+        key,
+        gateway,
+        roots: Roots::System,
+        account: None,
+        invite: None,
+        carrier: None,
+    };
     let peer = Peer::start(config).await?;
     let (snapshots, events) = (peer.snapshots(), peer.events());
     Ok(Engine { peer, snapshots, events, public, kept_in })

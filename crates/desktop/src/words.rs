@@ -225,8 +225,8 @@ pub(crate) fn gateway_ended() -> String {
         .to_owned()
 }
 
-pub(crate) fn no_gateway_there(address: &GatewayAddress, why: &str) -> String {
-    format!("No gateway answers at {address}: {}.", printable(why, MAX_SENTENCE))
+pub(crate) fn no_answer(address: &GatewayAddress) -> String {
+    format!("No gateway answers at {address}: it took too long.")
 }
 
 pub(crate) fn gateway_has_another_address(address: &GatewayAddress, origin: &str) -> String {

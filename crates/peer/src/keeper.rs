@@ -28,17 +28,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::gateway::prove;
-pub(crate) use self::{
-    failure::sentence,
-    gateway::Gateway,
-    ladder::{MAX_REMEMBERED, Memory},
-};
 use self::{
     failure::{Failure, Wait},
     ladder::Ladder,
     run::{ended, run, slept},
 };
+pub(crate) use self::{
+    failure::{login_sentence, sentence, trouble},
+    gateway::Gateway,
+    ladder::{MAX_REMEMBERED, Memory},
+};
 use crate::{
+    approach::Approach,
     backoff::Backoff,
     busy::Busy,
     front::Front,
@@ -64,6 +65,10 @@ const HANDOVER: Duration = Duration::from_secs(60);
 /// How long a dial by one carrier may take; the carriers have shorter times for its parts. When
 /// nothing gets through but the last, the owner waits for all of them once, then it is remembered.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// The same over XMPP, where the account has to log in first, and a server may let 10 KB a second
+/// through.
+const XMPP_DIAL_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// What the keeper tells the engine.
 #[derive(Debug)]
@@ -161,7 +166,7 @@ impl Keeper {
     async fn link(&self, mut named: watch::Receiver<First>) {
         let mut links = Links::new();
         let mut backoff = Backoff::default();
-        let mut ladder = Ladder::new(&self.gateway.address, self.carrier, self.rungs.clone());
+        let mut ladder = Ladder::new(self.gateway.address(), self.carrier, self.rungs.clone());
         let mut came_up = false;
         loop {
             let label = match self.scope {
@@ -192,7 +197,7 @@ impl Keeper {
                 }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "No link");
-                    Failure::dial(&error, &self.gateway.address)
+                    Failure::dial(&error, self.gateway.address())
                 }
             };
             // Perhaps it is another gateway by now, with another origin.
@@ -302,16 +307,13 @@ impl Keeper {
     /// Dials once, by this carrier.
     async fn dial(&self, carrier: Carrier, label: Option<Label>) -> Result<Served, DialError> {
         let dial = async {
-            let options = DialOptions {
-                gateway: self.gateway.address.clone(),
-                proof: self.gateway.proof().await?,
-                label,
-                roots: self.gateway.roots.clone(),
-                account: None,
-            };
+            let proof = self.gateway.proof().await?;
+            let Approach { gateway, roots, account, invite } = self.gateway.approach.clone();
+            let options = DialOptions { gateway, proof, label, roots, account, invite };
             carriers::dial(&options, carrier).await
         };
-        timeout(DIAL_TIMEOUT, dial).await.unwrap_or(Err(DialError::TimedOut))
+        let patience = if carrier == Carrier::Xmpp { XMPP_DIAL_TIMEOUT } else { DIAL_TIMEOUT };
+        timeout(patience, dial).await.unwrap_or(Err(DialError::TimedOut))
     }
 
     /// Waits for the name of the one site, and says why it does not come. `None` when the engine

@@ -9,6 +9,7 @@
 //! - What outlives a restart is in the store (`store`), except for keys ([`keys`]).
 
 mod agent;
+mod approach;
 mod backoff;
 mod busy;
 mod engine;
@@ -26,8 +27,10 @@ mod os_path;
 mod pages;
 mod registry;
 mod session;
+mod slow;
 mod store;
 
+pub use approach::{AccountStep, AccountTrouble, ask_gateway, test_account};
 pub use engine::{Config, Peer, StartError};
 pub use keeper::{Scope, prove};
 pub use model::{
@@ -35,3 +38,4 @@ pub use model::{
     SiteId, SiteState, SiteTrouble, Snapshot, TransferEnd, TransferId, TransferRecord,
     TransferState,
 };
+pub use slow::slow_way;

@@ -108,7 +108,7 @@ pub(crate) async fn keep(
                 let heals = error.is_worth_retrying();
                 // What the gateway refuses as a whole is refused again, so ask it seldom.
                 let pause = if heals { backoff.next() } else { SELDOM };
-                let sentence = keeper::sentence(&error, &gateway.address);
+                let sentence = keeper::sentence(&error, gateway.address());
                 let again_in = heals.then_some(pause);
                 fail(first, LinkTrouble { sentence, heals }, again_in);
                 Some(pause)
@@ -153,7 +153,7 @@ async fn pass(
     if open.is_empty() && wanted.releases.is_empty() {
         return Ok(Left::Nothing);
     }
-    let mut registry = Registry::connect(&gateway.address, &gateway.roots).await?;
+    let mut registry = Registry::connect(&gateway.approach).await?;
     let info = gateway.info(&mut registry).await?;
     let mut left = Left::Nothing;
     for name in open {
@@ -169,7 +169,7 @@ async fn pass(
                 } else {
                     done.refused.insert(name.site.clone());
                 }
-                let sentence = sentence(&trouble, &gateway.address);
+                let sentence = sentence(&trouble, gateway.address());
                 fail(first, LinkTrouble { sentence, heals }, heals.then_some(Duration::ZERO));
                 tell(news, News::Trouble { site: name.site.clone(), trouble }).await;
             }

@@ -6,11 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use carriers::{
-    DialError,
-    petrichor::dial::{Questions, ask},
-    tls::{self, Roots},
-};
+use carriers::{DialError, SendError, petrichor, tls, xmpp};
 use crosstalk::{
     address::GatewayAddress,
     label::Label,
@@ -31,10 +27,14 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::naming;
+use crate::{approach::Approach, naming};
 
 /// How long a gateway may take to answer one question.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The same over XMPP, where a server that lets 10 KB a second through may hold the bytes of a visitor
+/// before it.
+const SLOW_ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// The longest answer that is read; ours have a few hundred bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -56,18 +56,23 @@ enum Line {
         connection: Fuse<Pin<Box<dyn Future<Output = ()> + Send>>>,
     },
     /// At an address where only this is spoken.
-    Petrichor(Questions),
+    Petrichor(petrichor::dial::Questions),
+    /// At the gateway's account.
+    Xmpp(xmpp::dial::Questions),
 }
 
 impl Registry {
     /// Connects to the gateway.
-    pub(crate) async fn connect(
-        gateway: &GatewayAddress,
-        roots: &Roots,
-    ) -> Result<Self, DialError> {
+    pub(crate) async fn connect(approach: &Approach) -> Result<Self, DialError> {
+        let Approach { gateway, roots, account, invite } = approach;
         if gateway.is_petrichor() {
-            let line = Line::Petrichor(ask(gateway, roots).await?);
+            let line = Line::Petrichor(petrichor::dial::ask(gateway, roots).await?);
             return Ok(Self { gateway: gateway.clone(), line });
+        }
+        if gateway.xmpp().is_some() {
+            let account = account.as_ref().ok_or(DialError::NoAccount)?;
+            let questions = xmpp::dial::ask(gateway, account, invite.as_deref()).await?;
+            return Ok(Self { gateway: gateway.clone(), line: Line::Xmpp(questions) });
         }
         let stream = tls::connect(gateway, roots).await?;
         let handshake = http1::handshake(TokioIo::new(stream));
@@ -86,7 +91,7 @@ impl Registry {
     /// Asks the gateway who it is.
     pub(crate) async fn info(&mut self) -> Result<GatewayInfo, DialError> {
         let info: GatewayInfo = self.ask(Method::GET, INFO_PATH, None).await?;
-        if self.gateway.is_petrichor() {
+        if self.gateway.is_petrichor() || self.gateway.xmpp().is_some() {
             // What it says is its address for the web. Here proofs name the one that was dialled, and
             // so are good for nobody else.
             return Ok(GatewayInfo { origin: self.gateway.origin(), ..info });
@@ -156,7 +161,8 @@ impl Registry {
             request = request.header(header::CONTENT_TYPE, MEDIA_TYPE);
         }
         let request = request.body(Full::new(body)).map_err(|_| DialError::NotAGateway)?;
-        let (head, body) = timeout(ANSWER_TIMEOUT, self.line.exchange(request))
+        let patience = self.line.patience();
+        let (head, body) = timeout(patience, self.line.exchange(request))
             .await
             .map_err(|_| DialError::TimedOut)??;
         if head.status.is_success() {
@@ -181,6 +187,13 @@ impl Registry {
 }
 
 impl Line {
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Http { .. } | Self::Petrichor(_) => ANSWER_TIMEOUT,
+            Self::Xmpp(_) => SLOW_ANSWER_TIMEOUT,
+        }
+    }
+
     async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -201,12 +214,19 @@ impl Line {
                 }
             }
             Self::Petrichor(questions) => {
-                match questions.send(request.map(transaction::boxed)).await {
-                    Ok(response) => collect(response).await,
-                    Err(error) => Err(DialError::Unreachable(std::io::Error::other(error))),
-                }
+                answered(questions.send(request.map(transaction::boxed)).await).await
+            }
+            Self::Xmpp(questions) => {
+                answered(questions.send(request.map(transaction::boxed)).await).await
             }
         }
+    }
+}
+
+async fn answered(answer: Result<Response<Body>, SendError>) -> Result<(Parts, Bytes), DialError> {
+    match answer {
+        Ok(response) => collect(response).await,
+        Err(error) => Err(DialError::Unreachable(std::io::Error::other(error))),
     }
 }
 
@@ -234,12 +254,11 @@ pub(crate) struct Reply {
 /// # Errors
 /// When the gateway cannot be asked, or the visitor is not there.
 pub(crate) async fn reply(
-    gateway: &GatewayAddress,
-    roots: &Roots,
+    approach: &Approach,
     key: &PrivateKey,
     reply: &Reply,
 ) -> Result<(), DialError> {
-    let mut registry = Registry::connect(gateway, roots).await?;
+    let mut registry = Registry::connect(approach).await?;
     let info = registry.info().await?;
     let users = Some(Recipients::one(reply.actor.as_str()));
     // A number of digits and a dash is always a header.

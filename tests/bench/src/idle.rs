@@ -116,7 +116,8 @@ async fn open(
 async fn link(gateway: GatewayAddress, number: usize, carrier: Carrier) -> Result<Served> {
     let proof = PrivateKey::generate().prove(&gateway.origin(), SystemTime::now());
     let label = Some(Label::parse(&format!("idle-{number}"))?);
-    let options = DialOptions { gateway, proof, label, roots: Roots::System, account: None };
+    let options =
+        DialOptions { gateway, proof, label, roots: Roots::System, account: None, invite: None };
     Ok(carriers::dial(&options, carrier).await?)
 }
 

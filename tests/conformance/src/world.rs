@@ -171,6 +171,7 @@ impl World {
                 label: Some(Label::parse(LABEL)?),
                 roots: Roots::default(),
                 account: None,
+                invite: None,
             };
             let dial = self.wire.dial(&options);
             let served = timeout(DEADLINE, dial).await.context("the dial took too long")??;

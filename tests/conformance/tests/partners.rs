@@ -247,6 +247,7 @@ async fn python_h2_is_a_gateway() -> Result<()> {
         label: None,
         roots: Roots::default(),
         account: None,
+        invite: None,
     };
     let served = timeout(DEADLINE, dial(&options, &[Protocol::Http2])).await??;
     let (notices, _noticed) = tokio::sync::mpsc::channel(16);

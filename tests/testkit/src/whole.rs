@@ -159,6 +159,7 @@ impl Whole {
             },
             roots: Roots::System,
             account: None,
+            invite: None,
             carrier: None,
         };
         self.peer = Some(Peer::start(config).await?);

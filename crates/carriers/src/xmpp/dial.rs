@@ -46,11 +46,16 @@ pub async fn dial(_options: &DialOptions) -> Result<Served, DialError> {
 /// A conversation in which the gateway itself is asked. It ends when this is dropped.
 pub struct Questions {}
 
-/// Begins to ask a gateway.
+/// Begins to ask a gateway. The invitation is for one that does not know the account yet: who may not
+/// publish there may not ask for names either.
 ///
 /// # Errors
 /// See [`DialError`].
-pub async fn ask(_gateway: &GatewayAddress, _account: &Account) -> Result<Questions, DialError> {
+pub async fn ask(
+    _gateway: &GatewayAddress,
+    _account: &Account,
+    _invite: Option<&str>,
+) -> Result<Questions, DialError> {
     Err(DialError::NotAGateway)
 }
 

@@ -105,6 +105,7 @@ impl TestGateway {
             label: None,
             roots: Roots::System,
             account: None,
+            invite: None,
         }
     }
 

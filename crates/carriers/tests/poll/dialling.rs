@@ -53,6 +53,7 @@ impl Scripted {
             label: Some("photos".parse().unwrap()),
             roots: Roots::System,
             account: None,
+            invite: None,
         };
         soon(dial::dial_with(&options, Timing::default())).await
     }

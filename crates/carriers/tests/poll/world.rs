@@ -117,6 +117,7 @@ async fn dialled(address: SocketAddr) -> Served {
         label: None,
         roots: Roots::System,
         account: None,
+        invite: None,
     };
     soon(dial::dial_with(&options, Timing::default())).await.unwrap()
 }

@@ -63,6 +63,7 @@ fn options(address: &str) -> DialOptions {
         label: None,
         roots: Roots::System,
         account: None,
+        invite: None,
     }
 }
 

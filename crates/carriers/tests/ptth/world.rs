@@ -65,6 +65,7 @@ impl TestGateway {
             label: None,
             roots: Roots::System,
             account: None,
+            invite: None,
         }
     }
 }

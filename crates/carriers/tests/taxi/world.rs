@@ -64,6 +64,7 @@ pub(crate) fn options(address: SocketAddr) -> DialOptions {
         label: None,
         roots: Roots::System,
         account: None,
+        invite: None,
     }
 }
 

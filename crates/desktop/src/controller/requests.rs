@@ -362,7 +362,7 @@ impl Controller {
 async fn turn(peer: Peer, address: GatewayAddress) {
     let mut snapshots = peer.snapshots();
     let asked = SystemTime::now();
-    peer.use_gateway(address).await;
+    peer.use_gateway(address, None).await;
     let is_new = |link: &LinkState| match link {
         LinkState::Up { since, .. } => *since >= asked,
         LinkState::Dialling | LinkState::Down { .. } => true,
@@ -373,9 +373,9 @@ async fn turn(peer: Peer, address: GatewayAddress) {
 
 async fn check(address: GatewayAddress) -> Result<GatewayAddress, Problem> {
     let bad = |sentence| Problem { code: ProblemCode::BadGateway, sentence };
-    let asked = gateway_check::ask(&address, &carriers::tls::Roots::System).await;
-    let info =
-        asked.map_err(|error| bad(words::no_gateway_there(&address, &format!("{error:#}"))))?;
+    let at = address.clone().into();
+    let asked = gateway_check::ask(&at, &carriers::tls::Roots::System, None).await;
+    let info = asked.map_err(bad)?;
     // Proofs name the gateway's own address, so a link by another one would be refused.
     if info.origin == address.origin() {
         Ok(address)

@@ -57,6 +57,7 @@ impl Beside {
             label: label.map(|label| label.parse().unwrap()),
             roots: Roots::System,
             account: None,
+            invite: None,
         }
     }
 }

@@ -63,6 +63,7 @@ async fn link(world: &World, key: &PrivateKey, label: Option<&str>) -> Result<Pe
         label: label.map(|label| Label::parse(label).unwrap()),
         roots: Roots::System,
         account: None,
+        invite: None,
     };
     let served = soon(dial(&options, Carrier::Poll)).await?;
     Ok(Peer::serve(served))

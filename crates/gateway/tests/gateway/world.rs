@@ -151,6 +151,7 @@ impl World {
             label: label.map(|label| Label::parse(label).unwrap()),
             roots: Roots::System,
             account: None,
+            invite: None,
         };
         Ok(Peer::serve(soon(dial(&options, &[protocol])).await?))
     }

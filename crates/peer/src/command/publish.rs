@@ -55,6 +55,7 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
         gateway: arguments.gateway.address.clone(),
         roots: carriers::tls::Roots::System,
         account: None,
+        invite: None,
         carrier: arguments.carrier,
     };
     // Other folders may be published at the same time, each by a program of its own.

@@ -11,8 +11,8 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use carriers::{Carrier, tls::Roots};
-use crosstalk::{address::GatewayAddress, proof::PrivateKey};
+use carriers::Carrier;
+use crosstalk::{address::Invitation, proof::PrivateKey};
 use sites::folder::Folder;
 use tokio::{
     sync::{Notify, broadcast, mpsc, watch},
@@ -26,6 +26,7 @@ use super::{
     site::{Disk, Site, Where},
 };
 use crate::{
+    approach::Approach,
     front::{Front, Routes},
     keeper::{Gateway, Keeper, Memory, News, Scope, Signals},
     ledger::{Ledger, Now},
@@ -77,10 +78,10 @@ enum Tick {
 pub(super) struct Core {
     key: Arc<PrivateKey>,
     identity: String,
-    roots: Roots,
     carrier: Option<Carrier>,
     scope: Scope,
-    gateway: GatewayAddress,
+    /// The gateway of now, and how it is reached.
+    approach: Approach,
     store: Store,
     meter: Arc<Meter>,
     letterbox: Arc<Letterbox>,
@@ -134,10 +135,14 @@ impl Core {
         Self {
             identity: key.public().to_string(),
             key,
-            roots: config.roots,
             carrier: config.carrier,
             scope,
-            gateway: config.gateway,
+            approach: Approach {
+                gateway: config.gateway,
+                roots: config.roots,
+                account: config.account,
+                invite: config.invite,
+            },
             store,
             meter: Arc::new(Meter::new(ledger)),
             letterbox: Arc::new(Letterbox::new(Book::new(contents.notes, contents.blocked))),
@@ -297,9 +302,11 @@ impl Core {
                 self.meter.ledger().stop(transfer, Now::read());
                 self.look_soon();
             }
-            Ask::UseGateway(gateway) => {
-                if gateway != self.gateway {
-                    self.gateway = gateway;
+            Ask::UseGateway(Invitation { gateway, invite }, account) => {
+                // Over XMPP it may be the account or the invitation that is another.
+                if gateway != self.approach.gateway || gateway.xmpp().is_some() {
+                    let roots = self.approach.roots.clone();
+                    self.approach = Approach { gateway, roots, account, invite };
                     self.link = LinkState::Dialling;
                     for site in &mut self.sites {
                         site.refused = None;
@@ -327,7 +334,7 @@ impl Core {
         let name = naming::title(&path);
         let id = SiteId(BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 9]>()));
         let label = StoredLabel {
-            gateway: self.gateway.origin(),
+            gateway: self.approach.gateway.origin(),
             identity: self.identity.clone(),
             label: naming::label(&name),
             origin: None,
@@ -422,7 +429,7 @@ impl Core {
         self.update_routes();
         let (tell, mut told) = mpsc::channel(NEWS);
         let keeper = Keeper {
-            gateway: Gateway::new(self.gateway.clone(), self.roots.clone(), Arc::clone(&self.key)),
+            gateway: Gateway::new(self.approach.clone(), Arc::clone(&self.key)),
             scope: self.scope,
             front: Front {
                 routes: self.routes.subscribe(),
@@ -459,7 +466,7 @@ impl Core {
     }
 
     fn update_wanted(&self) {
-        let gateway = self.gateway.origin();
+        let gateway = self.approach.gateway.origin();
         let at = Where { gateway: &gateway, identity: &self.identity };
         let wanted = Wanted {
             names: self.sites.iter().map(|site| site.wanted(&at)).collect(),
@@ -480,7 +487,7 @@ impl Core {
     }
 
     fn update_routes(&self) {
-        let gateway = self.gateway.origin();
+        let gateway = self.approach.gateway.origin();
         let at = Where { gateway: &gateway, identity: &self.identity };
         let places = self.sites.iter().filter_map(|site| site.place(&at, self.paused));
         self.routes.send_replace(Arc::new(places.collect()));

@@ -10,7 +10,10 @@ use std::{
 };
 
 use carriers::{Carrier, tls::Roots, xmpp::Account};
-use crosstalk::{address::GatewayAddress, proof::PrivateKey};
+use crosstalk::{
+    address::{GatewayAddress, Invitation},
+    proof::PrivateKey,
+};
 use sites::folder::Folder;
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
@@ -51,6 +54,8 @@ pub struct Config {
     pub roots: Roots,
     /// The owner's XMPP account, for a gateway that is reached by it.
     pub account: Option<Account>,
+    /// What lets the owner in at a gateway that does not know the account yet.
+    pub invite: Option<String>,
     /// Only this carrier, instead of the best that works.
     pub carrier: Option<Carrier>,
 }
@@ -89,7 +94,7 @@ enum Ask {
     SetPaused(bool, Answer<()>),
     Shutdown,
     StopTransfer(TransferId),
-    UseGateway(GatewayAddress),
+    UseGateway(Invitation, Option<Account>),
 }
 
 /// What the owner can ask about notes.
@@ -294,9 +299,10 @@ impl Peer {
         self.ask(|answer| Ask::Note(NoteAsk::Take(site.clone(), takes), answer)).await
     }
 
-    /// Uses another gateway from now on; links change.
-    pub async fn use_gateway(&self, gateway: GatewayAddress) {
-        self.tell(Ask::UseGateway(gateway)).await;
+    /// Uses another gateway from now on; links change. The account is the owner's, for a gateway that
+    /// is reached over XMPP, and for no other.
+    pub async fn use_gateway(&self, gateway: impl Into<Invitation>, account: Option<Account>) {
+        self.tell(Ask::UseGateway(gateway.into(), account)).await;
     }
 
     /// Dials again at once.

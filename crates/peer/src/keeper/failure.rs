@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use carriers::{DialError, LinkEnd};
+use carriers::{DialError, LinkEnd, xmpp::LoginError};
 use crosstalk::{address::GatewayAddress, registry::Reason};
 
 use crate::{model::LinkTrouble, registry};
@@ -60,9 +60,22 @@ impl Failure {
     }
 }
 
+/// Returns the same for whoever decides on it.
+pub(crate) fn trouble(error: &DialError, gateway: &GatewayAddress) -> LinkTrouble {
+    LinkTrouble { sentence: sentence(error, gateway), heals: error.is_worth_retrying() }
+}
+
 /// Says what is the matter and what the owner can do.
 pub(crate) fn sentence(error: &DialError, gateway: &GatewayAddress) -> String {
+    let over_xmpp = gateway.xmpp().is_some();
     match error {
+        DialError::Unreachable(_) | DialError::TimedOut if over_xmpp => format!(
+            "The gateway {gateway} is not online, or its server cannot be reached from yours. Check \
+             the address, or ask its operator."
+        ),
+        DialError::NotAGateway if over_xmpp => format!(
+            "{gateway} is an account, but not that of a gateway of Veranda. Check the address."
+        ),
         DialError::Unreachable(_) => format!(
             "The gateway {gateway} cannot be reached. Check the internet connection and the address."
         ),
@@ -80,9 +93,10 @@ pub(crate) fn sentence(error: &DialError, gateway: &GatewayAddress) -> String {
             "What answers at {gateway} is not a gateway of Veranda, or something on the way blocks \
              the connection. Check the address."
         ),
-        DialError::Account(error) => format!("Your XMPP account cannot be used: {error}."),
+        DialError::Account(error) => login_sentence(error),
         DialError::NoAccount => format!(
-            "The gateway {gateway} is reached over XMPP. Give an XMPP account of yours in the settings."
+            "The gateway {gateway} is reached over XMPP, and Veranda knows no XMPP account of yours. \
+             Add one."
         ),
         DialError::Refused { refused, .. } => {
             let words = registry::printable(&refused.sentence);
@@ -105,6 +119,56 @@ pub(crate) fn sentence(error: &DialError, gateway: &GatewayAddress) -> String {
             }
         }
     }
+}
+
+/// Says why an account cannot be used and what its owner can do.
+pub(crate) fn login_sentence(error: &LoginError) -> String {
+    let refused;
+    let words = match error {
+        LoginError::NoServer(_) => {
+            "The server of your XMPP account is not found. Check what stands behind the @ and the \
+             internet connection."
+        }
+        LoginError::Unreachable(_) => {
+            "The server of your XMPP account cannot be reached. Check the internet connection; a \
+             firewall may block XMPP (port 5222)."
+        }
+        LoginError::TimedOut => {
+            "The server of your XMPP account does not answer. Check the internet connection."
+        }
+        LoginError::NotXmpp => {
+            "There is no XMPP at the server of your account. Check what stands behind the @."
+        }
+        LoginError::NoTls => {
+            "The server of your XMPP account offers no encrypted connection, so your password is not \
+             sent. Use another server."
+        }
+        LoginError::Certificate(_) => {
+            "The certificate of your XMPP server is not valid, so somebody else may be answering. \
+             Check what stands behind the @ and the clock of this computer."
+        }
+        LoginError::Password => {
+            "The name or the password of your XMPP account is wrong. Type the password again."
+        }
+        LoginError::Refused(words) => {
+            let words = registry::printable(words);
+            let words = words.trim_end_matches('.');
+            refused = if words.is_empty() {
+                "Your XMPP server does not let this account log in. Ask its operator.".to_owned()
+            } else {
+                format!(
+                    "Your XMPP server does not let this account log in: {words}. Ask its operator."
+                )
+            };
+            &refused
+        }
+        LoginError::NoMechanism => {
+            "Your XMPP server offers no way to log in with a password that is safe. Use another \
+             server."
+        }
+        LoginError::Busy => "Your XMPP server is busy. Try again later.",
+    };
+    words.to_owned()
 }
 
 #[cfg(test)]
@@ -143,6 +207,34 @@ mod tests {
             assert!(failure.trouble.sentence.contains(words), "{}", failure.trouble.sentence);
             assert_eq!(failure.wait, *wait, "{error}");
             assert_eq!(failure.trouble.heals, *wait != Wait::ForOwner);
+        }
+    }
+
+    #[test]
+    fn over_xmpp_it_is_said_whose_server_or_account_is_meant() {
+        let gateway = GatewayAddress::parse("xmpp:gateway@chat.example").unwrap();
+        let io = || std::io::Error::other("x");
+        let account = DialError::Account;
+        for (error, words, heals) in [
+            (DialError::Unreachable(io()), "gateway@chat.example is not online", true),
+            (DialError::TimedOut, "is not online", true),
+            (DialError::NotAGateway, "not that of a gateway", true),
+            (DialError::NoAccount, "no XMPP account of yours", false),
+            (account(LoginError::NoServer(io())), "behind the @", true),
+            (account(LoginError::Unreachable(io())), "firewall", true),
+            (account(LoginError::TimedOut), "does not answer", true),
+            (account(LoginError::NotXmpp), "no XMPP at the server", true),
+            (account(LoginError::NoTls), "no encrypted connection", true),
+            (account(LoginError::Certificate(io())), "certificate", true),
+            (account(LoginError::Password), "password", false),
+            (account(LoginError::Refused("off\u{202e}.".to_owned())), ": off. Ask", false),
+            (account(LoginError::Refused(String::new())), "log in. Ask", false),
+            (account(LoginError::NoMechanism), "no way to log in", false),
+            (account(LoginError::Busy), "busy", true),
+        ] {
+            let failure = Failure::dial(&error, &gateway);
+            assert!(failure.trouble.sentence.contains(words), "{}", failure.trouble.sentence);
+            assert_eq!(failure.trouble.heals, heals, "{error}");
         }
     }
 

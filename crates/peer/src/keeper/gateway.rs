@@ -8,20 +8,24 @@ use std::{
 use carriers::{DialError, tls::Roots};
 use crosstalk::{address::GatewayAddress, proof::PrivateKey, registry::GatewayInfo};
 
-use super::sentence;
-use crate::{model::LinkTrouble, registry::Registry};
+use super::trouble;
+use crate::{approach::Approach, model::LinkTrouble, registry::Registry};
 
 /// A gateway, and who we are to it.
 pub(crate) struct Gateway {
-    pub(crate) address: GatewayAddress,
-    pub(crate) roots: Roots,
+    pub(crate) approach: Approach,
     pub(crate) key: Arc<PrivateKey>,
     info: Mutex<Option<GatewayInfo>>,
 }
 
 impl Gateway {
-    pub(crate) fn new(address: GatewayAddress, roots: Roots, key: Arc<PrivateKey>) -> Self {
-        Self { address, roots, key, info: Mutex::new(None) }
+    pub(crate) fn new(approach: Approach, key: Arc<PrivateKey>) -> Self {
+        Self { approach, key, info: Mutex::new(None) }
+    }
+
+    /// Returns where it is.
+    pub(crate) fn address(&self) -> &GatewayAddress {
+        &self.approach.gateway
     }
 
     /// Returns what the gateway says of itself; asks when it is not known.
@@ -47,7 +51,7 @@ impl Gateway {
     pub(super) async fn ensure_info(&self) -> Result<GatewayInfo, DialError> {
         match self.known_info() {
             Some(info) => Ok(info),
-            None => self.info(&mut Registry::connect(&self.address, &self.roots).await?).await,
+            None => self.info(&mut Registry::connect(&self.approach).await?).await,
         }
     }
 
@@ -68,9 +72,10 @@ pub async fn prove(
     address: &GatewayAddress,
     roots: &Roots,
 ) -> Result<String, LinkTrouble> {
-    let gateway = Gateway::new(address.clone(), roots.clone(), key);
-    gateway.proof().await.map_err(|error| LinkTrouble {
-        sentence: sentence(&error, address),
-        heals: error.is_worth_retrying(),
-    })
+    // At a gateway's account a proof names that account, whoever asks.
+    if address.xmpp().is_some() {
+        return Ok(key.prove(&address.origin(), SystemTime::now()));
+    }
+    let gateway = Gateway::new(Approach::web(address, roots), key);
+    gateway.proof().await.map_err(|error| trouble(&error, address))
 }

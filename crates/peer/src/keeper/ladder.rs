@@ -60,9 +60,15 @@ pub(super) struct Ladder {
 
 impl Ladder {
     /// Begins at the foot of it; `only` makes it a ladder of one rung, as does an address at which
-    /// only Petrichor is spoken.
+    /// only Petrichor is spoken, or the gateway's account.
     pub(super) fn new(gateway: &GatewayAddress, only: Option<Carrier>, memory: Memory) -> Self {
-        let only = if gateway.is_petrichor() { Some(Carrier::Petrichor) } else { only };
+        let only = if gateway.is_petrichor() {
+            Some(Carrier::Petrichor)
+        } else if gateway.xmpp().is_some() {
+            Some(Carrier::Xmpp)
+        } else {
+            only
+        };
         let mut ladder = Self {
             gateway: gateway.clone(),
             rungs: only.map_or_else(|| Carrier::LADDER.to_vec(), |only| vec![only]),
@@ -227,12 +233,19 @@ mod tests {
     }
 
     #[test]
-    fn where_only_petrichor_is_spoken_nothing_else_is_tried() {
-        let gateway = GatewayAddress::parse("petrichor+tcp://localhost:1").unwrap();
-        for only in [None, Some(Carrier::Taxi)] {
-            let mut ladder = Ladder::new(&gateway, only, Memory::default());
-            assert_eq!(ladder.climb(), [Carrier::Petrichor]);
-            assert!(ladder.above(Carrier::Petrichor).is_empty());
+    fn where_only_one_is_spoken_nothing_else_is_tried() {
+        for (address, carrier) in [
+            ("petrichor+tcp://localhost:1", Carrier::Petrichor),
+            ("xmpp:gateway@chat.example", Carrier::Xmpp),
+        ] {
+            let gateway = GatewayAddress::parse(address).unwrap();
+            for only in [None, Some(Carrier::Taxi)] {
+                let mut ladder = Ladder::new(&gateway, only, Memory::default());
+                assert_eq!(ladder.climb(), [carrier]);
+                assert!(ladder.above(carrier).is_empty());
+                ladder.fall(carrier, Obstacle::Silent);
+                assert_eq!(ladder.climb(), [carrier]);
+            }
         }
     }
 

@@ -47,6 +47,7 @@ impl Home {
             gateway: gateway.clone(),
             roots: carriers::tls::Roots::default(),
             account: None,
+            invite: None,
             carrier: None,
         }
     }

@@ -236,7 +236,7 @@ async fn a_damaged_store_is_kept_aside_and_said() {
 async fn another_gateway_gives_other_links_and_the_first_one_the_old_ones() {
     let (home, gateway, other) = (Home::new(), Gateway::start().await, Gateway::start().await);
     let (peer, _, url) = home.publish(&gateway).await;
-    peer.use_gateway(other.address.clone()).await;
+    peer.use_gateway(other.address.clone(), None).await;
     let port = format!(":{}/", other.port());
     let moved = until(&peer, "moved", |snapshot| {
         snapshot.sites[0].url.as_ref().is_some_and(|url| url.contains(&port))
@@ -247,7 +247,7 @@ async fn another_gateway_gives_other_links_and_the_first_one_the_old_ones() {
     let link = &other.links(1).await[0];
     other.enter(link, &moved).await;
     gateway.links(0).await;
-    peer.use_gateway(gateway.address.clone()).await;
+    peer.use_gateway(gateway.address.clone(), None).await;
     until(&peer, "back", |snapshot| snapshot.sites[0].url.as_deref() == Some(&*url)).await;
     gateway.links(1).await;
 }

@@ -102,12 +102,11 @@ impl Core {
         if !self.is_here(&note.site) {
             return;
         }
-        let (gateway, roots, key) =
-            (self.gateway.clone(), self.roots.clone(), Arc::clone(&self.key));
+        let (approach, key) = (self.approach.clone(), Arc::clone(&self.key));
         self.replies.spawn(async move {
             let answer = registry::Reply { actor, tab, number, text: reply.text };
             // Whether it arrived is what the visitor's page says, not what the gateway does.
-            if let Err(error) = registry::reply(&gateway, &roots, &key, &answer).await {
+            if let Err(error) = registry::reply(&approach, &key, &answer).await {
                 tracing::debug!(%error, "An answer waits for its visitor");
             }
         });
@@ -115,7 +114,7 @@ impl Core {
 
     /// Returns whether a site has its name at the gateway of now.
     fn is_here(&self, id: &SiteId) -> bool {
-        let gateway = self.gateway.origin();
+        let gateway = self.approach.gateway.origin();
         let at = Where { gateway: &gateway, identity: &self.identity };
         self.site(id).is_some_and(|site| site.label(&at).is_some())
     }

@@ -63,7 +63,7 @@ impl Core {
     }
 
     pub(super) fn named(&mut self, id: &SiteId, label: Label, origin: String) {
-        let gateway = self.gateway.origin();
+        let gateway = self.approach.gateway.origin();
         let at = Where { gateway: &gateway, identity: &self.identity };
         let Some(site) = self.sites.iter_mut().find(|site| site.id() == id) else { return };
         site.refused = None;
@@ -206,7 +206,7 @@ impl Core {
     }
 
     pub(super) fn show(&self) {
-        let gateway = self.gateway.origin();
+        let gateway = self.approach.gateway.origin();
         let at = Where { gateway: &gateway, identity: &self.identity };
         let ledger = self.meter.ledger();
         let book = self.letterbox.book();

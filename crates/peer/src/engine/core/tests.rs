@@ -1,3 +1,5 @@
+use carriers::tls::Roots;
+use crosstalk::address::GatewayAddress;
 use tokio::sync::oneshot;
 
 use super::*;
@@ -18,6 +20,7 @@ async fn without_store() -> Core {
         gateway: GatewayAddress::parse(GATEWAY).unwrap(),
         roots: Roots::default(),
         account: None,
+        invite: None,
         carrier: None,
     };
     let site = StoredSite {
