@@ -1,0 +1,639 @@
+//! Between the multiplexer's messages and the stanzas of a link.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Range,
+};
+
+use bytes::Bytes;
+use http::{header, request};
+
+use super::{
+    LinkError, MAX_ANSWERS, MAX_DEPTH, MAX_REMEMBERED, SMALL_BODY,
+    incoming::Incoming,
+    outgoing::Outgoing,
+    value::{Condition, Head, Payload, Place, Signal, Stanza},
+};
+use crate::{
+    forwarded,
+    object::{ObjectError, RequestObject, ResponseObject, Surroundings},
+    transactions::{AbortCode, Bye, Message, Numbers, TransactionId},
+};
+
+/// What both ends agreed on, and which of them this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The numbers with which this end opens.
+    pub numbers: Numbers,
+    /// The most bytes of a body in one stanza, in both directions.
+    pub chunk: usize,
+    /// How long what is inside an IQ may be, in XML: what the server takes, without the addresses and
+    /// [`FRAME`](super::FRAME).
+    pub max_payload: usize,
+}
+
+/// How much may be sent now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Whether a head may.
+    pub head: bool,
+    /// How many bytes of a body may, if any.
+    pub body: Option<usize>,
+}
+
+/// One end of a link.
+///
+/// It takes everything that the multiplexer gives ([`Codec::write`]): the multiplexer's credit bounds
+/// what can wait here. Which of it leaves next is decided when something can leave
+/// ([`Codec::poll_stanza`]): answers, what concerns the link and aborts at once; then heads; then
+/// bodies, in turns.
+#[derive(Debug)]
+pub struct Codec {
+    settings: Settings,
+    all: HashMap<u64, State>,
+    /// The last number of the other end's that came.
+    seen: u64,
+    answers: VecDeque<Answer>,
+    urgent: VecDeque<Payload>,
+    /// Those whose head waits, each once.
+    heads: VecDeque<u64>,
+    /// Those that have something to say behind their head, each once.
+    turns: VecDeque<u64>,
+    /// Goes out behind the last head.
+    bye: Option<Bye>,
+    pings: u64,
+    /// What came.
+    came: VecDeque<Message>,
+    pong: Option<u64>,
+}
+
+/// One transaction.
+#[derive(Debug, Default)]
+struct State {
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// What the other end hears when it has the whole response: the rest of the request is not wanted.
+    farewell: Option<AbortCode>,
+}
+
+/// What is to be answered.
+#[derive(Debug)]
+enum Answer {
+    /// These stanzas of a transaction, with a result or with an error.
+    Parts { number: u64, seqs: Range<u64>, taken: bool },
+    /// Something else, with a result.
+    Result(Place),
+}
+
+impl Codec {
+    /// Begins.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            all: HashMap::new(),
+            seen: 0,
+            answers: VecDeque::new(),
+            urgent: VecDeque::new(),
+            heads: VecDeque::new(),
+            turns: VecDeque::new(),
+            bye: None,
+            pings: 0,
+            came: VecDeque::new(),
+            pong: None,
+        }
+    }
+
+    /// Takes what the multiplexer says.
+    pub fn write(&mut self, message: Message) {
+        match message {
+            Message::Open { id, head, body, end } => match request_json(*head) {
+                Ok(json) => {
+                    let state = State::default();
+                    self.all.insert(id.0, state);
+                    self.write_head(Head { number: id.0, json, body, last: end }, Payload::Request);
+                }
+                Err(code) => self.came.push_back(Message::Abort { id, code }),
+            },
+            Message::Head { id, head, body, end } => {
+                if !self.all.contains_key(&id.0) {
+                    return;
+                }
+                match ResponseObject::new(&head) {
+                    Ok(object) => {
+                        let json = object.to_json();
+                        let head = Head { number: id.0, json, body, last: end };
+                        self.write_head(head, Payload::Response);
+                    }
+                    Err(_) => self.give_up(id.0, AbortCode::Failed),
+                }
+            }
+            Message::Data { id, bytes, end } => {
+                if let Some(state) = self.all.get_mut(&id.0) {
+                    state.outgoing.push(bytes, end);
+                    self.take_turn(id.0);
+                }
+            }
+            Message::Abort { id, code } => self.abort(id.0, code),
+            Message::Credit { id, bytes } => {
+                let Some(state) = self.all.get_mut(&id.0) else { return };
+                let seqs = state.incoming.credit(bytes.into());
+                self.answer_parts(id.0, seqs, true);
+            }
+            Message::Ping => self.ping(Bytes::new()),
+            // The answer to a ping is the result of its IQ.
+            Message::Pong => {}
+            Message::Bye(bye) => self.bye = Some(bye),
+        }
+    }
+
+    /// Asks the other end for an answer at once; the padding takes its time on the way.
+    pub fn ping(&mut self, padding: Bytes) {
+        self.pings += 1;
+        self.urgent.push_back(Payload::Ping { number: self.pings, padding });
+    }
+
+    /// Returns what came for the multiplexer. Ask until there is nothing before the next stanza.
+    pub fn poll_message(&mut self) -> Option<Message> {
+        self.came.pop_front()
+    }
+
+    /// Returns the ping that was answered last, once.
+    pub fn poll_pong(&mut self) -> Option<u64> {
+        self.pong.take()
+    }
+
+    /// Returns whether something waits that would leave with more room.
+    #[must_use]
+    pub fn wants_room(&self) -> bool {
+        !self.heads.is_empty() || !self.turns.is_empty()
+    }
+
+    /// Returns whether nothing waits to be sent.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.answers.is_empty()
+            && self.urgent.is_empty()
+            && self.bye.is_none()
+            && !self.wants_room()
+    }
+
+    /// Returns the next stanza. Ask only when it can leave.
+    pub fn poll_stanza(&mut self, room: Room) -> Option<Stanza> {
+        if let Some(answer) = self.next_answer() {
+            return Some(answer);
+        }
+        if let Some(payload) = self.urgent.pop_front() {
+            return Some(Stanza::Set(payload));
+        }
+        if self.heads.is_empty()
+            && let Some(bye) = self.bye.take()
+        {
+            return Some(Stanza::Set(Payload::Bye(bye)));
+        }
+        if room.head
+            && let Some(head) = self.next_head()
+        {
+            return Some(Stanza::Set(head));
+        }
+        let most = room.body?.min(self.settings.chunk);
+        self.next_data(most).map(Stanza::Set)
+    }
+
+    /// Takes a stanza of the other end.
+    ///
+    /// # Errors
+    /// When the link has to end.
+    pub fn receive(&mut self, stanza: Stanza) -> Result<(), LinkError> {
+        match stanza {
+            Stanza::Set(payload) => self.receive_set(payload)?,
+            Stanza::Result(place) => self.receive_result(place),
+            Stanza::Error(place, condition) => self.receive_error(place, condition)?,
+        }
+        if self.answers.len() > MAX_ANSWERS {
+            return Err(LinkError::Flood);
+        }
+        if self.all.len() > MAX_REMEMBERED {
+            return Err(LinkError::Unanswered);
+        }
+        Ok(())
+    }
+
+    fn write_head(&mut self, mut head: Head, payload: fn(Head) -> Payload) {
+        let number = head.number;
+        let json = in_xml(&head.json);
+        if json > self.settings.max_payload {
+            self.give_up(number, AbortCode::TooLarge);
+            return;
+        }
+        let Some(state) = self.all.get_mut(&number) else { return };
+        let with_body = json + base64_length(head.body.len());
+        if head.body.len() > SMALL_BODY || with_body > self.settings.max_payload {
+            let body = std::mem::take(&mut head.body);
+            state.outgoing.push(body, std::mem::take(&mut head.last));
+        } else {
+            state.outgoing.push(Bytes::new(), head.last);
+        }
+        state.outgoing.head = Some(payload(head));
+        self.heads.push_back(number);
+    }
+
+    /// Ends a transaction that this end aborts.
+    fn abort(&mut self, number: u64, code: AbortCode) {
+        let own = self.is_own(number);
+        let Some(state) = self.all.get_mut(&number) else { return };
+        if !own && state.outgoing.is_complete() {
+            // It comes behind the response, from which it takes nothing away.
+            state.farewell = Some(code);
+            self.say_farewell(number);
+            return;
+        }
+        // What never left needs no end.
+        let unheard_of = own && state.outgoing.head.is_some();
+        self.remove(number);
+        if !unheard_of {
+            self.signal(number, code);
+        }
+    }
+
+    /// Ends a transaction that went wrong, so that both ends know.
+    fn give_up(&mut self, number: u64, code: AbortCode) {
+        let Some(state) = self.all.get(&number) else { return };
+        let own = self.is_own(number);
+        let unheard_of = own && (state.outgoing.head.is_some() || self.never_left(number));
+        self.remove(number);
+        if !unheard_of {
+            // What is too large for a stanza is a failure for whoever waits for it.
+            let code = if code == AbortCode::TooLarge { AbortCode::Failed } else { code };
+            self.signal(number, code);
+        }
+        let code = if own || code != AbortCode::TooLarge { code } else { AbortCode::Failed };
+        self.came.push_back(Message::Abort { id: TransactionId(number), code });
+    }
+
+    fn never_left(&self, number: u64) -> bool {
+        self.all.get(&number).is_none_or(|state| state.outgoing.has_not_begun())
+    }
+
+    fn signal(&mut self, number: u64, code: AbortCode) {
+        let signal = Signal::Shutdown(code);
+        self.urgent.push_back(Payload::Signal { number, signal });
+    }
+
+    /// Says that the rest of a request is not wanted, when the whole response is sent.
+    fn say_farewell(&mut self, number: u64) {
+        let Some(state) = self.all.get_mut(&number) else { return };
+        if !state.outgoing.is_sent() {
+            return;
+        }
+        let Some(code) = state.farewell.take() else { return };
+        state.incoming.finish();
+        let rest = state.incoming.rest();
+        self.answer_parts(number, rest, true);
+        self.signal(number, code);
+        self.settle(number);
+    }
+
+    fn take_turn(&mut self, number: u64) {
+        let Some(state) = self.all.get_mut(&number) else { return };
+        if !state.outgoing.in_turn && state.outgoing.has_to_say() {
+            state.outgoing.in_turn = true;
+            self.turns.push_back(number);
+        }
+    }
+
+    fn next_head(&mut self) -> Option<Payload> {
+        while let Some(number) = self.heads.pop_front() {
+            // Always there: who leaves the table leaves this queue.
+            let Some(state) = self.all.get_mut(&number) else { continue };
+            let Some(payload) = state.outgoing.head.take() else { continue };
+            if let Payload::Request(head) | Payload::Response(head) = &payload {
+                state.outgoing.sent_head(head.body.len(), head.last);
+            }
+            self.take_turn(number);
+            self.say_farewell(number);
+            return Some(payload);
+        }
+        None
+    }
+
+    fn next_data(&mut self, most: usize) -> Option<Payload> {
+        while let Some(number) = self.turns.pop_front() {
+            let Some(state) = self.all.get_mut(&number) else { continue };
+            let (seq, bytes, last) = state.outgoing.take(most);
+            state.outgoing.in_turn = false;
+            self.take_turn(number);
+            self.say_farewell(number);
+            return Some(Payload::Data { number, seq, bytes, last });
+        }
+        None
+    }
+
+    fn next_answer(&mut self) -> Option<Stanza> {
+        loop {
+            match self.answers.front_mut()? {
+                Answer::Parts { number, seqs, taken } => {
+                    let number = *number;
+                    let taken = *taken;
+                    let Some(seq) = seqs.next() else {
+                        self.answers.pop_front();
+                        continue;
+                    };
+                    if seqs.is_empty() {
+                        self.answers.pop_front();
+                    }
+                    let place = Place::Part { number, seq };
+                    return Some(if taken {
+                        Stanza::Result(place)
+                    } else {
+                        Stanza::Error(place, Condition::NotFound)
+                    });
+                }
+                Answer::Result(place) => {
+                    let place = *place;
+                    self.answers.pop_front();
+                    return Some(Stanza::Result(place));
+                }
+            }
+        }
+    }
+
+    fn answer_parts(&mut self, number: u64, seqs: Range<u64>, taken: bool) {
+        if seqs.is_empty() {
+            return;
+        }
+        if let Some(Answer::Parts { number: before, seqs: range, taken: same }) =
+            self.answers.back_mut()
+            && *before == number
+            && range.end == seqs.start
+            && *same == taken
+        {
+            range.end = seqs.end;
+            return;
+        }
+        self.answers.push_back(Answer::Parts { number, seqs, taken });
+    }
+
+    fn receive_set(&mut self, payload: Payload) -> Result<(), LinkError> {
+        match payload {
+            Payload::Request(head) => self.receive_request(head)?,
+            Payload::Response(head) => self.receive_response(head)?,
+            Payload::Data { number, seq, bytes, last } => {
+                self.receive_data(number, seq, bytes, last)?;
+            }
+            Payload::Signal { number, signal } => {
+                self.answers.push_back(Answer::Result(Place::Signal(number)));
+                self.receive_signal(number, signal);
+            }
+            Payload::Ping { number, padding } => {
+                self.check_length(&padding)?;
+                self.answers.push_back(Answer::Result(Place::Ping(number)));
+            }
+            Payload::Bye(bye) => {
+                self.answers.push_back(Answer::Result(Place::Bye));
+                self.came.push_back(Message::Bye(bye));
+            }
+            Payload::Gone => return Err(LinkError::Gone),
+        }
+        Ok(())
+    }
+
+    fn receive_request(&mut self, head: Head) -> Result<(), LinkError> {
+        let Head { number, json, body, last } = head;
+        self.check_length(&body)?;
+        if number == 0 || self.is_own(number) || number <= self.seen {
+            return Err(LinkError::Number);
+        }
+        self.seen = number;
+        let object = checked(&json).and_then(|json| RequestObject::parse(json.as_bytes()));
+        let parts = match object {
+            Ok(object) => Box::new(object.into_parts()),
+            Err(error) => {
+                self.answer_parts(number, 0..1, false);
+                self.signal(number, code_of(error));
+                return Ok(());
+            }
+        };
+        self.all.insert(number, State::default());
+        self.take_part(number, 0, body.len(), last);
+        let id = TransactionId(number);
+        self.came.push_back(Message::Open { id, head: parts, body, end: last });
+        Ok(())
+    }
+
+    fn receive_response(&mut self, head: Head) -> Result<(), LinkError> {
+        let Head { number, json, body, last } = head;
+        self.check_length(&body)?;
+        let own = self.is_own(number);
+        let Some(state) = self.all.get(&number) else {
+            self.answer_parts(number, 0..1, false);
+            return Ok(());
+        };
+        let in_order = own && !state.incoming.has_begun() && !self.never_left(number);
+        let object = checked(&json).and_then(|json| ResponseObject::parse(json.as_bytes()));
+        match object {
+            Ok(object) if in_order => {
+                self.take_part(number, 0, body.len(), last);
+                let id = TransactionId(number);
+                let head = Box::new(object.into_parts());
+                self.came.push_back(Message::Head { id, head, body, end: last });
+                self.settle(number);
+            }
+            Ok(_) | Err(_) => {
+                self.answer_parts(number, 0..1, false);
+                self.give_up(number, AbortCode::Failed);
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_data(
+        &mut self,
+        number: u64,
+        seq: u64,
+        bytes: Bytes,
+        last: bool,
+    ) -> Result<(), LinkError> {
+        self.check_length(&bytes)?;
+        if seq == 0 || (bytes.is_empty() && !last) {
+            return Err(LinkError::Value("seq"));
+        }
+        // What was on its way when the transaction ended.
+        let ended = |state: &State| state.incoming.is_complete() && state.outgoing.is_sent();
+        if self.all.get(&number).is_none_or(ended) {
+            self.answer_parts(number, seq..seq.saturating_add(1), false);
+        } else if self.take_part(number, seq, bytes.len(), last) {
+            let id = TransactionId(number);
+            self.came.push_back(Message::Data { id, bytes, end: last });
+            self.settle(number);
+        } else {
+            self.answer_parts(number, seq..seq.saturating_add(1), false);
+            self.give_up(number, AbortCode::Failed);
+        }
+        Ok(())
+    }
+
+    /// Takes a part in its turn, and answers what needs no credit.
+    fn take_part(&mut self, number: u64, seq: u64, length: usize, last: bool) -> bool {
+        let Some(state) = self.all.get_mut(&number) else { return false };
+        if !state.incoming.take(seq, length, last, self.settings.chunk) {
+            return false;
+        }
+        // Behind the last one nobody waits for credit.
+        let seqs = if last { state.incoming.rest() } else { state.incoming.credit(0) };
+        self.answer_parts(number, seqs, true);
+        true
+    }
+
+    fn receive_signal(&mut self, number: u64, signal: Signal) {
+        let Some(state) = self.all.get_mut(&number) else { return };
+        let id = TransactionId(number);
+        match signal {
+            Signal::Finished if state.incoming.has_begun() => {
+                if !state.incoming.is_complete() {
+                    state.incoming.finish();
+                    let rest = state.incoming.rest();
+                    self.answer_parts(number, rest, true);
+                    self.came.push_back(Message::Data { id, bytes: Bytes::new(), end: true });
+                    self.settle(number);
+                }
+            }
+            Signal::Finished => self.give_up(number, AbortCode::Failed),
+            Signal::Shutdown(code) => {
+                // Whoever opened it and has not sent it was not heard of: nobody can end it.
+                if self.is_own(number) && self.never_left(number) {
+                    return;
+                }
+                self.remove(number);
+                self.came.push_back(Message::Abort { id, code });
+            }
+        }
+    }
+
+    fn receive_result(&mut self, place: Place) {
+        match place {
+            Place::Part { number, seq } => {
+                let Some(state) = self.all.get_mut(&number) else { return };
+                let Some(bytes) = state.outgoing.answered(seq) else { return };
+                if bytes > 0 {
+                    let id = TransactionId(number);
+                    self.came.push_back(Message::Credit { id, bytes });
+                }
+                self.settle(number);
+            }
+            Place::Ping(number) => {
+                if number > 0 && number <= self.pings {
+                    self.pong = self.pong.max(Some(number));
+                    self.came.push_back(Message::Pong);
+                }
+            }
+            Place::Signal(_) | Place::Bye | Place::Gone => {}
+        }
+    }
+
+    fn receive_error(&mut self, place: Place, condition: Condition) -> Result<(), LinkError> {
+        match (place, condition) {
+            (_, Condition::Unavailable) | (Place::Ping(_), _) => Err(LinkError::Gone),
+            (Place::Part { number, seq }, Condition::NotFound | Condition::Other) => {
+                let Some(state) = self.all.get_mut(&number) else { return Ok(()) };
+                if state.outgoing.answered(seq).is_some() {
+                    let code = match condition {
+                        Condition::NotFound => AbortCode::Cancelled,
+                        Condition::Unavailable | Condition::Other => AbortCode::Failed,
+                    };
+                    self.give_up(number, code);
+                }
+                Ok(())
+            }
+            (Place::Signal(_) | Place::Bye | Place::Gone, _) => Ok(()),
+        }
+    }
+
+    fn check_length(&self, bytes: &Bytes) -> Result<(), LinkError> {
+        if bytes.len() > self.settings.chunk { Err(LinkError::TooLong) } else { Ok(()) }
+    }
+
+    /// Forgets a transaction when everything of it is said, and answered: until then an error can
+    /// come of which the other end has to hear.
+    fn settle(&mut self, number: u64) {
+        let Some(State { incoming, outgoing, farewell }) = self.all.get(&number) else { return };
+        let said = incoming.is_complete() && outgoing.is_sent() && farewell.is_none();
+        if said && outgoing.is_answered() {
+            self.remove(number);
+        }
+    }
+
+    /// Forgets a transaction. What was sent for it and waits for an answer gets one.
+    fn remove(&mut self, number: u64) {
+        let Some(mut state) = self.all.remove(&number) else { return };
+        if state.outgoing.in_turn {
+            self.turns.retain(|other| *other != number);
+        }
+        if state.outgoing.head.is_some() {
+            self.heads.retain(|other| *other != number);
+        }
+        let rest = state.incoming.rest();
+        self.answer_parts(number, rest, true);
+    }
+
+    fn is_own(&self, number: u64) -> bool {
+        number.is_multiple_of(2) == (self.settings.numbers == Numbers::Even)
+    }
+}
+
+/// Writes the head of a request as CrossTalk has it, with what `Forwarded` says of the visitor.
+fn request_json(head: request::Parts) -> Result<String, AbortCode> {
+    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let mut surroundings = Surroundings::default();
+    if let Some(host) = text(header::HOST) {
+        host.split(':').next().unwrap_or_default().clone_into(&mut surroundings.server_name);
+    }
+    surroundings.remote_addr = text(forwarded::HEADER).and_then(forwarded::visitor);
+    RequestObject::new(&head, surroundings).map(|object| object.to_json()).map_err(code_of)
+}
+
+fn code_of(error: ObjectError) -> AbortCode {
+    match error {
+        ObjectError::Head(_) | ObjectError::TooLong => AbortCode::TooLarge,
+        ObjectError::Target | ObjectError::Prefix => AbortCode::Unsupported,
+        ObjectError::NotAnObject
+        | ObjectError::Missing(_)
+        | ObjectError::Value(_)
+        | ObjectError::Header => AbortCode::Failed,
+    }
+}
+
+/// Returns the text when it is not nested too deep to be read.
+fn checked(json: &str) -> Result<&str, ObjectError> {
+    let mut depth = 0_usize;
+    let mut in_text = false;
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if in_text => drop(bytes.next()),
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(ObjectError::NotAnObject);
+        }
+    }
+    Ok(json)
+}
+
+/// Returns how long a text is in XML, at most: some servers write quotation marks anew as entities.
+fn in_xml(text: &str) -> usize {
+    let entity = |byte: u8| match byte {
+        b'"' | b'\'' => 6,
+        b'&' => 5,
+        b'<' | b'>' => 4,
+        _ => 1,
+    };
+    text.bytes().map(entity).sum()
+}
+
+fn base64_length(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
+}
