@@ -151,6 +151,14 @@ pub(crate) const NEEDS: &[Need] = &[
         Sign::Program(&["nginx"]),
     ),
     need(
+        Purpose::Test,
+        "prosody",
+        "an XMPP server (Debian also starts it as a service; \
+         `systemctl disable --now prosody` stops that)",
+        Sign::Program(&["prosody"]),
+    ),
+    need(Purpose::Test, "lua-sec", "gives Prosody TLS", Sign::None),
+    need(
         Purpose::Bench,
         "nginx-light",
         "what Veranda is compared with (Debian also starts it as a service; \

@@ -5,6 +5,7 @@ pub mod chromium;
 #[cfg(target_os = "linux")]
 pub mod desktop;
 pub mod processes;
+pub mod prosody;
 pub mod proxy;
 pub mod visitor;
 pub mod waiting;

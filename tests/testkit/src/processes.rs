@@ -30,6 +30,23 @@ impl Running {
         Self::start_with(name, command.stdout(output.try_clone()?).stderr(output), log)
     }
 
+    /// Starts a program that watches its standard input, and ends when that ends: when it is dropped, or
+    /// when this process is gone, however it went.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_leashed(name: &str, command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        let output =
+            File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        command.stdin(Stdio::piped());
+        Self::start_with(name, command.stdout(output.try_clone()?).stderr(output), log)
+    }
+
+    /// Lets go of the leash of a program from [`Self::start_leashed`].
+    pub fn let_go(&mut self) {
+        self.child.stdin = None;
+    }
+
     /// Starts a program that reads this text, and nothing more.
     ///
     /// # Errors
