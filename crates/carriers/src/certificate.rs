@@ -36,23 +36,26 @@ pub enum CertificateError {
     Unfit(#[source] rustls::Error),
 }
 
+/// Reads the certificates in a PEM file; at least one.
+pub(crate) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let unreadable = |error| CertificateError::Unreadable(file.to_owned(), error);
+    let certificates = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
+    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unreadable)?;
+    if certificates.is_empty() {
+        return Err(CertificateError::Empty(file.to_owned()));
+    }
+    Ok(certificates)
+}
+
 impl Certificate {
     /// Reads a chain of certificates, the server's own first, and its private key, both PEM files.
     ///
     /// # Errors
     /// See [`CertificateError`].
     pub fn read(chain: &Path, key: &Path) -> Result<Self, CertificateError> {
-        let unreadable = |path: &Path| {
-            let path = path.to_owned();
-            move |error| CertificateError::Unreadable(path, error)
-        };
-        let certificates = CertificateDer::pem_file_iter(chain).map_err(unreadable(chain))?;
-        let certificates: Vec<_> =
-            certificates.collect::<Result<_, _>>().map_err(unreadable(chain))?;
-        if certificates.is_empty() {
-            return Err(CertificateError::Empty(chain.to_owned()));
-        }
-        let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+        let certificates = read_chain(chain)?;
+        let unreadable = |error| CertificateError::Unreadable(key.to_owned(), error);
+        let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable)?;
         Self::new(certificates, key).map_err(CertificateError::Unfit)
     }
 

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
@@ -21,7 +22,11 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Host;
 
-use crate::{DialError, socket};
+use crate::{
+    DialError,
+    certificate::{self, CertificateError},
+    socket,
+};
 
 /// How long name, connection and TLS together may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -43,6 +48,16 @@ pub enum Roots {
     System,
     /// Only these, for gateways with a certificate of their own (DER).
     Only(Vec<rustls::pki_types::CertificateDer<'static>>),
+}
+
+impl Roots {
+    /// Reads certificates that are to be believed, and no others: a PEM file.
+    ///
+    /// # Errors
+    /// [`CertificateError::Unreadable`], [`CertificateError::Empty`].
+    pub fn read(file: &Path) -> Result<Self, CertificateError> {
+        certificate::read_chain(file).map(Self::Only)
+    }
 }
 
 /// A connection to a gateway.

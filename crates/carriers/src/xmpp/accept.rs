@@ -5,7 +5,7 @@ use std::time::Duration;
 use crosstalk::{label::Label, petrichor::Denial, transaction::Handler, xmpp::FullJid};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Login, LoginError, Session};
+use super::{Login, LoginError, Session, roster::Roster};
 use crate::{Link, LinkEnd, accept::LinkError};
 
 /// A gateway's account, at which peers knock.
@@ -45,6 +45,12 @@ impl Door {
     #[must_use]
     pub fn jid(&self) -> &FullJid {
         self.session.jid()
+    }
+
+    /// Returns what the account's contacts are asked with.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        Roster::of(self.session.clone())
     }
 
     /// Waits for the next peer; `None` when the session has ended, with all its links.

@@ -5,6 +5,8 @@
 
 pub mod accept;
 pub mod dial;
+pub mod given;
+pub mod roster;
 mod session;
 
 use std::{fmt, io, sync::Arc};
