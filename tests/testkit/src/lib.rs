@@ -7,6 +7,7 @@ pub mod desktop;
 pub mod processes;
 pub mod prosody;
 pub mod proxy;
+pub mod raw_xmpp;
 pub mod visitor;
 pub mod waiting;
 pub mod whole;
