@@ -4,17 +4,29 @@
 //! link as a peer, [`accept`] as a gateway.
 
 pub mod accept;
+mod arrivals;
+mod conversation;
 pub mod dial;
 pub mod given;
+mod presence;
 pub mod roster;
 mod session;
+mod stanza;
+mod writer;
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    fmt, io,
+    sync::{Arc, Weak},
+};
 
 use crosstalk::xmpp::BareJid;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-pub use self::session::Session;
+pub use self::{
+    presence::MeetError,
+    session::{Session, SessionEnd},
+};
 use crate::tls::Roots;
 
 /// An account, and the one session that all links of this process over it share. Cheap to clone;
@@ -26,6 +38,8 @@ pub struct Account(Arc<Inner>);
 
 struct Inner {
     login: Login,
+    /// Held while somebody logs in, so that all who ask meanwhile get the same session.
+    session: Mutex<Weak<session::Core>>,
 }
 
 /// How to log in.
@@ -85,7 +99,22 @@ impl Account {
     /// Names an account; nothing is dialled yet.
     #[must_use]
     pub fn new(login: Login) -> Self {
-        Self(Arc::new(Inner { login }))
+        Self(Arc::new(Inner { login, session: Mutex::default() }))
+    }
+
+    /// Returns the session of this account: the one that is there, or a new login. Whoever asks while
+    /// one is under way waits for it, and after a failure tries again.
+    ///
+    /// # Errors
+    /// See [`LoginError`].
+    pub async fn session(&self) -> Result<Session, LoginError> {
+        let mut kept = self.0.session.lock().await;
+        if let Some(session) = Session::revive(&kept) {
+            return Ok(session);
+        }
+        let session = Session::log_in(&self.0.login).await?;
+        *kept = session.downgrade();
+        Ok(session)
     }
 
     /// Returns how to log in.
