@@ -5,6 +5,7 @@
 
 pub mod accept;
 mod arrivals;
+pub mod classic;
 mod conversation;
 pub mod dial;
 pub mod given;
