@@ -24,6 +24,10 @@ describe.each(Object.keys(SCENES))("the scene %s", (scene) => {
 
 it.each([
   ["the settings", "lost", ["open-settings"]],
+  ["the settings with a chat account", "chat", ["open-settings", "test-account"]],
+  ["the question before forgetting an account", "chat", ["open-settings", "forget-account"]],
+  ["a chat account without its password", "chatPasswordLost", ["open-settings"]],
+  ["the details of a slow connection", "chatSlow", ["connection"]],
   ["the connection's details", "oneSite", ["connection"]],
   ["the options of a site", "oneSite", ["site-options"]],
   ["the question before removing", "oneSite", ["site-options", "remove-site"]],

@@ -2,12 +2,14 @@ import { describe, expect, it } from "vitest";
 import {
   ago,
   bytes,
+  duration,
   ends,
   moment,
   percent,
   pieces,
   rate,
   share,
+  slowness,
   timeLeft,
 } from "../src/lib/format";
 import { speak } from "../src/lib/words";
@@ -76,6 +78,26 @@ describe("time left", () => {
     expect(timeLeft(seconds)).toBe(english);
     speak(["de"]);
     expect(timeLeft(seconds)).toBe(german);
+  });
+});
+
+describe("how long something takes", () => {
+  it.each([
+    [0, "about 1 second", "etwa 1 Sekunde"],
+    [10, "about 10 seconds", "etwa 10 Sekunden"],
+    [131, "about 2 minutes", "etwa 2 Minuten"],
+    [10_000, "about 3 hours", "etwa 3 Stunden"],
+    [333_333, "about 4 days", "etwa 4 Tage"],
+  ])("%d seconds", (seconds, english, german) => {
+    expect(duration(seconds)).toBe(english);
+    speak(["de"]);
+    expect(duration(seconds)).toBe(german);
+  });
+
+  it("on a slow way", () => {
+    expect(plain(slowness({ rate: 7_600, photo: 131, slow: true }))).toBe(
+      "This way carries about 7.6 kB a second: a photo takes about 2 minutes.",
+    );
   });
 });
 

@@ -1,5 +1,6 @@
 import { screen, waitFor, within } from "@testing-library/svelte";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import type { View } from "../src/generated/bindings";
 import { photos, SCENES, view } from "../src/pretend/scenes";
 import { open } from "./open";
 
@@ -431,5 +432,29 @@ describe("the start", () => {
     backend.show({ phase: { type: "ready" } });
     await vi.advanceTimersByTimeAsync(0);
     expect(screen.getByTestId("add-folder")).toBeTruthy();
+  });
+});
+
+describe("a slow way", () => {
+  const sentence = /about 7\.6.kB a second: a photo takes about 2 minutes/;
+
+  it("is a quiet line at each site, and in the details", async () => {
+    const { user } = open("chatSlow");
+    expect(await screen.findAllByText(sentence)).toHaveLength(2);
+    await user.click(screen.getByTestId("connection"));
+    const details = within(screen.getByTestId("connection-details"));
+    expect(details.getByText(sentence)).toBeTruthy();
+    expect(details.getByText("CrossTalk over XMPP")).toBeTruthy();
+  });
+
+  it("is no word at a site when it is fast, or nothing is served", async () => {
+    const { backend, user } = open("chatFast");
+    await user.click(await screen.findByTestId("connection"));
+    expect(screen.getByTestId("pace").textContent).toMatch(/About 11\.0.MB a second/);
+    expect(screen.queryByTestId("slow-way")).toBeNull();
+    const { connection } = (SCENES.chatSlow as (now: number) => View)(Date.now());
+    backend.show({ connection, paused: true });
+    await waitFor(() => expect(screen.getAllByText(sentence)).toHaveLength(1));
+    expect(screen.queryByTestId("slow-way")).toBeNull();
   });
 });

@@ -88,7 +88,7 @@ describe("the gateway", () => {
     expect(screen.getByText("No gateway answers there.")).toBeTruthy();
     expect(field.getAttribute("aria-invalid")).toBe("true");
     await user.click(use());
-    const request = { type: "useGateway", address: "https://gateway.example" };
+    const request = { type: "useGateway", address: "https://gateway.example", account: null };
     expect(backend.asked).toEqual([request, request]);
     await waitFor(() => expect(screen.queryByTestId("use-gateway")).toBeNull());
   });
@@ -97,7 +97,167 @@ describe("the gateway", () => {
     const { backend, user } = await openSettings("lost");
     await user.click(screen.getByRole("radio", { name: "On this computer" }));
     await user.click(use());
-    expect(backend.asked).toEqual([{ type: "useGateway", address: null }]);
+    expect(backend.asked).toEqual([{ type: "useGateway", address: null, account: null }]);
+  });
+});
+
+describe("a gateway that is reached over a chat account", () => {
+  const use = () => screen.getByRole("button", { name: "Use this gateway" });
+  const test = () => screen.getByRole("button", { name: "Test connection" });
+  const jid = () => screen.getByLabelText("Your XMPP address") as HTMLInputElement;
+  const password = () => screen.getByLabelText("Password") as HTMLInputElement;
+  const server = () => screen.getByLabelText(/^Server/) as HTMLInputElement;
+  const marks = () =>
+    [...document.querySelectorAll("[data-testid=account-test] li")].map(
+      (item) => item.className.split(" ")[0],
+    );
+
+  async function pasteAddress(address: string) {
+    const opened = await openSettings();
+    await opened.user.click(screen.getByRole("radio", { name: "Another gateway" }));
+    await opened.user.click(screen.getByLabelText("Address of the gateway"));
+    await opened.user.paste(address);
+    return opened;
+  }
+
+  it.each(["xmpp:gateway@chat.example", "gateway@chat.example", "XMPP:g"])(
+    "asks for the account at %s",
+    async (address) => {
+      await pasteAddress(address);
+      expect(jid()).toBeTruthy();
+      expect(password().type).toBe("password");
+    },
+  );
+
+  it.each(["https://gateway.example", "https://me@gateway.example", "gateway.example"])(
+    "asks for none at %s",
+    async (address) => {
+      await pasteAddress(address);
+      expect(screen.queryByLabelText("Your XMPP address")).toBeNull();
+    },
+  );
+
+  it("says what is missing, and goes there", async () => {
+    const { backend, user } = await pasteAddress("gateway@chat.example");
+    await user.click(test());
+    expect(screen.getByText("Type your XMPP address first.")).toBeTruthy();
+    await waitFor(() => expect(document.activeElement).toBe(jid()));
+    await user.paste("anna@chat.example");
+    await user.click(use());
+    expect(screen.getByText("Type the password of your XMPP account.")).toBeTruthy();
+    await waitFor(() => expect(document.activeElement).toBe(password()));
+    expect(backend.asked).toEqual([]);
+  });
+
+  it("is tested step by step, and used", async () => {
+    const { backend, user } = await pasteAddress(" gateway@chat.example?invite=s3cret ");
+    await user.type(jid(), "anna@chat.example");
+    await user.type(password(), "wrong");
+    backend.testState = {
+      type: "failed",
+      step: "password",
+      trouble: "password",
+      sentence: "Not shown.",
+    };
+    await user.click(test());
+    const account = { jid: "anna@chat.example", password: "wrong", server: null };
+    const gateway = "gateway@chat.example?invite=s3cret";
+    expect(backend.asked.at(-1)).toEqual({ type: "testAccount", account, gateway });
+    expect(marks()).toEqual(["done", "done", "failed", "waiting", "waiting"]);
+    const result = screen.getByTestId("account-result");
+    expect(result.textContent).toContain(
+      "chat.example says that the name or the password is wrong",
+    );
+    expect(result.getAttribute("role")).toBe("status");
+
+    // Whoever types goes on from there.
+    await user.type(password(), "{Backspace}r");
+    expect(screen.queryByTestId("account-test")).toBeNull();
+    await user.type(server(), "xmpp.chat.example");
+    await user.click(use());
+    expect(backend.asked.at(-1)).toEqual({
+      type: "useGateway",
+      address: gateway,
+      account: { ...account, password: "wronr", server: "xmpp.chat.example" },
+    });
+    await waitFor(() => expect(screen.queryByTestId("use-gateway")).toBeNull());
+    expect(password().value).toBe("");
+    expect(screen.getByText("Everything works.")).toBeTruthy();
+    expect(document.body.textContent).not.toContain("wronr");
+  });
+
+  it("is not used when it does not work, and the test says why", async () => {
+    const { backend, user } = await pasteAddress("gateway@chat.example");
+    await user.type(jid(), "anna@chat.example");
+    await user.type(password(), "right");
+    backend.show({
+      accountTest: {
+        jid: "anna@chat.example",
+        gateway: "xmpp:gateway@chat.example",
+        state: {
+          type: "failed",
+          step: "admission",
+          trouble: "notAdmitted",
+          sentence: "Ask for an invitation.",
+        },
+      },
+    });
+    backend.refuseWith = { code: "accountFailed", sentence: "The same again." };
+    await user.click(use());
+    expect(screen.getByText("Ask for an invitation.")).toBeTruthy();
+    expect(screen.queryByText("The same again.")).toBeNull();
+    expect(marks()).toEqual(["done", "done", "done", "done", "failed"]);
+    expect(use()).toBeTruthy();
+  });
+
+  it("says which field is wrong", async () => {
+    const { backend, user } = await pasteAddress("gateway@chat.example");
+    await user.type(jid(), "anna@chat.example");
+    await user.type(password(), "right");
+    await user.type(server(), "a b");
+    backend.refuseWith = { code: "badServer", sentence: "That is no server." };
+    await user.click(test());
+    expect(screen.getByText("That is no server.")).toBeTruthy();
+    await waitFor(() => expect(document.activeElement).toBe(server()));
+    expect(screen.queryByTestId("account-test")).toBeNull();
+  });
+
+  it("needs no password that is kept", async () => {
+    const { backend, user } = await openSettings("chat");
+    expect(screen.queryByTestId("use-gateway")).toBeNull();
+    await user.click(test());
+    expect(backend.asked.at(-1)).toEqual({
+      type: "testAccount",
+      account: { jid: "anna@chat.example", password: null, server: null },
+      gateway: "xmpp:gateway@chat.example",
+    });
+  });
+
+  it("wants a password again that is not kept any more", async () => {
+    const { backend, user } = await openSettings("chatPasswordLost");
+    expect(screen.getByText(/not kept any more/)).toBeTruthy();
+    await user.click(use());
+    expect(backend.asked).toEqual([]);
+    await user.type(password(), "right");
+    await user.click(use());
+    expect(backend.asked).toHaveLength(1);
+  });
+
+  it("is left when the account is forgotten", async () => {
+    const { backend, user } = await openSettings("chat");
+    await user.click(screen.getByTestId("forget-account"));
+    expect(screen.getByText(/goes back to the gateway on this computer/)).toBeTruthy();
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "Keep" }));
+    await user.keyboard("{Escape}");
+    await waitFor(() => {
+      expect(document.activeElement).toBe(screen.getByTestId("forget-account"));
+    });
+    await user.click(screen.getByTestId("forget-account"));
+    await user.click(screen.getByTestId("confirm-forget-account"));
+    expect(backend.asked).toEqual([{ type: "forgetAccount" }]);
+    await waitFor(() => expect(screen.queryByTestId("known-account")).toBeNull());
+    const inside = screen.getByRole("radio", { name: "On this computer" });
+    expect((inside as HTMLInputElement).checked).toBe(true);
   });
 });
 

@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use carriers::tls::Roots;
+use carriers::{tls::Roots, xmpp::Account};
 use crosstalk::{
-    address::GatewayAddress,
-    proof::{PrivateKey, PublicKey},
+    address::{GatewayAddress, Invitation},
+    proof::PublicKey,
 };
 use gateway::Gateway;
 use peer::{Event, Peer, Snapshot};
@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    account::{KeptAccount, NoPassword, Safe},
     keychain::{Found, KeptIn},
     words,
 };
@@ -67,13 +68,19 @@ pub(crate) struct Engine {
 pub(crate) struct Up {
     pub(crate) engine: Engine,
     pub(crate) embedded: Option<Embedded>,
+    pub(crate) account: Unlocked,
 }
+
+/// The owner's account, if there is one and its password was found; else why not.
+pub(crate) type Unlocked = Result<Option<Account>, NoPassword>;
 
 /// What a start needs.
 #[derive(Clone)]
 pub(crate) struct Wanted {
     pub(crate) data: PathBuf,
-    pub(crate) remote: Option<GatewayAddress>,
+    pub(crate) remote: Option<Invitation>,
+    pub(crate) account: Option<KeptAccount>,
+    pub(crate) safe: Safe,
     pub(crate) port: Option<u16>,
 }
 
@@ -82,38 +89,48 @@ pub(crate) struct Wanted {
 /// # Errors
 /// With a chain that a person can read.
 pub(crate) async fn bring_up(wanted: Wanted, found: Found) -> anyhow::Result<Up> {
-    timeout(START_TIMEOUT, bring_up_slowly(wanted, found)).await.context(words::START_TAKES_LONG)?
+    // The keychain may ask its owner, and has a deadline of its own.
+    let account = unlock(wanted.account.as_ref(), &wanted.safe).await;
+    timeout(START_TIMEOUT, bring_up_slowly(wanted, found, account))
+        .await
+        .context(words::START_TAKES_LONG)?
 }
 
-async fn bring_up_slowly(wanted: Wanted, found: Found) -> anyhow::Result<Up> {
+/// Gets the password of the account from where it is kept.
+pub(crate) async fn unlock(account: Option<&KeptAccount>, safe: &Safe) -> Unlocked {
+    let Some(account) = account else { return Ok(None) };
+    match safe.load(&account.jid).await {
+        Ok(Some(password)) => Ok(Some(account.with(password))),
+        Ok(None) => Err(NoPassword::Gone),
+        Err(error) => Err(NoPassword::Refused(error)),
+    }
+}
+
+async fn bring_up_slowly(wanted: Wanted, found: Found, account: Unlocked) -> anyhow::Result<Up> {
     let (gateway, embedded) = match wanted.remote {
-        Some(address) => (address, None),
+        Some(gateway) => (gateway, None),
         None => {
             let embedded = embed(&wanted.data, wanted.port).await?;
-            (embedded.address.clone(), Some(embedded))
+            (Invitation::from(embedded.address.clone()), Some(embedded))
         }
     };
-    let engine = start_peer(&wanted.data, found.key, found.kept_in, gateway).await?;
-    Ok(Up { engine, embedded })
+    let usable = account.as_ref().ok().cloned().flatten();
+    let engine = start_peer(&wanted.data, found, gateway, usable).await?;
+    Ok(Up { engine, embedded, account })
 }
 
 async fn start_peer(
     data: &Path,
-    key: PrivateKey,
-    kept_in: KeptIn,
-    gateway: GatewayAddress,
+    found: Found,
+    gateway: Invitation,
+    account: Option<Account>,
 ) -> anyhow::Result<Engine> {
+    let Found { key, kept_in } = found;
     let public = key.public();
     let store = Some(data.join(STORE_FILE));
-    let config = peer::Config {
-        store,
-        key,
-        gateway,
-        roots: Roots::System,
-        account: None,
-        invite: None,
-        carrier: None,
-    };
+    let Invitation { gateway, invite } = gateway;
+    let roots = Roots::System;
+    let config = peer::Config { store, key, gateway, roots, account, invite, carrier: None };
     let peer = Peer::start(config).await?;
     let (snapshots, events) = (peer.snapshots(), peer.events());
     Ok(Engine { peer, snapshots, events, public, kept_in })

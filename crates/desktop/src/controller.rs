@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
+use crosstalk::address::Invitation;
 use peer::{Event, Snapshot};
 use tokio::{
     sync::{broadcast::error::RecvError, mpsc, oneshot},
@@ -11,7 +12,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bring_up::{Embedded, Engine, Up},
+    account::Safe,
+    bring_up::{Embedded, Engine, Unlocked, Up},
     display::{self, Facts},
     keychain::{Found, Keychain, NoKey},
     notices::{LinkNews, Notices},
@@ -24,12 +26,16 @@ use crate::{
     words,
 };
 
+mod accounts;
 mod handle;
 mod requests;
 mod starting;
 
 pub use self::handle::Handle;
-use self::handle::Told;
+use self::{
+    accounts::{Accounts, TEST_STATES, Tried},
+    handle::Told,
+};
 
 /// How many wishes wait for the loop; a person cannot click faster than it turns.
 const QUEUE: usize = 64;
@@ -85,14 +91,20 @@ enum Work {
     Answered(Reply, Result<(), Problem>),
     /// The embedded gateway is bound, to be used from now on.
     Embedded(Reply, Result<Embedded, Problem>),
+    /// The password of the account is gone from where it was kept.
+    Forgotten(Reply, Result<(), Problem>),
     /// The key was found, made, or neither.
     Key(Option<Reply>, Result<Found, NoKey>),
     /// The peer turned to another gateway.
     Moved(Reply, Result<(), Problem>),
-    /// A gateway answers at this address.
-    Remote(Reply, Result<crosstalk::address::GatewayAddress, Problem>),
+    /// Something that nobody waits for.
+    Nothing,
+    /// A gateway answers at this address, over this account if need be.
+    Remote(Reply, Result<(Invitation, Option<Tried>), Problem>),
     /// Whether a tray would show the app without its window.
     Tray(bool),
+    /// The account was looked for again.
+    Unlocked(Unlocked),
     /// Everything is started, or not.
     Up(anyhow::Result<Up>),
 }
@@ -109,6 +121,8 @@ enum Tick {
     Done(Box<Work>),
     /// The peer shows another picture.
     Snapshot,
+    /// A try of an account is a step further.
+    Tested(accounts::Told),
     /// Somebody tells, or there is nobody left to.
     Told(Option<Told>),
 }
@@ -144,6 +158,10 @@ pub struct Controller {
     data: PathBuf,
     shell: Box<dyn Shell>,
     keychain: Arc<dyn Keychain>,
+    /// Where passwords are, once there is a key.
+    safe: Option<Safe>,
+    accounts: Accounts,
+    test_states: (mpsc::Sender<accounts::Told>, mpsc::Receiver<accounts::Told>),
     hidden: bool,
     told: mpsc::Receiver<Told>,
     jobs: JoinSet<Work>,
@@ -181,6 +199,9 @@ impl Controller {
             data,
             shell,
             keychain,
+            safe: None,
+            accounts: Accounts::default(),
+            test_states: mpsc::channel(TEST_STATES),
             hidden,
             told,
             jobs: JoinSet::new(),
@@ -218,6 +239,7 @@ impl Controller {
                 Tick::Done(work) => self.done(*work),
                 Tick::Event(event) => self.event(event),
                 Tick::Snapshot => self.snapshot(),
+                Tick::Tested(told) => self.tested(told),
                 Tick::GatewayEnded(number) => self.gateway_ended(number),
                 Tick::Due => {}
             }
@@ -250,6 +272,8 @@ impl Controller {
                     Tick::GatewayEnded(self.serving.as_ref().map_or(0, |serving| serving.number))
                 }
             },
+            // The controller holds a sender itself, so there is no end.
+            Some(told) = self.test_states.1.recv() => Tick::Tested(told),
             tick = engine_tick(engine) => tick,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Tick::Due,
         }
@@ -307,10 +331,13 @@ impl Controller {
                     Err(problem) => self.answer(reply, Err(problem)),
                 }
             }
+            Work::Forgotten(reply, forgotten) => self.forgotten(reply, forgotten),
+            Work::Nothing => {}
+            Work::Unlocked(unlocked) => self.unlocked_again(unlocked),
             Work::Remote(reply, checked) => {
                 self.switch = Switch::None;
                 match checked {
-                    Ok(address) => self.use_remote(address, reply),
+                    Ok((gateway, tried)) => self.use_remote(gateway, tried, reply),
                     Err(problem) => self.answer(reply, Err(problem)),
                 }
             }
@@ -424,6 +451,8 @@ impl Controller {
             embedded: self.serving.as_ref().map(|serving| serving.address.clone()),
             identity,
             kept: &self.kept,
+            has_password: self.accounts.usable.is_some(),
+            account_test: self.accounts.test.as_ref(),
             start_at_login: self.start_at_login,
             problem: self.problems.front(),
             drop_target: self.drop_target,

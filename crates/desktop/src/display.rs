@@ -18,8 +18,9 @@ use crate::{
     qr::QrCodes,
     settings::Kept,
     view::{
-        Connection, Cut, Gateway, Identity, MissedWire, Note, NoteAnswer, Obstacle, Phase, Problem,
-        Record, RecordEnd, Settings, Site, Transfer, View, Wire,
+        Account, AccountTest, Connection, Cut, Gateway, Identity, MissedWire, Note, NoteAnswer,
+        Obstacle, Pace, PasswordsIn, Phase, Problem, Record, RecordEnd, Settings, Site, Transfer,
+        View, Wire,
     },
     words,
 };
@@ -36,6 +37,13 @@ pub const MAX_HISTORY: usize = 200;
 /// The longest rest of a transfer that is foretold; beyond it nobody can say.
 const MAX_SECONDS_LEFT: u64 = 30 * 24 * 60 * 60;
 
+/// How many bytes a photo has in what is said about a way: a small one from a telephone.
+const PHOTO: u64 = 1_000_000;
+
+/// Below how many bytes a second the owner is told that a way is slow: a photo takes more than four
+/// seconds, and people believe that nothing happens.
+const SLOW: u64 = 250_000;
+
 /// The greatest whole number that JavaScript can hold.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 
@@ -51,6 +59,10 @@ pub struct Facts<'a> {
     pub identity: Option<(PublicKey, KeptIn)>,
     /// What is remembered.
     pub kept: &'a Kept,
+    /// Whether the password of the XMPP account is known.
+    pub has_password: bool,
+    /// The last try whether an XMPP account works.
+    pub account_test: Option<&'a AccountTest>,
     /// Starts with the computer.
     pub start_at_login: bool,
     /// The problem to show.
@@ -90,6 +102,16 @@ pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
             Some(address) => Gateway::Remote { address: address.to_string() },
             None => Gateway::Embedded { address: facts.embedded.clone() },
         },
+        account: facts.kept.account.as_ref().map(|account| Account {
+            jid: printable(&account.jid.to_string(), MAX_SHOWN),
+            server: account.server.as_ref().map(|server| printable(&server.to_string(), MAX_SHOWN)),
+            has_password: facts.has_password,
+        }),
+        account_test: facts.account_test.cloned(),
+        passwords_in: match facts.identity {
+            Some((_, KeptIn::File)) => PasswordsIn::File,
+            Some((_, KeptIn::Keychain)) | None => PasswordsIn::Keychain,
+        },
         identity: facts.identity.map(|(key, kept_in)| Identity {
             name: printable(facts.kept.identity_name.as_deref().unwrap_or_default(), MAX_SHOWN),
             fingerprint: fingerprint(&key),
@@ -120,12 +142,29 @@ fn connection(link: &LinkState) -> Connection {
             sentence: printable(&trouble.sentence, MAX_SENTENCE),
             retry_at: retry_at.map(milliseconds),
         },
-        LinkState::Up { carrier, since, missed, rate: _ } => Connection::Connected {
+        LinkState::Up { carrier, since, missed, rate } => Connection::Connected {
             how: wire(*carrier),
             since: milliseconds(*since),
             missed: missed.iter().map(missed_wire).collect(),
+            pace: rate.and_then(pace),
         },
     }
+}
+
+/// Says what a rate means; nothing when nothing comes through.
+pub(crate) fn pace(rate: u64) -> Option<Pace> {
+    let rate = rounded(number(rate));
+    let photo = PHOTO.checked_div(rate)?;
+    Some(Pace { rate, photo, slow: rate < SLOW })
+}
+
+/// Rounds to two digits: a rate is not known better, and the window does not flicker with each measure.
+fn rounded(rate: u64) -> u64 {
+    let mut unit = 1;
+    while rate / unit >= 100 {
+        unit *= 10;
+    }
+    (rate + unit / 2) / unit * unit
 }
 
 fn wire(carrier: Carrier) -> Wire {
@@ -347,6 +386,8 @@ mod tests {
             embedded: Some("http://localhost:28260".to_owned()),
             identity: Some((PublicKey::from_bytes([7; 32]), KeptIn::Keychain)),
             kept: &kept,
+            has_password: false,
+            account_test: None,
             start_at_login: false,
             problem: None,
             drop_target: false,
@@ -373,8 +414,29 @@ mod tests {
         };
         assert_eq!(view.transfers, [expected]);
         assert_eq!(view.sites[0].active, 1);
-        let connected = Connection::Connected { how: Wire::PtthHttp2, since: 2000, missed: vec![] };
+        let connected =
+            Connection::Connected { how: Wire::PtthHttp2, since: 2000, missed: vec![], pace: None };
         assert_eq!(view.connection, connected);
+    }
+
+    #[test]
+    fn a_measured_rate_says_how_long_a_photo_takes() {
+        let mut snapshot = snapshot(0);
+        let LinkState::Up { rate, .. } = &mut snapshot.link else { unreachable!("it is up") };
+        *rate = Some(7_649);
+        let Connection::Connected { pace, .. } = compute(Some(&snapshot)).connection else {
+            panic!("not connected")
+        };
+        assert_eq!(pace, Some(Pace { rate: 7_600, photo: 131, slow: true }));
+    }
+
+    #[test]
+    fn a_rate_is_rounded_and_only_a_slow_one_is_slow() {
+        assert_eq!(super::pace(0), None);
+        assert_eq!(super::pace(3), Some(Pace { rate: 3, photo: 333_333, slow: true }));
+        assert_eq!(super::pace(250_400), Some(Pace { rate: 250_000, photo: 4, slow: false }));
+        assert_eq!(super::pace(12_345_678), Some(Pace { rate: 12_000_000, photo: 0, slow: false }));
+        assert!(super::pace(u64::MAX).is_some_and(|pace| pace.rate <= MAX_NUMBER));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Asks a pasted address whether a gateway is there, before anything is switched over to it.
+//! Asks a pasted address whether a gateway is there, before anything is switched over to it. For one
+//! that is reached over an account see [`account_check`](crate::account_check).
 
 use std::time::Duration;
 
-use carriers::{tls::Roots, xmpp::Account};
+use carriers::tls::Roots;
 use crosstalk::{address::Invitation, registry::GatewayInfo};
 use tokio::time::timeout;
 
@@ -11,21 +12,12 @@ use crate::words;
 /// How long the whole check may take: somebody waits for it.
 pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The same at a gateway's account: the owner's has to log in first, perhaps at a slow server.
-pub(crate) const XMPP_CHECK_TIMEOUT: Duration = Duration::from_secs(45);
-
 /// Asks who answers at this address.
 ///
 /// # Errors
 /// When nobody answers in time, or it is no gateway: with a sentence for the owner.
-pub(crate) async fn ask(
-    gateway: &Invitation,
-    roots: &Roots,
-    account: Option<&Account>,
-) -> Result<GatewayInfo, String> {
-    let over_xmpp = gateway.gateway.xmpp().is_some();
-    let patience = if over_xmpp { XMPP_CHECK_TIMEOUT } else { CHECK_TIMEOUT };
-    let asked = timeout(patience, peer::ask_gateway(gateway, roots, account)).await;
+pub(crate) async fn ask(gateway: &Invitation, roots: &Roots) -> Result<GatewayInfo, String> {
+    let asked = timeout(CHECK_TIMEOUT, peer::ask_gateway(gateway, roots, None)).await;
     let asked = asked.map_err(|_| words::no_answer(&gateway.gateway))?;
     asked.map_err(|trouble| trouble.sentence)
 }
@@ -49,11 +41,11 @@ mod tests {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let running = tasks.spawn(gateway.run(stop.clone()));
         let at = Invitation::from(address.clone());
-        let info = ask(&at, &Roots::System, None).await.unwrap();
+        let info = ask(&at, &Roots::System).await.unwrap();
         assert_eq!(info.origin, address.origin());
         assert!(info.sites.starts_with("http://*.localhost:"), "{}", info.sites);
         stop.cancel();
         running.await.unwrap();
-        assert!(ask(&at, &Roots::System, None).await.is_err());
+        assert!(ask(&at, &Roots::System).await.is_err());
     }
 }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use carriers::xmpp::Password;
 use crosstalk::proof::PrivateKey;
-use peer::keys::{self, KeyError};
+use peer::keys::{self, KeyError, passwords};
 
 use crate::{request::Passphrase, shell::Answer};
 
@@ -17,6 +18,19 @@ pub trait Keychain: Send + Sync + 'static {
 
     /// Keeps the key.
     fn save<'a>(&'a self, key: &'a PrivateKey) -> Answer<'a, Result<(), KeyError>>;
+
+    /// Reads the password of an XMPP account, or `None` when there is none.
+    fn load_password<'a>(&'a self, jid: &'a str) -> Answer<'a, Result<Option<Password>, KeyError>>;
+
+    /// Keeps the password of an XMPP account.
+    fn save_password<'a>(
+        &'a self,
+        jid: &'a str,
+        password: &'a Password,
+    ) -> Answer<'a, Result<(), KeyError>>;
+
+    /// Forgets the password of an XMPP account.
+    fn forget_password<'a>(&'a self, jid: &'a str) -> Answer<'a, Result<(), KeyError>>;
 }
 
 /// The real one: Secret Service, Keychain, Credential Manager.
@@ -30,6 +44,11 @@ impl SystemKeychain {
     pub fn new(entry: String) -> Self {
         Self { entry }
     }
+
+    /// Names the entry of a password, so that its owner knows what it is.
+    fn entry_of(&self, jid: &str) -> String {
+        format!("xmpp:{jid} ({})", self.entry)
+    }
 }
 
 impl Keychain for SystemKeychain {
@@ -39,6 +58,22 @@ impl Keychain for SystemKeychain {
 
     fn save<'a>(&'a self, key: &'a PrivateKey) -> Answer<'a, Result<(), KeyError>> {
         Box::pin(keys::save_to_keychain(&self.entry, key))
+    }
+
+    fn load_password<'a>(&'a self, jid: &'a str) -> Answer<'a, Result<Option<Password>, KeyError>> {
+        Box::pin(async move { passwords::load_from_keychain(&self.entry_of(jid)).await })
+    }
+
+    fn save_password<'a>(
+        &'a self,
+        jid: &'a str,
+        password: &'a Password,
+    ) -> Answer<'a, Result<(), KeyError>> {
+        Box::pin(async move { passwords::save_to_keychain(&self.entry_of(jid), password).await })
+    }
+
+    fn forget_password<'a>(&'a self, jid: &'a str) -> Answer<'a, Result<(), KeyError>> {
+        Box::pin(async move { passwords::forget_in_keychain(&self.entry_of(jid)).await })
     }
 }
 

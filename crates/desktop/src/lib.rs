@@ -9,6 +9,8 @@
 //! - Text from visitors and gateways passes [`printable`](printable::printable) before it is in any
 //!   of them.
 
+mod account;
+mod account_check;
 mod bring_up;
 mod controller;
 pub mod display;
@@ -28,12 +30,14 @@ pub mod tray_host;
 mod view;
 pub mod words;
 
+pub use account::{AccountError, KeptAccount, OwnerJid, Server};
 pub use bring_up::{FIRST_PORT, PORT_PATIENCE};
 pub use controller::{Controller, Handle, Options};
 pub use keychain::{KEY_FILE, KeptIn, Keychain, SystemKeychain};
-pub use request::{NotificationKind, Passphrase, Request};
+pub use request::{NotificationKind, Passphrase, Request, TypedAccount};
 pub use shell::{Answer, Shell};
 pub use view::{
-    Connection, Cut, Gateway, Identity, KeyTrouble, Phase, Problem, ProblemCode, QrCode, Record,
-    RecordEnd, Settings, Site, Transfer, View,
+    Account, AccountTest, AccountTrouble, Connection, Cut, Gateway, Identity, KeyTrouble, Pace,
+    PasswordsIn, Phase, Problem, ProblemCode, QrCode, Record, RecordEnd, Settings, Site, TestState,
+    TestStep, Transfer, View,
 };

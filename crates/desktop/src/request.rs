@@ -42,6 +42,9 @@ pub enum Request {
     },
     /// The problem was read.
     DismissProblem,
+    /// Forget the XMPP account and its password. A gateway that is reached by it is left for the one
+    /// inside the app.
+    ForgetAccount,
     /// Forget a note.
     ForgetNote {
         /// Which note.
@@ -128,6 +131,14 @@ pub enum Request {
         /// Which transfer.
         transfer: String,
     },
+    /// Try whether an XMPP account works, and whether a gateway can be reached by it. How it goes is in
+    /// the view; only what cannot be tried at all is a problem.
+    TestAccount {
+        /// The account.
+        account: TypedAccount,
+        /// The gateway's address as pasted, which may hold an invitation.
+        gateway: Option<String>,
+    },
     /// Let everybody who was blocked at a site write again.
     UnblockWriters {
         /// Which site.
@@ -140,9 +151,23 @@ pub enum Request {
     },
     /// Use another gateway; `null` is the one inside the app.
     UseGateway {
-        /// Its address, as pasted.
+        /// Its address, as pasted, which may hold an invitation.
         address: Option<String>,
+        /// The XMPP account by which it is reached, when its address is an XMPP one.
+        account: Option<TypedAccount>,
     },
+}
+
+/// An XMPP account, as typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct TypedAccount {
+    /// Its address, `name@server.example`.
+    pub jid: String,
+    /// Its password; `null` is the one that is kept.
+    pub password: Option<Passphrase>,
+    /// Where its server is, `host` or `host:port`, when DNS does not say.
+    pub server: Option<String>,
 }
 
 /// The kinds of notifications, each with a switch of its own.
@@ -159,13 +184,13 @@ pub enum NotificationKind {
     TransferFinished,
 }
 
-/// What opens a key file: never printed, wiped when dropped.
+/// What opens a key file or an account: never printed, wiped when dropped.
 #[derive(Clone, PartialEq, Eq, TS)]
 #[ts(type = "string")]
 pub struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {
-    /// Returns the text, for the key file and nothing else.
+    /// Returns the text, for the key file or the account's server and nothing else.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -206,6 +231,18 @@ mod tests {
         let request: Request = serde_json::from_str(text).unwrap();
         let Request::CreateKeyFile { passphrase } = &request else { panic!("{request:?}") };
         assert_eq!(passphrase.expose(), "correct horse");
+        assert!(!format!("{request:?}").contains("horse"));
+    }
+
+    #[test]
+    fn a_request_with_an_account_prints_no_password() {
+        let text = r#"{"type":"useGateway","address":"gateway@chat.example","account":
+            {"jid":"anna@chat.example","password":"correct horse","server":null}}"#;
+        let request: Request = serde_json::from_str(text).unwrap();
+        let Request::UseGateway { account: Some(account), .. } = &request else {
+            panic!("{request:?}")
+        };
+        assert_eq!(account.password.as_ref().unwrap().expose(), "correct horse");
         assert!(!format!("{request:?}").contains("horse"));
     }
 

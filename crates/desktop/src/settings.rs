@@ -15,7 +15,7 @@ use std::{
 use crosstalk::address::GatewayAddress;
 use serde::{Deserialize, Serialize};
 
-use crate::request::NotificationKind;
+use crate::{account::KeptAccount, request::NotificationKind};
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "settings.json";
@@ -33,6 +33,10 @@ pub struct Kept {
     pub public_key: Option<String>,
     /// Another gateway than the one inside the app.
     pub gateway: Option<GatewayAddress>,
+    /// What that gateway wants to hear from somebody it does not know yet.
+    pub invite: Option<String>,
+    /// The owner's XMPP account. Its password is where the key is.
+    pub account: Option<KeptAccount>,
     /// The port of the embedded gateway: it stands in every link, so it stays.
     pub port: Option<u16>,
     /// Which notifications are shown.

@@ -13,6 +13,12 @@ pub struct View {
     pub connection: Connection,
     /// Which gateway is used.
     pub gateway: Gateway,
+    /// The owner's XMPP account, if there is one.
+    pub account: Option<Account>,
+    /// The last try whether an XMPP account works, or the one under way.
+    pub account_test: Option<AccountTest>,
+    /// Where the password of an account is kept, or would be.
+    pub passwords_in: PasswordsIn,
     /// Who publishes; `null` until there is a key.
     pub identity: Option<Identity>,
     /// Everything is switched off for now.
@@ -82,6 +88,9 @@ pub enum Connection {
         since: u64,
         /// Why it is none of the better wires, the best first.
         missed: Vec<MissedWire>,
+        /// How fast it is, where something in between may be slower than the network and it was
+        /// measured.
+        pace: Option<Pace>,
     },
     /// Being set up.
     Connecting,
@@ -110,6 +119,116 @@ pub enum Wire {
     Taxi,
     /// CrossTalk over XMPP.
     Xmpp,
+}
+
+/// How fast a way is, for somebody who waits for a photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Pace {
+    /// Bytes a second.
+    pub rate: u64,
+    /// How many seconds a photo of 1 MB takes.
+    pub photo: u64,
+    /// Whether it is so slow that the owner wants to know before giving links away.
+    pub slow: bool,
+}
+
+/// The owner's XMPP account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// Its address.
+    pub jid: String,
+    /// Where its server is, when DNS does not say.
+    pub server: Option<String>,
+    /// Whether its password is known; if not, the owner has to type it again.
+    pub has_password: bool,
+}
+
+/// Where passwords are kept: where the private key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum PasswordsIn {
+    /// In a file that only the key opens.
+    File,
+    /// In the keychain of the computer.
+    Keychain,
+}
+
+/// A try whether an XMPP account works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountTest {
+    /// The account.
+    pub jid: String,
+    /// The gateway that is looked for, if any.
+    pub gateway: Option<String>,
+    /// How it goes.
+    pub state: TestState,
+}
+
+/// How a try goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum TestState {
+    /// Under way; all steps before this one are done.
+    Running {
+        /// What is being done.
+        step: TestStep,
+    },
+    /// Everything is in order.
+    Works,
+    /// Something is wrong; all steps before this one went well.
+    Failed {
+        /// What did not work.
+        step: TestStep,
+        /// Why.
+        trouble: AccountTrouble,
+        /// The same in a sentence.
+        sentence: String,
+    },
+}
+
+/// The steps of a try, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum TestStep {
+    /// The account's server is found and answers.
+    Server,
+    /// The connection to it is encrypted.
+    Encryption,
+    /// Name and password are right.
+    Password,
+    /// The gateway is online.
+    Gateway,
+    /// The gateway lets the owner publish.
+    Admission,
+}
+
+/// What is wrong with an account or the gateway behind it; see [`peer::AccountStep`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum AccountTrouble {
+    /// There is no server of this name.
+    NoServer,
+    /// Nobody answers there.
+    Unreachable,
+    /// What answers there does not speak XMPP.
+    NotXmpp,
+    /// It offers no encryption.
+    NoEncryption,
+    /// Its certificate is wrong.
+    Certificate,
+    /// Name or password is wrong.
+    Password,
+    /// The gateway's account is not online.
+    GatewayAway,
+    /// What is behind the gateway's account is no gateway.
+    NotAGateway,
+    /// The gateway does not let the owner publish.
+    NotAdmitted,
+    /// Something else, which only the sentence says.
+    Other,
 }
 
 /// A wire that did not work.
@@ -354,12 +473,20 @@ pub struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub enum ProblemCode {
+    /// The XMPP account does not work, or the gateway cannot be used by it: the view's test says where.
+    AccountFailed,
     /// The folder is published already.
     AlreadyPublished,
+    /// What was typed is no XMPP account.
+    BadAccount,
     /// The pasted text is no address of a gateway, or no gateway answers there.
     BadGateway,
     /// A name of a site or identity, or an answer to a note, is empty or too long.
     BadName,
+    /// The password of the XMPP account is missing, or cannot be kept or read.
+    BadPassword,
+    /// What was typed is no name of a server.
+    BadServer,
     /// A damaged file was kept aside, and a new one begun.
     DamagedFile,
     /// The folder is not there, is no folder, or cannot be read.
@@ -384,8 +511,16 @@ pub(crate) mod tests {
     pub(crate) fn a_view(sites: Vec<Site>) -> View {
         View {
             phase: Phase::Ready,
-            connection: Connection::Connected { how: Wire::Petrichor, since: 1, missed: vec![] },
+            connection: Connection::Connected {
+                how: Wire::Petrichor,
+                since: 1,
+                missed: vec![],
+                pace: None,
+            },
             gateway: Gateway::Embedded { address: Some("http://localhost:28260".to_owned()) },
+            account: None,
+            account_test: None,
+            passwords_in: PasswordsIn::Keychain,
             identity: None,
             paused: false,
             sites,

@@ -4,9 +4,10 @@
 use std::path::Path;
 
 use crosstalk::address::{AddressError, GatewayAddress};
-use peer::{Note, PublishError, SiteTrouble, TransferRecord};
+use peer::{Note, PublishError, SiteTrouble, TransferRecord, keys::KeyError};
 
 use crate::{
+    account::{NoPassword, OwnerJid},
     display,
     keychain::{KeptIn, NoKey},
     notices::Notification,
@@ -143,7 +144,6 @@ pub(crate) fn kept_in(kept_in: KeptIn) -> &'static str {
 }
 
 pub(crate) fn no_key(why: &NoKey) -> String {
-    use peer::keys::KeyError;
     match why {
         NoKey::FileLocked => "The key is in an encrypted file. Type its passphrase.".to_owned(),
         NoKey::Gone => "The keychain does not have your key any more. If it is only locked, \
@@ -169,6 +169,61 @@ pub(crate) fn no_key(why: &NoKey) -> String {
         ),
         NoKey::Refused(KeyError::File(path, error)) => {
             format!("The key file {} cannot be used: {error}.", shown(path))
+        }
+    }
+}
+
+pub(crate) fn no_password(jid: &OwnerJid, why: &NoPassword) -> String {
+    let jid = printable(&jid.to_string(), MAX_SHOWN);
+    match why {
+        NoPassword::Gone => format!(
+            "The password of {jid} is not kept any more. Type it again in the settings, under \
+             “Gateway”."
+        ),
+        NoPassword::Refused(KeyError::NoKeychain | KeyError::Locked) => format!(
+            "The keychain of this computer did not let Veranda read the password of {jid}. Unlock \
+             it and try again."
+        ),
+        NoPassword::Refused(
+            KeyError::Damaged(_) | KeyError::WrongPassphrase | KeyError::File(..),
+        ) => format!(
+            "What is kept as the password of {jid} cannot be read. Type it again in the settings, \
+             under “Gateway”."
+        ),
+    }
+}
+
+pub(crate) fn password_not_kept(error: &KeyError) -> String {
+    match error {
+        KeyError::NoKeychain | KeyError::Locked => {
+            "The keychain of this computer did not let Veranda keep the password. Unlock it and \
+             try again."
+                .to_owned()
+        }
+        KeyError::Damaged(why) => format!(
+            "The password could not be kept ({}). Nothing was changed.",
+            printable(why, MAX_SENTENCE)
+        ),
+        KeyError::File(path, error) => {
+            format!("The password could not be kept in {}: {error}.", shown(path))
+        }
+        KeyError::WrongPassphrase => "The password could not be kept.".to_owned(),
+    }
+}
+
+pub(crate) fn not_forgotten(error: &KeyError) -> String {
+    match error {
+        KeyError::File(path, error) => format!(
+            "The password could not be forgotten, because {} cannot be deleted: {error}.",
+            shown(path)
+        ),
+        KeyError::NoKeychain
+        | KeyError::Locked
+        | KeyError::Damaged(_)
+        | KeyError::WrongPassphrase => {
+            "The password could not be forgotten, because the keychain of this computer did not \
+             let Veranda in. Unlock it and try again."
+                .to_owned()
         }
     }
 }
@@ -237,6 +292,8 @@ pub(crate) fn gateway_has_another_address(address: &GatewayAddress, origin: &str
 }
 
 pub(crate) const NOT_READY: &str = "Veranda is not ready yet: it needs its key first.";
+pub(crate) const NEEDS_ACCOUNT: &str =
+    "This gateway is reached over a chat account. Type your XMPP address and its password.";
 pub(crate) const NO_LINK_YET: &str = "The link is not ready yet: the gateway has not confirmed it.";
 pub(crate) const GONE: &str = "That is not there any more.";
 pub(crate) const ENDING: &str = "Veranda is ending.";

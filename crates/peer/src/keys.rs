@@ -19,6 +19,8 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
+pub mod passwords;
+
 /// How long a keychain may take to answer; one that prompts its owner needs that long.
 pub const KEYCHAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -201,6 +203,11 @@ fn from_text(text: &str) -> Result<PrivateKey, KeyError> {
 }
 
 fn read_file(path: &Path, passphrase: SecretString) -> Result<PrivateKey, KeyError> {
+    from_text(&open_sealed(path, passphrase)?)
+}
+
+/// Returns the text that is in an encrypted file.
+fn open_sealed(path: &Path, passphrase: SecretString) -> Result<Zeroizing<String>, KeyError> {
     let file_error = |error| KeyError::File(path.to_owned(), error);
     let length = std::fs::metadata(path).map_err(file_error)?.len();
     if length > MAX_FILE_BYTES {
@@ -220,9 +227,9 @@ fn read_file(path: &Path, passphrase: SecretString) -> Result<PrivateKey, KeyErr
         }
         Err(other) => return Err(KeyError::Damaged(one_line(&other.to_string()))),
     };
-    let text =
-        std::str::from_utf8(&text).map_err(|_| KeyError::Damaged("it is not text".to_owned()))?;
-    from_text(text)
+    std::str::from_utf8(&text)
+        .map(|text| Zeroizing::new(text.to_owned()))
+        .map_err(|_| KeyError::Damaged("it is not text".to_owned()))
 }
 
 fn write_file(path: &Path, passphrase: SecretString, text: &str) -> Result<(), KeyError> {

@@ -1,6 +1,45 @@
 // Made from crates/desktop by `cargo test -p desktop export_bindings`. Do not edit.
 
 /**
+ * The owner's XMPP account.
+ */
+export type Account = {
+/**
+ * Its address.
+ */
+jid: string,
+/**
+ * Where its server is, when DNS does not say.
+ */
+server: string | null,
+/**
+ * Whether its password is known; if not, the owner has to type it again.
+ */
+hasPassword: boolean, };
+
+/**
+ * A try whether an XMPP account works.
+ */
+export type AccountTest = {
+/**
+ * The account.
+ */
+jid: string,
+/**
+ * The gateway that is looked for, if any.
+ */
+gateway: string | null,
+/**
+ * How it goes.
+ */
+state: TestState, };
+
+/**
+ * What is wrong with an account or the gateway behind it; see [`peer::AccountStep`].
+ */
+export type AccountTrouble = "noServer" | "unreachable" | "notXmpp" | "noEncryption" | "certificate" | "password" | "gatewayAway" | "notAGateway" | "notAdmitted" | "other";
+
+/**
  * The link to the gateway.
  */
 export type Connection = { "type": "connected",
@@ -15,7 +54,12 @@ since: number,
 /**
  * Why it is none of the better wires, the best first.
  */
-missed: Array<MissedWire>, } | { "type": "connecting" } | { "type": "lost",
+missed: Array<MissedWire>,
+/**
+ * How fast it is, where something in between may be slower than the network and it was
+ * measured.
+ */
+pace: Pace | null, } | { "type": "connecting" } | { "type": "lost",
 /**
  * What is the matter and what to do about it.
  */
@@ -147,9 +191,31 @@ export type Obstacle = { "type": "blocked" } | { "type": "cut" } | { "type": "no
 sentence: string, } | { "type": "silent" };
 
 /**
- * What opens a key file: never printed, wiped when dropped.
+ * How fast a way is, for somebody who waits for a photo.
+ */
+export type Pace = {
+/**
+ * Bytes a second.
+ */
+rate: number,
+/**
+ * How many seconds a photo of 1 MB takes.
+ */
+photo: number,
+/**
+ * Whether it is so slow that the owner wants to know before giving links away.
+ */
+slow: boolean, };
+
+/**
+ * What opens a key file or an account: never printed, wiped when dropped.
  */
 export type Passphrase = string;
+
+/**
+ * Where passwords are kept: where the private key is.
+ */
+export type PasswordsIn = "file" | "keychain";
 
 /**
  * How far the app is.
@@ -184,7 +250,7 @@ sentence: string, };
 /**
  * What kind of problem.
  */
-export type ProblemCode = "alreadyPublished" | "badGateway" | "badName" | "damagedFile" | "folderUnusable" | "internal" | "notReady" | "passphrase" | "portChanged" | "unknown";
+export type ProblemCode = "accountFailed" | "alreadyPublished" | "badAccount" | "badGateway" | "badName" | "badPassword" | "badServer" | "damagedFile" | "folderUnusable" | "internal" | "notReady" | "passphrase" | "portChanged" | "unknown";
 
 /**
  * A QR code to draw.
@@ -277,7 +343,7 @@ site: string, } | { "type": "createKeyFile",
 /**
  * What opens the file; at least 8 characters.
  */
-passphrase: Passphrase, } | { "type": "dismissProblem" } | { "type": "forgetNote",
+passphrase: Passphrase, } | { "type": "dismissProblem" } | { "type": "forgetAccount" } | { "type": "forgetNote",
 /**
  * Which note.
  */
@@ -353,7 +419,15 @@ takes: boolean, } | { "type": "showWindow" } | { "type": "stopTransfer",
 /**
  * Which transfer.
  */
-transfer: string, } | { "type": "unblockWriters",
+transfer: string, } | { "type": "testAccount",
+/**
+ * The account.
+ */
+account: TypedAccount,
+/**
+ * The gateway's address as pasted, which may hold an invitation.
+ */
+gateway: string | null, } | { "type": "unblockWriters",
 /**
  * Which site.
  */
@@ -363,9 +437,13 @@ site: string, } | { "type": "unlockKeyFile",
  */
 passphrase: Passphrase, } | { "type": "useGateway",
 /**
- * Its address, as pasted.
+ * Its address, as pasted, which may hold an invitation.
  */
-address: string | null, };
+address: string | null,
+/**
+ * The XMPP account by which it is reached, when its address is an XMPP one.
+ */
+account: TypedAccount | null, };
 
 /**
  * The owner's switches.
@@ -454,6 +532,32 @@ newNotes: number,
 blocked: number, };
 
 /**
+ * How a try goes.
+ */
+export type TestState = { "type": "running",
+/**
+ * What is being done.
+ */
+step: TestStep, } | { "type": "works" } | { "type": "failed",
+/**
+ * What did not work.
+ */
+step: TestStep,
+/**
+ * Why.
+ */
+trouble: AccountTrouble,
+/**
+ * The same in a sentence.
+ */
+sentence: string, };
+
+/**
+ * The steps of a try, in their order.
+ */
+export type TestStep = "server" | "encryption" | "password" | "gateway" | "admission";
+
+/**
  * A file on its way to a visitor.
  */
 export type Transfer = {
@@ -495,6 +599,23 @@ secondsLeft: number | null,
 since: number, };
 
 /**
+ * An XMPP account, as typed.
+ */
+export type TypedAccount = {
+/**
+ * Its address, `name@server.example`.
+ */
+jid: string,
+/**
+ * Its password; `null` is the one that is kept.
+ */
+password: Passphrase | null,
+/**
+ * Where its server is, `host` or `host:port`, when DNS does not say.
+ */
+server: string | null, };
+
+/**
  * Everything that the window and the tray show.
  */
 export type View = {
@@ -510,6 +631,18 @@ connection: Connection,
  * Which gateway is used.
  */
 gateway: Gateway,
+/**
+ * The owner's XMPP account, if there is one.
+ */
+account: Account | null,
+/**
+ * The last try whether an XMPP account works, or the one under way.
+ */
+accountTest: AccountTest | null,
+/**
+ * Where the password of an account is kept, or would be.
+ */
+passwordsIn: PasswordsIn,
 /**
  * Who publishes; `null` until there is a key.
  */

@@ -1,3 +1,4 @@
+import type { Pace } from "../generated/bindings";
 import { hasRightToLeft, locale, t } from "./words";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
@@ -47,6 +48,27 @@ export function timeLeft(seconds: number): string {
     return t("transfers.hours", { count: hours });
   }
   return t("transfers.days", { count: Math.round(seconds / 86400) });
+}
+
+/** Returns how long something takes for people, as coarse as it is uncertain: `about 2 minutes`. */
+export function duration(seconds: number): string {
+  if (seconds < 90) {
+    return t("pace.seconds", { count: Math.max(1, Math.round(seconds)) });
+  }
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) {
+    return t("pace.minutes", { count: minutes });
+  }
+  const hours = Math.round(seconds / 3600);
+  if (hours < 48) {
+    return t("pace.hours", { count: hours });
+  }
+  return t("pace.days", { count: Math.round(seconds / 86400) });
+}
+
+/** Says how slow a way is and what that means for a visitor. */
+export function slowness(pace: Pace): string {
+  return t("pace.slow", { rate: bytes(pace.rate), time: duration(pace.photo) });
 }
 
 /** Returns how long ago a moment was, both in milliseconds since 1970: `2 minutes ago`. */

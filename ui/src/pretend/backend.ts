@@ -1,4 +1,4 @@
-import type { Note, Problem, Request, View } from "../generated/bindings";
+import type { Note, Problem, Request, TestState, View } from "../generated/bindings";
 import type { Backend } from "../lib/backend";
 import { photos } from "./scenes";
 
@@ -11,6 +11,8 @@ export class Pretend implements Backend {
   readonly asked: Request[] = [];
   /** The next request is refused with this. */
   refuseWith: Problem | undefined;
+  /** What each test of an account finds. */
+  testState: TestState;
   /** How often the dialog was opened. */
   dialogs = 0;
 
@@ -19,6 +21,7 @@ export class Pretend implements Backend {
 
   constructor(view: View) {
     this.#view = view;
+    this.testState = view.accountTest?.state ?? { type: "works" };
   }
 
   /** What is shown now. */
@@ -141,11 +144,31 @@ export class Pretend implements Backend {
         return { settings: { ...settings, startAtLogin: request.on } };
       case "stopTransfer":
         return { transfers: this.#view.transfers.filter(({ id }) => id !== request.transfer) };
-      case "useGateway":
+      case "useGateway": {
+        const { account, address } = request;
         return {
-          gateway: request.address
-            ? { type: "remote", address: request.address }
+          gateway: address
+            ? { type: "remote", address }
             : { type: "embedded", address: "http://localhost:8423/" },
+          ...(account && {
+            account: { jid: account.jid, server: account.server, hasPassword: true },
+            accountTest: { jid: account.jid, gateway: address, state: { type: "works" } },
+          }),
+        };
+      }
+      case "forgetAccount":
+        return {
+          account: null,
+          accountTest: null,
+          gateway: { type: "embedded", address: "http://localhost:8423/" },
+        };
+      case "testAccount":
+        return {
+          accountTest: {
+            jid: request.account.jid,
+            gateway: request.gateway,
+            state: this.testState,
+          },
         };
       case "copyLink":
       case "openLink":
@@ -164,5 +187,5 @@ const NOTIFICATIONS = {
 } as const;
 
 function connected(): View["connection"] {
-  return { type: "connected", how: "petrichor", since: Date.now(), missed: [] };
+  return { type: "connected", how: "petrichor", since: Date.now(), missed: [], pace: null };
 }

@@ -1,7 +1,7 @@
 // The development page. Without a query it lists every scene, each in a frame of its own; with
 // `?scene=busy` it is the window in that scene. `locale`, `dir` and
-// `play` change how.
-import { mount } from "svelte";
+// `play` change how; `click=open-settings,test-account` goes on from there.
+import { mount, tick } from "svelte";
 import App from "../App.svelte";
 import { speak } from "../lib/words";
 import { Pretend } from "./backend";
@@ -24,6 +24,10 @@ if (scene) {
   const backend = new Pretend(scene(Date.now()));
   Object.assign(window, { backend });
   mount(App, { target, props: { backend } });
+  for (const testid of query.get("click")?.split(",") ?? []) {
+    await tick();
+    document.querySelector<HTMLElement>(`[data-testid="${testid}"]`)?.click();
+  }
   if (query.has("play")) {
     backend.play();
   }

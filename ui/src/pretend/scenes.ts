@@ -2,8 +2,10 @@ import type {
   Cut,
   Record as Ended,
   Note,
+  Pace,
   QrCode,
   Site,
+  TestState,
   Transfer,
   View,
 } from "../generated/bindings";
@@ -78,6 +80,7 @@ export const SCENES: { readonly [name: string]: (now: number) => View } = {
         type: "connected",
         how: "taxi",
         since: now - 3 * 60_000,
+        pace: null,
         missed: [
           { wire: "petrichor", obstacle: { type: "blocked" }, at: now - 60_000 },
           { wire: "ptthHttp2", obstacle: { type: "noAnswer" }, at: now - 60_000 },
@@ -88,6 +91,53 @@ export const SCENES: { readonly [name: string]: (now: number) => View } = {
           },
         ],
       },
+    }),
+  chat: (now) => view(now, chat(now)),
+  chatSlow: (now) =>
+    view(now, {
+      ...chat(now, { rate: 7_600, photo: 131, slow: true }),
+      sites: [photos(), plans()],
+    }),
+  chatFast: (now) => view(now, chat(now, { rate: 11_000_000, photo: 0, slow: false })),
+  chatTesting: (now) => view(now, chatTest(now, { type: "running", step: "gateway" })),
+  chatWrongPassword: (now) =>
+    view(
+      now,
+      chatTest(now, {
+        type: "failed",
+        step: "password",
+        trouble: "password",
+        sentence: "The name or the password is wrong.",
+      }),
+    ),
+  chatNotAdmitted: (now) =>
+    view(
+      now,
+      chatTest(now, {
+        type: "failed",
+        step: "admission",
+        trouble: "notAdmitted",
+        sentence:
+          "The gateway xmpp:gateway@chat.example does not admit you: an invitation is needed. Ask its operator, or use another gateway.",
+      }),
+    ),
+  chatPasswordLost: (now) =>
+    view(now, {
+      ...chat(now),
+      account: { ...ACCOUNT, server: "xmpp.chat.example:5222", hasPassword: false },
+      passwordsIn: "file",
+      connection: {
+        type: "lost",
+        sentence:
+          "The gateway xmpp:gateway@chat.example is reached over XMPP. Give an XMPP account of yours in the settings.",
+        retryAt: null,
+      },
+    }),
+  chatHostile: (now) =>
+    view(now, {
+      ...chat(now),
+      gateway: { type: "remote", address: `xmpp:${"gateway-".repeat(20)}@chat.example` },
+      account: { ...ACCOUNT, jid: `${HOSTILE.long}@צ׳אט.example`, server: HOSTILE.long },
     }),
   lost: (now) =>
     view(now, {
@@ -183,12 +233,39 @@ export const HOSTILE = {
   hebrew: "חופשה (2026) סופי.pdf",
 } as const;
 
+const ACCOUNT = { jid: "anna@chat.example", server: null, hasPassword: true } as const;
+
+/** What is different where the gateway is reached over XMPP. */
+function chat(now: number, pace: Pace | null = null): Partial<View> {
+  return {
+    sites: [photos()],
+    gateway: { type: "remote", address: "xmpp:gateway@chat.example" },
+    account: ACCOUNT,
+    connection: { type: "connected", how: "xmpp", since: now - 5 * 60_000, missed: [], pace },
+  };
+}
+
+/** The same with a test of the account that went like this. */
+function chatTest(now: number, state: TestState): Partial<View> {
+  const test = { jid: ACCOUNT.jid, gateway: "xmpp:gateway@chat.example", state };
+  return { ...chat(now), accountTest: test };
+}
+
 /** Returns a view in which everything is well, with these differences. */
 export function view(now: number, differences: Partial<View>): View {
   return {
     phase: { type: "ready" },
-    connection: { type: "connected", how: "petrichor", since: now - 47 * 60_000, missed: [] },
+    connection: {
+      type: "connected",
+      how: "petrichor",
+      since: now - 47 * 60_000,
+      missed: [],
+      pace: null,
+    },
     gateway: { type: "embedded", address: "http://localhost:8423/" },
+    account: null,
+    accountTest: null,
+    passwordsIn: "keychain",
     identity: {
       name: "Anna",
       fingerprint: "m3Xk-9aPq-Lw7d-02Zs",

@@ -5,18 +5,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crosstalk::address::GatewayAddress;
+use carriers::xmpp::Account;
+use crosstalk::address::{AddressError, Invitation};
 use peer::{LinkState, NoteId, Peer, PublishError, SiteId, TransferId, keys::KeyError};
 use tokio::time::timeout;
 
-use super::{Controller, MAX_JOBS, Reply, Stage, Switch, Work, internal};
+use super::{Controller, MAX_JOBS, Reply, Stage, Switch, Work, accounts::Tried, internal};
 use crate::{
     bring_up::{self, Embedded},
     gateway_check, identity,
     keychain::{self, NoKey},
     link,
     printable::MAX_NOTE,
-    request::{Passphrase, Request},
+    request::{Passphrase, Request, TypedAccount},
     settings::Kept,
     view::{KeyTrouble, Problem, ProblemCode},
     words,
@@ -56,6 +57,7 @@ impl Controller {
                 self.problems.pop_front();
                 Ok(())
             }
+            Request::ForgetAccount => return self.forget_account(reply),
             Request::ForgetNote { note } => {
                 return self.about_note(&note, reply, |peer, note| async move {
                     peer.forget_note(note).await
@@ -136,6 +138,9 @@ impl Controller {
                     Ok(())
                 });
             }
+            Request::TestAccount { account, gateway } => {
+                return self.test_account(&account, gateway.as_deref(), reply);
+            }
             Request::UnblockWriters { site } => {
                 let site = SiteId(site);
                 return self.with_peer(reply, move |peer| async move {
@@ -145,7 +150,9 @@ impl Controller {
             Request::UnlockKeyFile { passphrase } => {
                 return self.unlock_key_file(passphrase, reply);
             }
-            Request::UseGateway { address } => return self.use_gateway(address, reply),
+            Request::UseGateway { address, account } => {
+                return self.use_gateway(address, account, reply);
+            }
         };
         self.answer(reply, now);
     }
@@ -241,6 +248,7 @@ impl Controller {
             Stage::NeedsKey(..) => self.find_key(),
             Stage::Ready(engine) => {
                 engine.peer.retry();
+                self.unlock_account();
                 let embedded_ended = self.serving.is_none() && self.kept.gateway.is_none();
                 if embedded_ended && self.switch == Switch::None {
                     self.embed(Reply::Aloud);
@@ -290,7 +298,12 @@ impl Controller {
     }
 
     /// Looks whether a gateway is there before anything changes.
-    fn use_gateway(&mut self, address: Option<String>, reply: Reply) {
+    fn use_gateway(
+        &mut self,
+        address: Option<String>,
+        account: Option<TypedAccount>,
+        reply: Reply,
+    ) {
         if !matches!(self.stage, Stage::Ready(_)) {
             return self.answer(reply, Err(not_ready(words::NOT_READY)));
         }
@@ -303,66 +316,82 @@ impl Controller {
             }
             return self.embed(reply);
         };
-        match GatewayAddress::parse(&text) {
-            Ok(address) => {
-                self.switch = Switch::Looking;
-                self.jobs.spawn(async move { Work::Remote(reply, check(address).await) });
-            }
-            Err(error) => {
-                let sentence = words::bad_address(&error);
-                self.answer(reply, Err(Problem { code: ProblemCode::BadGateway, sentence }));
+        let gateway = match Invitation::parse(&text) {
+            Ok(gateway) => gateway,
+            Err(error) => return self.answer(reply, Err(bad_address(&error))),
+        };
+        if gateway.gateway.xmpp().is_none() {
+            self.switch = Switch::Looking;
+            self.jobs.spawn(async move {
+                Work::Remote(reply, check(gateway).await.map(|gateway| (gateway, None)))
+            });
+            return;
+        }
+        match account {
+            Some(account) => self.use_over_account(gateway, &account, reply),
+            None => {
+                let sentence = words::NEEDS_ACCOUNT.to_owned();
+                self.answer(reply, Err(Problem { code: ProblemCode::BadAccount, sentence }));
             }
         }
     }
 
     /// Binds the embedded gateway, to use it from now on.
-    fn embed(&mut self, reply: Reply) {
+    pub(super) fn embed(&mut self, reply: Reply) {
         self.switch = Switch::Looking;
         let (data, port) = (self.data.clone(), self.kept.port);
         self.jobs.spawn(async move { Work::Embedded(reply, embed(&data, port).await) });
     }
 
     pub(super) fn use_embedded(&mut self, embedded: Embedded, reply: Reply) {
-        let address = embedded.address.clone();
+        let gateway = Invitation::from(embedded.address.clone());
         self.serve(embedded);
         if self.kept.gateway.is_some()
-            && let Err(problem) = self.keep(Kept { gateway: None, ..self.kept.clone() })
+            && let Err(problem) =
+                self.keep(Kept { gateway: None, invite: None, ..self.kept.clone() })
         {
             self.problem(problem);
         }
-        self.turn_to(address, reply);
+        self.turn_to(gateway, reply);
     }
 
-    pub(super) fn use_remote(&mut self, address: GatewayAddress, reply: Reply) {
-        let gateway = Some(address.clone());
-        if self.kept.gateway == gateway {
+    pub(super) fn use_remote(&mut self, gateway: Invitation, tried: Option<Tried>, reply: Reply) {
+        let address = Some(gateway.gateway.clone());
+        if tried.is_none() && self.kept.gateway == address {
             return self.answer(reply, Ok(()));
         }
-        if let Err(problem) = self.keep(Kept { gateway, ..self.kept.clone() }) {
-            return self.answer(reply, Err(problem));
+        let invite = gateway.invite.clone();
+        let kept = Kept { gateway: address, invite, ..self.kept.clone() };
+        let result = match tried {
+            Some(tried) => self.keep_account(tried, kept),
+            None => self.keep(kept),
+        };
+        if result.is_err() {
+            return self.answer(reply, result);
         }
         self.stop_serving();
-        self.turn_to(address, reply);
+        self.turn_to(gateway, reply);
     }
 
     /// Has the peer use another gateway, and answers when it does not use the old one any more.
-    fn turn_to(&mut self, address: GatewayAddress, reply: Reply) {
+    pub(super) fn turn_to(&mut self, gateway: Invitation, reply: Reply) {
         let Stage::Ready(engine) = &self.stage else {
             return self.answer(reply, Err(not_ready(words::NOT_READY)));
         };
         let peer = engine.peer.clone();
+        let account = gateway.gateway.xmpp().and_then(|_| self.accounts.usable.clone());
         self.switch = Switch::Moving;
         self.jobs.spawn(async move {
-            let moved = timeout(REQUEST_TIMEOUT, turn(peer, address)).await;
+            let moved = timeout(REQUEST_TIMEOUT, turn(peer, gateway, account)).await;
             Work::Moved(reply, moved.map_err(|_| internal(words::TOO_LATE)))
         });
     }
 }
 
-async fn turn(peer: Peer, address: GatewayAddress) {
+async fn turn(peer: Peer, gateway: Invitation, account: Option<Account>) {
     let mut snapshots = peer.snapshots();
     let asked = SystemTime::now();
-    peer.use_gateway(address, None).await;
+    peer.use_gateway(gateway, account).await;
     let is_new = |link: &LinkState| match link {
         LinkState::Up { since, .. } => *since >= asked,
         LinkState::Dialling | LinkState::Down { .. } => true,
@@ -371,16 +400,16 @@ async fn turn(peer: Peer, address: GatewayAddress) {
     let _ = snapshots.wait_for(|snapshot| is_new(&snapshot.link)).await;
 }
 
-async fn check(address: GatewayAddress) -> Result<GatewayAddress, Problem> {
+async fn check(gateway: Invitation) -> Result<Invitation, Problem> {
+    let address = &gateway.gateway;
     let bad = |sentence| Problem { code: ProblemCode::BadGateway, sentence };
-    let at = address.clone().into();
-    let asked = gateway_check::ask(&at, &carriers::tls::Roots::System, None).await;
+    let asked = gateway_check::ask(&gateway, &carriers::tls::Roots::System).await;
     let info = asked.map_err(bad)?;
     // Proofs name the gateway's own address, so a link by another one would be refused.
     if info.origin == address.origin() {
-        Ok(address)
+        Ok(gateway)
     } else {
-        Err(bad(words::gateway_has_another_address(&address, &info.origin)))
+        Err(bad(words::gateway_has_another_address(address, &info.origin)))
     }
 }
 
@@ -426,6 +455,10 @@ fn problem_of(error: &PublishError) -> Problem {
     Problem { code, sentence: words::not_published(error) }
 }
 
+pub(super) fn bad_address(error: &AddressError) -> Problem {
+    Problem { code: ProblemCode::BadGateway, sentence: words::bad_address(error) }
+}
+
 fn bad_name() -> Problem {
     Problem { code: ProblemCode::BadName, sentence: words::BAD_NAME.to_owned() }
 }
@@ -434,6 +467,6 @@ fn gone() -> Problem {
     Problem { code: ProblemCode::Unknown, sentence: words::GONE.to_owned() }
 }
 
-fn not_ready(sentence: &str) -> Problem {
+pub(super) fn not_ready(sentence: &str) -> Problem {
     Problem { code: ProblemCode::NotReady, sentence: sentence.to_owned() }
 }

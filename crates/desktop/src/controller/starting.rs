@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crosstalk::address::Invitation;
 use gateway::Gateway;
 use tokio_util::sync::CancellationToken;
 
 use super::{Controller, Reply, Serving, Stage, Work, internal, requests};
 use crate::{
+    account::Safe,
     bring_up::{self, Embedded, Up, Wanted},
     identity,
     keychain::{self, Found, NoKey},
@@ -64,9 +66,14 @@ impl Controller {
                 if let Err(problem) = &result {
                     self.problem(problem.clone());
                 }
+                let safe = Safe::beside(&found.key, found.kept_in, &self.keychain, &self.data);
+                self.safe = Some(safe.clone());
+                let invite = self.kept.invite.clone();
                 let wanted = Wanted {
                     data: self.data.clone(),
-                    remote: self.kept.gateway.clone(),
+                    remote: self.kept.gateway.clone().map(|gateway| Invitation { gateway, invite }),
+                    account: self.kept.account.clone(),
+                    safe,
                     port: self.kept.port,
                 };
                 let up = bring_up::bring_up(wanted, found);
@@ -103,6 +110,7 @@ impl Controller {
         if let Some(embedded) = up.embedded {
             self.serve(embedded);
         }
+        self.unlocked(up.account);
         self.stage = Stage::Ready(up.engine);
         self.snapshot();
         let folders = std::mem::take(&mut self.waiting_folders);

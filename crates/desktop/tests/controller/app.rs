@@ -1,13 +1,15 @@
 //! The app under test, and the notebook that it is shown in.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
+use carriers::xmpp::Password;
 use crosstalk::proof::PrivateKey;
 use desktop::{
     Answer, Connection, Controller, Handle, Keychain, Options, Phase, Problem, ProblemCode,
@@ -105,22 +107,39 @@ pub(crate) enum Memory {
 
 /// A keychain in memory, which outlives the app as the real one does.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryKeychain(Arc<Mutex<Memory>>);
+pub(crate) struct MemoryKeychain(Arc<Mutex<Memory>>, Arc<Mutex<BTreeMap<String, String>>>);
 
 impl MemoryKeychain {
     pub(crate) fn new(memory: Memory) -> Self {
-        Self(Arc::new(Mutex::new(memory)))
+        Self(Arc::new(Mutex::new(memory)), Arc::default())
+    }
+
+    /// The passwords in it, by account.
+    pub(crate) fn passwords(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.1.lock().expect("no test panics in here")
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, BTreeMap<String, String>>, KeyError> {
+        match *self.memory() {
+            Memory::Empty | Memory::Holds(_) => Ok(self.passwords()),
+            Memory::Locked => Err(KeyError::Locked),
+            Memory::Missing => Err(KeyError::NoKeychain),
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().expect("no test panics in here")
     }
 
     pub(crate) fn becomes(&self, change: impl FnOnce(Memory) -> Memory) {
-        let mut memory = self.0.lock().expect("no test panics in here");
+        let mut memory = self.memory();
         *memory = change(std::mem::take(&mut memory));
     }
 }
 
 impl Keychain for MemoryKeychain {
     fn load(&self) -> Answer<'_, Result<Option<PrivateKey>, KeyError>> {
-        let loaded = match &*self.0.lock().expect("no test panics in here") {
+        let loaded = match &*self.memory() {
             Memory::Empty => Ok(None),
             Memory::Holds(key) => Ok(Some(PrivateKey::from_bytes(key))),
             Memory::Locked => Err(KeyError::Locked),
@@ -130,7 +149,7 @@ impl Keychain for MemoryKeychain {
     }
 
     fn save<'a>(&'a self, key: &'a PrivateKey) -> Answer<'a, Result<(), KeyError>> {
-        let mut memory = self.0.lock().expect("no test panics in here");
+        let mut memory = self.memory();
         let saved = match *memory {
             Memory::Empty | Memory::Holds(_) => {
                 *memory = Memory::Holds(*key.to_bytes());
@@ -140,6 +159,29 @@ impl Keychain for MemoryKeychain {
             Memory::Missing => Err(KeyError::NoKeychain),
         };
         Box::pin(async move { saved })
+    }
+
+    fn load_password<'a>(&'a self, jid: &'a str) -> Answer<'a, Result<Option<Password>, KeyError>> {
+        let loaded = self.open().map(|open| open.get(jid).cloned().map(Password::from));
+        Box::pin(async move { loaded })
+    }
+
+    fn save_password<'a>(
+        &'a self,
+        jid: &'a str,
+        password: &'a Password,
+    ) -> Answer<'a, Result<(), KeyError>> {
+        let saved = self.open().map(|mut open| {
+            open.insert(jid.to_owned(), password.expose().to_owned());
+        });
+        Box::pin(async move { saved })
+    }
+
+    fn forget_password<'a>(&'a self, jid: &'a str) -> Answer<'a, Result<(), KeyError>> {
+        let forgotten = self.open().map(|mut open| {
+            open.remove(jid);
+        });
+        Box::pin(async move { forgotten })
     }
 }
 

@@ -62,7 +62,7 @@ fn connected(view: &View) -> bool {
 }
 
 fn use_gateway(address: &str) -> Request {
-    Request::UseGateway { address: Some(address.to_owned()) }
+    Request::UseGateway { address: Some(address.to_owned()), account: None }
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn another_gateway_is_used_kept_and_left_again() {
     let view = app.until_view("the same link", moved).await;
     assert_eq!(view.gateway, Shown::Remote { address: other.address() });
 
-    app.do_it(Request::UseGateway { address: None }).await;
+    app.do_it(Request::UseGateway { address: None, account: None }).await;
     let back = |view: &View| view.sites[0].url == site.url && connected(view);
     let view = app.until_view("the first link", back).await;
     assert!(matches!(view.gateway, Shown::Embedded { address: Some(_) }), "{:?}", view.gateway);

@@ -1,6 +1,7 @@
 //! The whole app without its window: a notebook for a desktop, memory for a keychain, and a real
 //! peer with a real gateway inside.
 
+mod accounts;
 mod app;
 mod gateways;
 mod keys;
