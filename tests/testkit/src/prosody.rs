@@ -1,5 +1,7 @@
 //! XMPP servers: a real Prosody as Debian has it, on free ports and in a folder that goes with the test.
 
+mod deployed;
+
 use std::{
     collections::hash_map::RandomState,
     fmt::Write as _,
@@ -19,7 +21,7 @@ use crosstalk::xmpp::BareJid;
 use tempfile::TempDir;
 
 use crate::{
-    processes::Running,
+    processes::{self, Running},
     waiting::{PATIENCE, within},
 };
 
@@ -102,6 +104,8 @@ pub struct Setup {
     modules: &'static str,
     settings: String,
     tls: bool,
+    /// As in `deploy/xmpp`, whatever the other fields say.
+    deployed: bool,
 }
 
 /// A server that runs, or was killed. Dropping it ends it and writes the end of its log to standard
@@ -135,6 +139,13 @@ impl Prosody {
     #[must_use]
     pub fn stock() -> Setup {
         Setup::new(STOCK_MODULES, STOCK_SETTINGS)
+    }
+
+    /// A server as `deploy/xmpp` tells operators to have it, for `chat.example`, with TLS. Accounts
+    /// other than `gateway` and `publisher` are slowed down.
+    #[must_use]
+    pub fn deployed() -> Setup {
+        Setup { deployed: true, ..Setup::new("", "").with_host(deployed::HOST).with_tls() }
     }
 
     /// Returns the name of its host, the part of addresses behind `@`.
@@ -213,6 +224,39 @@ impl Prosody {
             .await
     }
 
+    /// Returns what `prosodyctl check config` says of its configuration.
+    ///
+    /// # Errors
+    /// When it finds something wrong.
+    pub async fn check_configuration(&self) -> anyhow::Result<String> {
+        let mut command = Command::new("prosodyctl");
+        command.arg("--config").arg(self.place.path().join("prosody.cfg.lua"));
+        command.args(["check", "config"]);
+        let said = processes::output(command).await?;
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// Returns the files that it keeps, from its folder: accounts, contacts, messages for later.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn stored(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let data = self.place.path().join("data");
+        let mut folders = vec![data.clone()];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push(path.strip_prefix(&data)?.to_owned());
+                }
+            }
+        }
+        Ok(files)
+    }
+
     /// Returns the end of what it wrote since it was started last.
     #[must_use]
     pub fn log(&self) -> String {
@@ -256,7 +300,13 @@ impl Drop for Prosody {
 
 impl Setup {
     fn new(modules: &'static str, settings: &str) -> Self {
-        Self { host: HOST.to_owned(), modules, settings: settings.to_owned(), tls: false }
+        Self {
+            host: HOST.to_owned(),
+            modules,
+            settings: settings.to_owned(),
+            tls: false,
+            deployed: false,
+        }
     }
 
     /// Calls the host so, instead of `xmpp.test`.
@@ -308,6 +358,11 @@ impl Setup {
             fs::create_dir(place.join(folder))?;
         }
         fs::write(place.join("plugins").join(format!("mod_{PLUGIN_NAME}.lua")), PLUGIN)?;
+        if self.deployed {
+            let text = deployed::text(place, ports, &self.settings)?;
+            fs::write(place.join("prosody.cfg.lua"), text)?;
+            return self.certify(&place.join("certificates").join(&self.host));
+        }
         let Ports { clients, clients_in_tls, servers } = ports;
         let shown = place.display();
         let (modules, host, encrypted) = (self.modules, &self.host, self.tls);
@@ -335,17 +390,9 @@ impl Setup {
         );
         let mut roots = Roots::default();
         if self.tls {
-            let rcgen::CertifiedKey { cert, signing_key } =
-                rcgen::generate_simple_self_signed([self.host.clone()])?;
-            let (certificate, key) =
-                (place.join("certificates/crt"), place.join("certificates/key"));
-            fs::write(&certificate, cert.pem())?;
-            fs::write(&key, signing_key.serialize_pem())?;
-            roots = Roots::Only(vec![cert.der().clone()]);
+            roots = self.certify(&place.join("certificates/of"))?;
             let files = format!(
-                r#"{{ certificate = "{}", key = "{}" }}"#,
-                certificate.display(),
-                key.display()
+                r#"{{ certificate = "{shown}/certificates/of.crt", key = "{shown}/certificates/of.key" }}"#
             );
             writeln!(text, "ssl = {files}\nc2s_direct_tls_ssl = {files}")?;
             writeln!(text, "c2s_direct_tls_ports = {{ {clients_in_tls} }}")?;
@@ -353,6 +400,18 @@ impl Setup {
         writeln!(text, "{}\nVirtualHost \"{host}\"", self.settings)?;
         fs::write(place.join("prosody.cfg.lua"), text)?;
         Ok(roots)
+    }
+}
+
+impl Setup {
+    /// Makes a certificate of its own and writes it and its key to this path with `.crt` and `.key`.
+    fn certify(&self, path: &Path) -> anyhow::Result<Roots> {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed([self.host.clone()])?;
+        let file = |ending| PathBuf::from(format!("{}.{ending}", path.display()));
+        fs::write(file("crt"), cert.pem())?;
+        fs::write(file("key"), signing_key.serialize_pem())?;
+        Ok(Roots::Only(vec![cert.der().clone()]))
     }
 }
 

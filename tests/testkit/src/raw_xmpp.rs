@@ -1,24 +1,31 @@
 //! An XMPP client that writes what a test likes, also what no client should.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use carriers::xmpp::Login;
+use carriers::{tls::Roots, xmpp::Login};
+use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
+use tokio_rustls::TlsConnector;
 
-use crate::waiting::PATIENCE;
+use crate::{prosody::Prosody, waiting::PATIENCE};
 
 /// A setting of [`crate::prosody::Setup::with_settings`] without which no [`RawXmpp`] can log in.
 pub const PLAIN_ALLOWED: &str = "allow_unencrypted_plain_auth = true";
 
+/// A connection, with TLS or without.
+trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
+
 /// A session of an account.
 pub struct RawXmpp {
-    stream: TcpStream,
+    stream: Box<dyn Line>,
     heard: String,
     jid: String,
 }
@@ -32,6 +39,39 @@ impl RawXmpp {
         let (host, port) = login.server.as_ref().context("nobody says where the server is")?;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;
         stream.set_nodelay(true)?;
+        Self::log_in_on(Box::new(stream), login, resource).await
+    }
+
+    /// Logs in where the server wants TLS from the first byte, by PLAIN, and binds this resource.
+    ///
+    /// # Errors
+    /// When the server does not let it.
+    pub async fn log_in_in_tls(
+        prosody: &Prosody,
+        login: &Login,
+        resource: &str,
+    ) -> anyhow::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        let Roots::Only(own) = prosody.roots() else { bail!("this server has no certificate") };
+        for certificate in own {
+            roots.add(certificate.clone())?;
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(("127.0.0.1", prosody.direct_tls_port())).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(prosody.host().to_owned())?;
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        Self::log_in_on(Box::new(stream), login, resource).await
+    }
+
+    async fn log_in_on(
+        stream: Box<dyn Line>,
+        login: &Login,
+        resource: &str,
+    ) -> anyhow::Result<Self> {
         let jid = format!("{}/{resource}", login.jid);
         let mut session = Self { stream, heard: String::new(), jid };
         let name = login.jid.node().context("an account has a name")?;
@@ -73,7 +113,11 @@ impl RawXmpp {
     /// # Errors
     /// When the connection is gone.
     pub async fn say(&mut self, text: &str) -> anyhow::Result<()> {
-        Ok(timeout(PATIENCE, self.stream.write_all(text.as_bytes())).await??)
+        Ok(timeout(PATIENCE, async {
+            self.stream.write_all(text.as_bytes()).await?;
+            self.stream.flush().await
+        })
+        .await??)
     }
 
     /// Reads up to and with this text.
@@ -110,7 +154,6 @@ impl RawXmpp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prosody::Prosody;
 
     #[tokio::test]
     async fn a_wrong_password_is_refused() -> anyhow::Result<()> {
