@@ -166,6 +166,13 @@ pub(crate) const NEEDS: &[Need] = &[
         Sign::Program(&["nginx"]),
     ),
     need(Purpose::Bench, "wrk", "makes the load", Sign::Program(&["wrk"])),
+    need(
+        Purpose::Bench,
+        "prosody",
+        "the server of both accounts in the XMPP lane (Debian also starts it as a service; \
+         `systemctl disable --now prosody` stops that)",
+        Sign::Program(&["prosody"]),
+    ),
 ];
 
 /// Returns what is needed for this.

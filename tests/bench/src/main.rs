@@ -10,6 +10,10 @@
 #[cfg(target_os = "linux")]
 mod cells;
 #[cfg(target_os = "linux")]
+mod chat;
+#[cfg(target_os = "linux")]
+mod ibb;
+#[cfg(target_os = "linux")]
 mod idle;
 #[cfg(target_os = "linux")]
 mod load;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     cells::{CELLS, FIRST_BYTE, FIRST_BYTE_GOALS, Goals, IDLE_LINK_GOALS, LARGE, SMALL, Work},
     process::Used,
+    systems::XMPP,
 };
 
 /// One turn of one system.
@@ -61,6 +62,15 @@ impl IdleLinks {
     }
 }
 
+/// All turns of a run.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) rows: Vec<Row>,
+    /// What stands beside the XMPP lane; without turns where that was not measured.
+    pub(crate) beside: Vec<Row>,
+    pub(crate) idle_links: Vec<IdleLinks>,
+}
+
 /// The outcome of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -75,6 +85,8 @@ pub(crate) struct Report {
     /// The median share of the computer that others used.
     foreign: f64,
     systems: Vec<Summary>,
+    /// In-band bytestreams between the accounts of the XMPP lane.
+    beside: Vec<Summary>,
     idle_links: Vec<IdleLinks>,
     turns: Vec<Row>,
 }
@@ -105,9 +117,11 @@ impl Report {
         rounds: usize,
         large: u64,
         max_foreign: f64,
-        turns: Vec<Row>,
-        idle_links: Vec<IdleLinks>,
+        measured: Measured,
     ) -> Self {
+        let Measured { rows: turns, beside, idle_links } = measured;
+        let beside = beside.iter().filter(|row| !row.turns.is_empty());
+        let beside = beside.map(|row| summarise(row, max_foreign)).collect();
         let mut systems: Vec<_> = turns.iter().map(|row| summarise(row, max_foreign)).collect();
         let reference = systems.iter().find(|summary| summary.system == REFERENCE);
         let reference = reference.map(|summary| summary.values.clone()).unwrap_or_default();
@@ -120,11 +134,36 @@ impl Report {
         let foreign = turns.iter().flat_map(|row| row.turns.values().flatten());
         let foreign = median(foreign.map(|figures| figures.foreign).collect()).unwrap_or_default();
         let cores = thread::available_parallelism().map_or(1, Into::into);
-        Self { at, cores, rounds, large, max_foreign, foreign, systems, idle_links, turns }
+        Self { at, cores, rounds, large, max_foreign, foreign, systems, beside, idle_links, turns }
     }
 
     pub(crate) fn at(&self) -> u64 {
         self.at
+    }
+}
+
+impl Report {
+    /// Writes the XMPP lane beside in-band bytestreams.
+    fn write_beside(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lane = self.systems.iter().find(|summary| summary.system == XMPP);
+        let Some(ours) = lane.and_then(|summary| summary.values.get(LARGE)) else { return Ok(()) };
+        writeln!(
+            f,
+            "\nOne stream through Prosody (deploy/xmpp), and as a share of in-band bytestreams (XEP-0047) between the same accounts:\n  {XMPP:<28}{:>6.1} MB/s",
+            ours / 1e6
+        )?;
+        for summary in &self.beside {
+            if let Some(theirs) = summary.values.get(LARGE) {
+                let Summary { system, .. } = summary;
+                writeln!(
+                    f,
+                    "  {system:<28}{:>6.1} MB/s, of which Veranda has {:.2}",
+                    theirs / 1e6,
+                    ours / theirs
+                )?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -259,6 +298,7 @@ impl fmt::Display for Report {
                 )?;
             }
         }
+        self.write_beside(f)?;
         for idle in idle_links {
             writeln!(
                 f,
@@ -305,9 +345,20 @@ mod tests {
         hop.add("1K c32", figures(1000.0, 0.0));
         let mut veranda = Row::new("veranda");
         veranda.add("1K c32", figures(870.0, 0.0));
-        let report = Report::new(0, 1, 1 << 30, 0.1, vec![hop, veranda], Vec::new());
+        let mut xmpp = Row::new(XMPP);
+        xmpp.add(LARGE, figures(12e6, 0.0));
+        let mut blocks = Row::new("IBB");
+        blocks.add(LARGE, figures(10e6, 0.0));
+        let measured = Measured {
+            rows: vec![hop, veranda, xmpp],
+            beside: vec![blocks, Row::new("not measured")],
+            idle_links: Vec::new(),
+        };
+        let report = Report::new(0, 1, 1 << 30, 0.1, measured);
         assert_eq!(report.systems[1].shares["1K c32"], 0.87);
         let text = report.to_string();
         assert!(text.contains("0.87") && text.contains("1.0 k/s"), "{text}");
+        assert!(text.contains("10.0 MB/s, of which Veranda has 1.20"), "{text}");
+        assert!(!text.contains("not measured"), "{text}");
     }
 }

@@ -14,10 +14,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     cells::{CELLS, Cell, Work},
-    idle, load,
+    chat::Chat,
+    ibb, idle, load,
     process::{self, Usage},
-    report::{Figures, IdleLinks, Report, Row},
-    systems::{Nginx, Published, System},
+    report::{Figures, IdleLinks, Measured, Report, Row},
+    systems::{Nginx, PROSODY, Published, System},
     visitor,
 };
 
@@ -112,6 +113,9 @@ const QUICK: Extent = Extent {
     idle_links: 500,
 };
 
+/// Of how many parts of a long body a slow system sends one.
+const PARTS: u64 = 16;
+
 /// In how much of a turn the computer may do something else: more changes the figures more than
 /// what is measured does.
 const MAX_FOREIGN: f64 = 0.10;
@@ -129,6 +133,9 @@ pub(crate) fn main() -> Result<()> {
     }
     for (program, package) in [("nginx", "nginx"), ("wrk", "wrk"), ("curl", "curl")] {
         process::require(program, package)?;
+    }
+    if arguments.carriers.contains(&Carrier::Xmpp) {
+        process::require("prosody", "prosody")?;
     }
     let binaries = binaries(arguments.binaries.as_deref())?;
     let place = tempfile::Builder::new().prefix("veranda-bench-").tempdir()?;
@@ -169,18 +176,24 @@ fn measure(extent: Extent, carriers: &[Carrier], binaries: &Path, place: &Path) 
         ("100k.bin", 100 << 10),
         ("large.bin", extent.large),
         ("share.bin", extent.share),
+        ("large-part.bin", extent.large / PARTS),
+        ("share-part.bin", extent.share / PARTS),
     ] {
         write_file(&folder.join(name), size)?;
     }
 
     tell("Starting nginx, and a gateway and a peer for each carrier")?;
     let nginx = Nginx::start(place, &folder)?;
+    let chat = match carriers.contains(&Carrier::Xmpp) {
+        true => Some(Chat::start(&place.join("chat"))?),
+        false => None,
+    };
     let mut systems = vec![nginx.direct(), nginx.hop()];
     let mut veranda = Vec::new();
     for &carrier in carriers {
         let place = place.join(carrier.name());
         fs::create_dir(&place)?;
-        let published = Published::start(binaries, &place, &folder, carrier)
+        let published = Published::start(binaries, &place, &folder, carrier, chat.as_ref())
             .with_context(|| format!("Veranda by {carrier}"))?;
         systems.push(published.system());
         veranda.push(published);
@@ -195,6 +208,7 @@ fn measure(extent: Extent, carriers: &[Carrier], binaries: &Path, place: &Path) 
     }
 
     let mut rows: Vec<Row> = systems.iter().map(|system| Row::new(system.name)).collect();
+    let mut beside: Vec<Row> = ibb::WAYS.iter().map(|way| Row::new(way.name)).collect();
     for round in 1..=extent.rounds {
         for cell in CELLS {
             tell(&format!("Round {round} of {}: {}", extent.rounds, cell.name))?;
@@ -203,9 +217,16 @@ fn measure(extent: Extent, carriers: &[Carrier], binaries: &Path, place: &Path) 
                     .with_context(|| format!("{} with {}", cell.name, system.name))?;
                 row.add(cell.name, figures);
             }
+            if let (Some(chat), Work::Large) = (&chat, cell.work) {
+                for (way, row) in ibb::WAYS.into_iter().zip(&mut beside) {
+                    let figures = beside_xmpp(chat, way, extent).context(way.name)?;
+                    row.add(cell.name, figures);
+                }
+            }
         }
     }
     drop(veranda);
+    drop(chat);
     drop(nginx);
 
     let mut held = Vec::new();
@@ -218,28 +239,44 @@ fn measure(extent: Extent, carriers: &[Carrier], binaries: &Path, place: &Path) 
         }
     }
     let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    Ok(Report::new(at, extent.rounds, extent.large, MAX_FOREIGN, rows, held))
+    let measured = Measured { rows, beside, idle_links: held };
+    Ok(Report::new(at, extent.rounds, extent.large, MAX_FOREIGN, measured))
 }
 
 /// Loads one system once.
 fn turn(system: &System, cell: &Cell, extent: Extent) -> Result<Figures> {
     let before = Usage::now(&system.processes)?;
+    let (large, share) = match system.is_slow {
+        true => {
+            (("large-part.bin", extent.large / PARTS), ("share-part.bin", extent.share / PARTS))
+        }
+        false => (("large.bin", extent.large), ("share.bin", extent.share)),
+    };
     let value = match cell.work {
         Work::Requests { file, connections, closes } => {
             load::wrk(system, file, connections, closes, extent.seconds)?
         }
-        Work::Large => load::curls(system, "large.bin", extent.large, 1)?,
-        Work::Shares(streams) => load::curls(system, "share.bin", extent.share, streams)?,
+        Work::Large => load::curls(system, large.0, large.1, 1)?,
+        Work::Shares(streams) => load::curls(system, share.0, share.1, streams)?,
         Work::FirstByte => visitor::first_byte(system, "1k.bin", extent.requests)?.as_secs_f64(),
     };
     let used = Usage::now(&system.processes)?.since(&before);
     let units = match cell.work {
         Work::Requests { .. } => value * extent.seconds as f64,
-        Work::Large => gib(extent.large),
-        Work::Shares(streams) => gib(extent.share) * streams as f64,
+        Work::Large => gib(large.1),
+        Work::Shares(streams) => gib(share.1) * streams as f64,
         Work::FirstByte => extent.requests as f64,
     };
     Ok(Figures::new(value, &used, units))
+}
+
+/// Sends what the XMPP lane carries in a turn by in-band bytestreams.
+fn beside_xmpp(chat: &Chat, way: ibb::Way, extent: Extent) -> Result<Figures> {
+    let before = Usage::now(&[(PROSODY, chat.id())])?;
+    let bytes = extent.large / PARTS;
+    let took = ibb::transfer(&chat.publisher(), &chat.gateway(), way, bytes)?;
+    let used = Usage::now(&[(PROSODY, chat.id())])?.since(&before);
+    Ok(Figures::new(bytes as f64 / took.as_secs_f64(), &used, gib(bytes)))
 }
 
 fn gib(bytes: u64) -> f64 {
@@ -248,7 +285,7 @@ fn gib(bytes: u64) -> f64 {
 
 fn idle_links(binaries: &Path, place: &Path, count: usize, carrier: Carrier) -> Result<IdleLinks> {
     let name = carrier.name();
-    let gateway = Published::gateway(binaries, &place.join(format!("idle-{name}")))?;
+    let gateway = Published::gateway(binaries, &place.join(format!("idle-{name}")), None)?;
     let before = process::resident(gateway.id())?;
     let holder = idle::Holder::start(gateway.origin(), count, carrier)?;
     let opened = holder.opened();

@@ -14,9 +14,16 @@ use carriers::Carrier;
 use serde::Deserialize;
 
 use crate::{
+    chat::Chat,
     process::{Running, START_TIMEOUT},
     visitor,
 };
+
+/// What the system is called that has the yardstick of [`crate::ibb`].
+pub(crate) const XMPP: &str = "veranda, XMPP";
+
+/// What the server of the accounts is called.
+pub(crate) const PROSODY: &str = "prosody";
 
 /// How long to wait between two looks at whether a program takes requests.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -30,6 +37,9 @@ pub(crate) struct System {
     pub(crate) headers: Vec<(&'static str, String)>,
     /// Its processes, with what each is called in the figures.
     pub(crate) processes: Vec<(&'static str, u32)>,
+    /// Whether long bodies are a part of the usual ones: a way that carries a hundredth of the others
+    /// would take an hour.
+    pub(crate) is_slow: bool,
 }
 
 /// nginx as origin, and nginx before it.
@@ -78,6 +88,7 @@ impl Nginx {
             address: self.origin_address,
             headers: vec![("Host", self.origin_address.to_string())],
             processes: vec![("nginx origin", self.origin.id())],
+            is_slow: false,
         }
     }
 
@@ -87,6 +98,7 @@ impl Nginx {
             address: self.hop_address,
             headers: vec![("Host", self.hop_address.to_string())],
             processes: vec![("nginx hop", self.hop.id()), ("nginx origin", self.origin.id())],
+            is_slow: false,
         }
     }
 }
@@ -159,7 +171,9 @@ pub(crate) struct Published {
     peer: Running,
     host: String,
     cookie: String,
-    name: &'static str,
+    carrier: Carrier,
+    /// The server of both accounts, where there are some.
+    chat: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -175,11 +189,16 @@ struct PublishedLine {
 
 impl Published {
     /// Starts a gateway that keeps its names in this folder.
-    pub(crate) fn gateway(binaries: &Path, data: &Path) -> Result<GatewayProcess> {
+    pub(crate) fn gateway(
+        binaries: &Path,
+        data: &Path,
+        chat: Option<&Chat>,
+    ) -> Result<GatewayProcess> {
         let mut command = Command::new(binaries.join("veranda-gateway"));
         command
             .args(["--listen", "127.0.0.1:0", "--domain", "localhost", "--json", "--data"])
             .arg(data);
+        command.args(chat.map(|chat| chat.arguments(&chat.gateway())).unwrap_or_default());
         command.env("RUST_LOG", "warn").stdout(Stdio::piped());
         let mut running = Running::start(&mut command)?;
         let line = running.first_line(START_TIMEOUT).context("the gateway does not start")?;
@@ -193,9 +212,21 @@ impl Published {
         place: &Path,
         folder: &Path,
         carrier: Carrier,
+        chat: Option<&Chat>,
     ) -> Result<Self> {
-        let gateway = Self::gateway(binaries, &place.join("gateway"))?;
-        let mut peer = peer(binaries, &place.join("peer"), folder, gateway.origin(), carrier)?;
+        let chat = chat.filter(|_| carrier == Carrier::Xmpp);
+        let gateway = Self::gateway(binaries, &place.join("gateway"), chat)?;
+        let mut command = peer(binaries, &place.join("peer"), folder, carrier)?;
+        match chat {
+            Some(chat) => {
+                command.arg("--gateway").arg(chat.address());
+                command.args(chat.arguments(&chat.publisher()));
+            }
+            None => {
+                command.args(["--gateway", gateway.origin()]);
+            }
+        }
+        let mut peer = Running::start(&mut command)?;
         let line = peer.first_line(START_TIMEOUT).context("the peer does not publish")?;
         let PublishedLine { url } =
             serde_json::from_str(&line).with_context(|| format!("the peer says {line:?}"))?;
@@ -206,6 +237,7 @@ impl Published {
             address: gateway.address,
             headers: vec![("Host", host.to_owned())],
             processes: Vec::new(),
+            is_slow: false,
         };
         let deadline = Instant::now() + START_TIMEOUT;
         let cookie = loop {
@@ -217,42 +249,39 @@ impl Published {
         };
         visit.headers.push(("Cookie", cookie.clone()));
         wait_for(&visit)?;
-        let name = match carrier {
-            Carrier::Petrichor => "veranda, Petrichor",
-            Carrier::PtthHttp2 => "veranda, PTTH/2",
-            Carrier::PtthHttp1 => "veranda, PTTH/1.1",
-            Carrier::Taxi => "veranda, TAXI",
-            Carrier::Poll => "veranda, poll",
-            Carrier::Xmpp => "veranda, XMPP",
-        };
-        Ok(Self { gateway, peer, host: host.to_owned(), cookie, name })
+        let host = host.to_owned();
+        Ok(Self { gateway, peer, host, cookie, carrier, chat: chat.map(Chat::id) })
     }
 
     pub(crate) fn system(&self) -> System {
+        let mut processes = vec![("gateway", self.gateway.id()), ("peer", self.peer.id())];
+        processes.extend(self.chat.map(|id| (PROSODY, id)));
         System {
-            name: self.name,
+            name: match self.carrier {
+                Carrier::Petrichor => "veranda, Petrichor",
+                Carrier::PtthHttp2 => "veranda, PTTH/2",
+                Carrier::PtthHttp1 => "veranda, PTTH/1.1",
+                Carrier::Taxi => "veranda, TAXI",
+                Carrier::Poll => "veranda, poll",
+                Carrier::Xmpp => XMPP,
+            },
             address: self.gateway.address,
             headers: vec![("Host", self.host.clone()), ("Cookie", self.cookie.clone())],
-            processes: vec![("gateway", self.gateway.id()), ("peer", self.peer.id())],
+            processes,
+            is_slow: self.carrier == Carrier::Xmpp,
         }
     }
 }
 
-fn peer(
-    binaries: &Path,
-    home: &Path,
-    folder: &Path,
-    gateway: &str,
-    carrier: Carrier,
-) -> Result<Running> {
+fn peer(binaries: &Path, home: &Path, folder: &Path, carrier: Carrier) -> Result<Command> {
     fs::create_dir(home)?;
     let mut command = Command::new(binaries.join("veranda-peer"));
-    command.arg("publish").arg(folder).args(["--gateway", gateway, "--json"]);
+    command.arg("publish").arg(folder).arg("--json");
     command.args(["--carrier", carrier.name()]);
     // An identity of its own: the keychain of whoever measures is none of our business.
     command.arg("--data").arg(home).arg("--key-file").arg(home.join("key"));
     command.env("VERANDA_PASSPHRASE", "only for this run").stdout(Stdio::piped());
-    Running::start(&mut command)
+    Ok(command)
 }
 
 fn wait_for(system: &System) -> Result<()> {
