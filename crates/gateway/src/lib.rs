@@ -8,6 +8,7 @@
 mod addresses;
 mod auth;
 mod body;
+mod classic;
 mod headers;
 mod hosts;
 pub mod limits;
@@ -34,14 +35,15 @@ use std::{
 };
 
 pub use auth::Admission;
+pub use classic::{Classic, ClassicError, ClassicSite};
 use crosstalk::address::GatewayAddress;
 pub use petrichor::{PetrichorPort, PortError};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    addresses::Addresses, auth::Auth, hosts::Hosts, links::Links, members::Members, names::Names,
-    petrichor::OpenPort, polls::Polls, shared::Shared,
+    addresses::Addresses, auth::Auth, classic::OpenClassic, hosts::Hosts, links::Links,
+    members::Members, names::Names, petrichor::OpenPort, polls::Polls, shared::Shared,
 };
 
 /// How to run a gateway.
@@ -63,6 +65,7 @@ pub struct Gateway {
     listener: TcpListener,
     local: SocketAddr,
     petrichor: Option<OpenPort>,
+    classic: Option<OpenClassic>,
     shared: Shared,
     set_aside: Option<PathBuf>,
 }
@@ -120,7 +123,7 @@ impl Gateway {
             tasks,
             cut: CancellationToken::new(),
         };
-        Ok(Self { listener, local, petrichor: None, shared, set_aside })
+        Ok(Self { listener, local, petrichor: None, classic: None, shared, set_aside })
     }
 
     /// Opens a port of its own for Petrichor, too.
@@ -131,6 +134,16 @@ impl Gateway {
         let port = OpenPort::open(port, &self.shared.hosts).await?;
         self.shared.auth.also(port.audiences(&self.shared.hosts));
         self.petrichor = Some(port);
+        Ok(self)
+    }
+
+    /// Leads visitors of some names to counterparts of 2008, over XMPP. The gateway logs in when it runs,
+    /// and again when it has to.
+    ///
+    /// # Errors
+    /// See [`ClassicError`].
+    pub fn with_classic(mut self, classic: Classic) -> Result<Self, ClassicError> {
+        self.classic = Some(OpenClassic::open(classic, &self.shared.names)?);
         Ok(self)
     }
 
@@ -161,14 +174,20 @@ impl Gateway {
     /// Serves until `stop` is cancelled, then finishes what is under way: visitors within
     /// [`limits::STOP_GRACE`], links within [`limits::LINK_GRACE`] after the last of them.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { listener, petrichor, shared, .. } = self;
+        let Self { listener, petrichor, classic, shared, .. } = self;
         let shared = Arc::new(shared);
         let beside = async {
             if let Some(port) = petrichor {
                 port.accept(shared.clone(), stop.clone()).await;
             }
         };
-        tokio::join!(serve::accept(listener, shared.clone(), stop.clone()), beside);
+        let counterparts = async {
+            if let Some(classic) = classic {
+                classic.keep(shared.clone(), stop.clone()).await;
+            }
+        };
+        let accepting = serve::accept(listener, shared.clone(), stop.clone());
+        tokio::join!(accepting, beside, counterparts);
         shared.members.close();
         shared.polls.stop();
         shared.visitors.close();

@@ -201,6 +201,17 @@ pub const NAMES_QUEUE: usize = 256;
 /// How long an answer of the names' owner may take: a disk that is slower has failed.
 pub const NAMES_TIMEOUT: Duration = Duration::from_secs(10);
 
+// ----- Counterparts of 2008 -----
+
+/// How long logging in for them may take.
+pub const CLASSIC_LOGIN: Duration = Duration::from_secs(60);
+
+/// How long to wait before the first new try, and before a link that ended is begun anew.
+pub const CLASSIC_FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest wait between two tries.
+pub const CLASSIC_LAST_WAIT: Duration = Duration::from_secs(60);
+
 // ----- Stopping -----
 
 /// How long visitors' transactions may go on after the gateway was told to stop.

@@ -29,6 +29,8 @@ use crate::limits;
 #[derive(Clone)]
 pub(crate) struct Names {
     owners: Owners,
+    /// Names of the gateway's own, which are in no list.
+    reserved: Owners,
     asks: mpsc::Sender<Ask>,
 }
 
@@ -89,12 +91,23 @@ impl Names {
             let owners = owners.clone();
             move || answer_all(store, &owners, queue)
         });
-        Ok((Self { owners, asks }, damaged))
+        Ok((Self { owners, reserved: Owners::default(), asks }, damaged))
     }
 
     /// Returns whose a name is, if it is in use.
     pub(crate) fn owner(&self, label: &Label) -> Option<PublicKey> {
-        self.owners.read().unwrap_or_else(PoisonError::into_inner).get(label).copied()
+        self.reserved(label).or_else(|| {
+            self.owners.read().unwrap_or_else(PoisonError::into_inner).get(label).copied()
+        })
+    }
+
+    /// Gives a name to a key for as long as the gateway runs, whoever may claim it.
+    pub(crate) fn reserve(&self, label: Label, key: PublicKey) {
+        self.reserved.write().unwrap_or_else(PoisonError::into_inner).insert(label, key);
+    }
+
+    fn reserved(&self, label: &Label) -> Option<PublicKey> {
+        self.reserved.read().unwrap_or_else(PoisonError::into_inner).get(label).copied()
     }
 
     /// Gives a name to a key: the first claim wins, and again and again for the same key.
@@ -102,11 +115,17 @@ impl Names {
         if self.owner(&label) == Some(key) {
             return Ok(());
         }
+        if self.reserved(&label).is_some() {
+            return Err(NameError::Taken);
+        }
         self.ask(What::Claim { label, key, now: SystemTime::now() }).await
     }
 
     /// Releases a name; only its owner may take it back before it has rested.
     pub(crate) async fn release(&self, label: Label, key: PublicKey) -> Result<(), NameError> {
+        if self.reserved(&label).is_some() {
+            return Err(NameError::Taken);
+        }
         self.ask(What::Release { label, key, now: SystemTime::now() }).await
     }
 

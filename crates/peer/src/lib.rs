@@ -12,6 +12,7 @@ mod agent;
 mod approach;
 mod backoff;
 mod busy;
+mod classic;
 mod engine;
 mod folders;
 mod front;
@@ -31,6 +32,7 @@ mod slow;
 mod store;
 
 pub use approach::{AccountStep, AccountTrouble, ask_gateway, test_account};
+pub use classic::{Classic, ClassicConfig, ClassicNews, ClassicStartError};
 pub use engine::{Config, Peer, StartError};
 pub use keeper::{Scope, prove};
 pub use model::{
