@@ -83,6 +83,7 @@ pub async fn connect(gateway: &GatewayAddress, roots: &Roots) -> Result<Stream, 
     let connected = timeout(CONNECT_TIMEOUT, async {
         let addresses = resolve(gateway).await.map_err(DialError::Unreachable)?;
         let socket = first_connected(addresses).await.map_err(DialError::Unreachable)?;
+        socket::prepare(&socket).map_err(DialError::Unreachable)?;
         if !gateway.is_secure() {
             return Ok(Stream(Kind::Plain(socket)));
         }
@@ -103,9 +104,33 @@ pub async fn connect(gateway: &GatewayAddress, roots: &Roots) -> Result<Stream, 
     connected.await.unwrap_or(Err(DialError::TimedOut))
 }
 
+impl Stream {
+    /// Without TLS.
+    pub(crate) fn plain(socket: TcpStream) -> Self {
+        Self(Kind::Plain(socket))
+    }
+
+    /// Returns the connection itself, if it is without TLS.
+    pub(crate) fn into_plain(self) -> Option<TcpStream> {
+        match self.0 {
+            Kind::Plain(socket) => Some(socket),
+            Kind::Tls(_) => None,
+        }
+    }
+
+    /// With TLS.
+    pub(crate) fn secure(stream: TlsStream<TcpStream>) -> Self {
+        Self(Kind::Tls(Box::new(stream)))
+    }
+}
+
 async fn resolve(gateway: &GatewayAddress) -> io::Result<Vec<SocketAddr>> {
-    let port = gateway.port();
-    let ips: Vec<IpAddr> = match gateway.host() {
+    resolve_host(gateway.host(), gateway.port()).await
+}
+
+/// Returns the addresses of a host, in the order in which they are to be tried.
+pub(crate) async fn resolve_host(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let ips: Vec<IpAddr> = match host {
         Host::Ipv4(ip) => vec![(*ip).into()],
         Host::Ipv6(ip) => vec![(*ip).into()],
         Host::Domain(name) if is_localhost(name) => {
@@ -119,7 +144,7 @@ async fn resolve(gateway: &GatewayAddress) -> io::Result<Vec<SocketAddr>> {
     Ok(ips.into_iter().take(MAX_ADDRESSES).map(|ip| SocketAddr::new(ip, port)).collect())
 }
 
-fn is_localhost(name: &str) -> bool {
+pub(crate) fn is_localhost(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")
 }
@@ -141,7 +166,7 @@ fn alternate(ips: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
 }
 
 /// Connects to the first address that answers, giving each a head start over the next.
-async fn first_connected(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+pub(crate) async fn first_connected(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -152,10 +177,7 @@ async fn first_connected(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
         }
         tokio::select! {
             Some(attempt) = attempts.next() => match attempt {
-                Ok(stream) => {
-                    socket::prepare(&stream)?;
-                    return Ok(stream);
-                }
+                Ok(stream) => return Ok(stream),
                 Err(error) => {
                     failure = error;
                     attempts.extend(waiting.next().map(TcpStream::connect));
@@ -168,7 +190,8 @@ async fn first_connected(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     }
 }
 
-fn config(roots: &Roots) -> io::Result<Arc<ClientConfig>> {
+/// Returns how TLS is spoken; what `alpn_protocols` it offers is HTTP/1.1's.
+pub(crate) fn config(roots: &Roots) -> io::Result<Arc<ClientConfig>> {
     static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     match roots {
         Roots::System => {
@@ -301,7 +324,6 @@ mod tests {
         };
         let stream = first_connected(vec![closed, open]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);
-        assert!(stream.nodelay().unwrap());
         assert!(first_connected(vec![closed]).await.is_err());
     }
 }

@@ -1,12 +1,12 @@
 //! What belongs to no conversation: hellos, presence of others, and chat.
 
-use std::sync::Weak;
+use std::{io, sync::Arc};
 
 use crosstalk::xmpp::Jid;
 use tokio::sync::mpsc;
 use xmpp_parsers::{minidom::Element, stanza_error::DefinedCondition};
 
-use super::{presence::Software, session::Core, stanza};
+use super::{presence::Software, session::Shared, stanza};
 
 /// How many arrivals wait for their taker. A gateway's knocks come one at a time; more is a flood.
 pub(super) const ARRIVALS: usize = 64;
@@ -75,7 +75,7 @@ impl PresenceKind {
 
 /// An IQ set that wants an answer. Unanswered, its sender waits in vain.
 pub(crate) struct Request {
-    pub(super) core: Weak<Core>,
+    pub(super) shared: Arc<Shared>,
     pub(super) from: Jid,
     pub(super) id: String,
     pub(super) payload: Element,
@@ -107,18 +107,16 @@ impl Request {
 
     /// Answers with a result.
     pub(crate) fn accept(self, payload: Option<&Element>) {
-        self.answer(&stanza::result(Some(self.from.as_str()), &self.id, payload));
+        self.answer(stanza::result(Some(self.from.as_str()), &self.id, payload));
     }
 
     /// Answers with an error, a sentence for a person, and more for the program at the other end.
     pub(crate) fn refuse(self, condition: DefinedCondition, text: &str, extra: Option<&Element>) {
         let to = Some(self.from.as_str());
-        self.answer(&stanza::refusal(to, &self.id, condition, Some(text), extra));
+        self.answer(stanza::refusal(to, &self.id, condition, Some(text), extra));
     }
 
-    fn answer(&self, bytes: &bytes::Bytes) {
-        if let Some(core) = self.core.upgrade() {
-            core.outbox.push_own(bytes.clone());
-        }
+    fn answer(&self, bytes: io::Result<bytes::Bytes>) {
+        self.shared.outbox.push_own(bytes);
     }
 }

@@ -16,11 +16,11 @@ use crosstalk::xmpp::FullJid;
 use futures_util::{Sink, Stream};
 use xmpp_parsers::{minidom::Element, stanza_error::DefinedCondition};
 
-use super::{session::Core, stanza};
+use super::{session::Core, stanza, writer::Outbox};
 
 /// How many bytes of one conversation wait for the session's writer. Two chunks of the largest size:
 /// the writer takes one while its owner makes the next.
-const OUTBOX: usize = 256 * 1024;
+pub(super) const OUTBOX: usize = 256 * 1024;
 
 /// What a stanza costs at least in a conversation's capacity, for the memory around its bytes.
 pub(crate) const STANZA_COST: usize = 512;
@@ -123,7 +123,7 @@ impl Conversation {
 
     /// Returns the largest stanza that may be sent, in bytes with everything around the payload.
     pub(crate) fn max_stanza(&self) -> usize {
-        self.core.max_stanza
+        self.core.shared.max_stanza
     }
 
     /// Returns why the conversation has ended, if it has.
@@ -134,7 +134,7 @@ impl Conversation {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
-        self.core.forget(&self.pipe);
+        self.core.shared.forget(&self.pipe);
     }
 }
 
@@ -174,18 +174,14 @@ impl Sink<Outgoing> for Conversation {
     fn start_send(self: Pin<&mut Self>, stanza: Outgoing) -> io::Result<()> {
         let to = self.pipe.partner.as_str();
         let bytes = match stanza {
-            Outgoing::Set { id, payload } => stanza::set(Some(to), &id, &payload),
-            Outgoing::Result { id } => stanza::result(Some(to), &id, None),
+            Outgoing::Set { id, payload } => stanza::set(Some(to), &id, &payload)?,
+            Outgoing::Result { id } => stanza::result(Some(to), &id, None)?,
             Outgoing::Refuse { id, condition } => {
-                stanza::refusal(Some(to), &id, condition, None, None)
+                stanza::refusal(Some(to), &id, condition, None, None)?
             }
         };
-        if bytes.len() > self.core.max_stanza {
-            let problem =
-                format!("a stanza of {} bytes is more than the server takes", bytes.len());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
-        }
-        self.pipe.push_out(&self.core, bytes)
+        self.core.shared.check_size(&bytes)?;
+        self.pipe.push_out(&self.core.shared.outbox, bytes)
     }
 
     /// Ready when the session's writer has taken all.
@@ -237,7 +233,7 @@ impl Pipe {
     }
 
     /// Queues a stanza for the writer.
-    pub(super) fn push_out(self: &Arc<Self>, core: &Core, bytes: Bytes) -> io::Result<()> {
+    pub(super) fn push_out(self: &Arc<Self>, outbox: &Outbox, bytes: Bytes) -> io::Result<()> {
         let mut state = self.lock();
         if state.end.is_some() {
             return Err(io::ErrorKind::NotConnected.into());
@@ -247,7 +243,7 @@ impl Pipe {
         let queued = std::mem::replace(&mut state.queued, true);
         drop(state);
         if !queued {
-            core.outbox.join_round(Arc::clone(self));
+            outbox.join_round(Arc::clone(self));
         }
         Ok(())
     }

@@ -6,13 +6,18 @@
 pub mod accept;
 mod arrivals;
 pub mod classic;
+mod connect;
 mod conversation;
 pub mod dial;
+mod dns;
 pub mod given;
+mod login;
 mod presence;
 pub mod roster;
+mod router;
 mod session;
 mod stanza;
+mod stream;
 mod writer;
 
 use std::{
@@ -29,6 +34,9 @@ pub use self::{
     session::{Session, SessionEnd},
 };
 use crate::tls::Roots;
+
+/// The namespace of what two ends of CrossTalk say to each other (profile ct2).
+pub(crate) const CROSSTALK: &str = "urn:veranda:crosstalk:2";
 
 /// An account, and the one session that all links of this process over it share. Cheap to clone;
 /// all clones are the same.
