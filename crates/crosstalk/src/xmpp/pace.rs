@@ -215,6 +215,12 @@ impl Pace {
         self.rate
     }
 
+    /// Returns how many bytes are known to have arrived.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
     /// Returns how fast the fastest answer came.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {

@@ -140,17 +140,25 @@ impl Codec {
                 let seqs = state.incoming.credit(bytes.into());
                 self.answer_parts(id.0, seqs, true);
             }
-            Message::Ping => self.ping(Bytes::new()),
+            Message::Ping => {
+                let ping = self.next_ping(Bytes::new());
+                self.urgent.push_back(ping);
+            }
             // The answer to a ping is the result of its IQ.
             Message::Pong => {}
             Message::Bye(bye) => self.bye = Some(bye),
         }
     }
 
-    /// Asks the other end for an answer at once; the padding takes its time on the way.
-    pub fn ping(&mut self, padding: Bytes) {
+    /// Returns a stanza that the other end answers at once, to be sent before any other; the padding
+    /// takes its time on the way.
+    pub fn ping(&mut self, padding: Bytes) -> Stanza {
+        Stanza::Set(self.next_ping(padding))
+    }
+
+    fn next_ping(&mut self, padding: Bytes) -> Payload {
         self.pings += 1;
-        self.urgent.push_back(Payload::Ping { number: self.pings, padding });
+        Payload::Ping { number: self.pings, padding }
     }
 
     /// Returns what came for the multiplexer. Ask until there is nothing before the next stanza.
@@ -163,10 +171,16 @@ impl Codec {
         self.pong.take()
     }
 
-    /// Returns whether something waits that would leave with more room.
+    /// Returns whether a head waits to be sent.
     #[must_use]
-    pub fn wants_room(&self) -> bool {
-        !self.heads.is_empty() || !self.turns.is_empty()
+    pub fn has_heads(&self) -> bool {
+        !self.heads.is_empty()
+    }
+
+    /// Returns whether something of a body waits to be sent whose head is sent.
+    #[must_use]
+    pub fn has_bodies(&self) -> bool {
+        !self.turns.is_empty()
     }
 
     /// Returns whether nothing waits to be sent.
@@ -175,7 +189,8 @@ impl Codec {
         self.answers.is_empty()
             && self.urgent.is_empty()
             && self.bye.is_none()
-            && !self.wants_room()
+            && !self.has_heads()
+            && !self.has_bodies()
     }
 
     /// Returns the next stanza. Ask only when it can leave.
@@ -219,6 +234,12 @@ impl Codec {
         Ok(())
     }
 
+    /// Returns how many transactions are remembered.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.all.len()
+    }
+
     fn write_head(&mut self, mut head: Head, payload: fn(Head) -> Payload) {
         let number = head.number;
         let json = in_xml(&head.json);
@@ -228,7 +249,7 @@ impl Codec {
         }
         let Some(state) = self.all.get_mut(&number) else { return };
         let with_body = json + base64_length(head.body.len());
-        if head.body.len() > SMALL_BODY || with_body > self.settings.max_payload {
+        if head.body.len() > SMALL_BODY.min(self.settings.chunk) || with_body > self.settings.max_payload {
             let body = std::mem::take(&mut head.body);
             state.outgoing.push(body, std::mem::take(&mut head.last));
         } else {
