@@ -1,20 +1,48 @@
 //! The peer's side of the handshake.
 
-use std::time::Duration;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use crosstalk::{
     address::GatewayAddress,
+    petrichor::Denial,
+    registry::Refused,
     transaction::{Body, Handler},
+    transactions::Numbers,
+    xmpp::{
+        BareJid, FullJid, Jid,
+        ct2::{self, Condition},
+    },
 };
 use http::{Request, Response};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use xmpp_parsers::{minidom::Element, stanza_error::DefinedCondition};
 
-use super::Account;
-use crate::{DialError, DialOptions, LinkEnd, SendError, Served};
+use super::{
+    Account, MeetError, Session,
+    accept::Hello,
+    conversation::Conversation,
+    greeting::{self, GREETING_TIMEOUT, Welcome},
+    session::{Ask, RequestError},
+    transport::{Agreed, CAPACITY, Transport, chunk, setup, timing},
+};
+use crate::{
+    DialError, DialOptions, Link, LinkEnd, SendError, Served, dialled::Kind, line::LineHandle,
+    messages,
+};
+
+/// How long it may take until the gateway says that it is there. It answers at once when it is; a
+/// server of another domain may have to be dialled first.
+const MEET_WITHIN: Duration = Duration::from_secs(10);
 
 /// A link that is up and not yet served.
 pub(crate) struct Dialled {
+    transport: Transport<Conversation>,
+    agreed: Agreed,
+    line: LineHandle,
     rate: watch::Receiver<Option<u64>>,
 }
 
@@ -22,11 +50,12 @@ impl Dialled {
     /// See [`Served::run`].
     pub(crate) async fn run(
         self,
-        _handler: Handler,
-        _stop: CancellationToken,
-        _grace: Duration,
+        handler: Handler,
+        stop: CancellationToken,
+        grace: Duration,
     ) -> LinkEnd {
-        LinkEnd::Lost
+        let setup = setup(&self.agreed, self.line, timing(), true);
+        messages::serve(self.transport, setup, handler, stop, grace).await
     }
 
     /// See [`Served::rate`].
@@ -39,24 +68,44 @@ impl Dialled {
 ///
 /// # Errors
 /// See [`DialError`].
-pub async fn dial(_options: &DialOptions) -> Result<Served, DialError> {
-    Err(DialError::NotAGateway)
+pub async fn dial(options: &DialOptions) -> Result<Served, DialError> {
+    let gateway = options.gateway.xmpp().ok_or(DialError::NotAGateway)?;
+    let account = options.account.as_ref().ok_or(DialError::NoAccount)?;
+    let hello = Hello {
+        proof: options.proof.clone(),
+        label: options.label.clone(),
+        asks: false,
+        invite: options.invite.clone(),
+    };
+    let (conversation, agreed) = greet(gateway, account, &hello).await?;
+    let (told, rate) = watch::channel(None);
+    let line = LineHandle::alone();
+    let mut transport = Transport::new(conversation, agreed.clone(), line.clone(), Some(told));
+    transport.speak().map_err(DialError::Unreachable)?;
+    Ok(Served(Kind::Xmpp(Dialled { transport, agreed, line, rate })))
 }
 
 /// A conversation in which the gateway itself is asked. It ends when this is dropped.
-pub struct Questions {}
+pub struct Questions {
+    link: Link,
+    /// Owns the task that moves the stanzas, which ends with the link.
+    _tasks: TaskTracker,
+}
 
-/// Begins to ask a gateway. The invitation is for one that does not know the account yet: who may not
-/// publish there may not ask for names either.
+/// Begins to ask a gateway.
 ///
 /// # Errors
 /// See [`DialError`].
-pub async fn ask(
-    _gateway: &GatewayAddress,
-    _account: &Account,
-    _invite: Option<&str>,
-) -> Result<Questions, DialError> {
-    Err(DialError::NotAGateway)
+pub async fn ask(gateway: &GatewayAddress, account: &Account) -> Result<Questions, DialError> {
+    let gateway = gateway.xmpp().ok_or(DialError::NotAGateway)?;
+    let hello = Hello { asks: true, ..Hello::default() };
+    let (conversation, agreed) = greet(gateway, account, &hello).await?;
+    let line = LineHandle::alone();
+    let setup = setup(&agreed, line.clone(), timing(), false);
+    let mut transport = Transport::new(conversation, agreed, line, None);
+    transport.speak().map_err(DialError::Unreachable)?;
+    let tasks = TaskTracker::new();
+    Ok(Questions { link: messages::link(transport, setup, None, &tasks), _tasks: tasks })
 }
 
 impl Questions {
@@ -64,7 +113,80 @@ impl Questions {
     ///
     /// # Errors
     /// See [`SendError`].
-    pub async fn send(&self, _request: Request<Body>) -> Result<Response<Body>, SendError> {
-        Err(SendError::Closed)
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
+        self.link.send(request).await
     }
+}
+
+impl Drop for Questions {
+    fn drop(&mut self) {
+        self.link.close();
+    }
+}
+
+/// Finds the gateway, says hello, and hears the answer.
+async fn greet(
+    gateway: &BareJid,
+    account: &Account,
+    hello: &Hello,
+) -> Result<(Conversation, Agreed), DialError> {
+    let session = account.session().await.map_err(DialError::Account)?;
+    let begun = Instant::now();
+    let to = session.meet(gateway, MEET_WITHIN).await.map_err(not_met)?;
+    let ours = chunk(session.max_stanza(), session.jid(), &to).ok_or(DialError::NotAGateway)?;
+    let welcome = say_hello(&session, &to, &greeting::hello(hello, ours)).await?;
+    tracing::debug!(after = ?begun.elapsed(), sentence = welcome.sentence, "A gateway says welcome");
+    let chunk = ct2::agree(ours, welcome.max_chunk).ok_or(DialError::NotAGateway)?;
+    let agreed = Agreed::new(&session, &to, welcome.token, Numbers::Odd, chunk);
+    let conversation = session.converse(to, &agreed.token.to_string(), CAPACITY);
+    Ok((conversation, agreed))
+}
+
+async fn say_hello(session: &Session, to: &FullJid, hello: &Element) -> Result<Welcome, DialError> {
+    let to = Jid::from(to.clone());
+    match session.request(Some(&to), Ask::Set, hello, GREETING_TIMEOUT).await {
+        Ok(Some(answer)) => greeting::read_welcome(&answer).map_err(|_| DialError::NotAGateway),
+        Ok(None) => Err(DialError::NotAGateway),
+        Err(RequestError::TimedOut) => Err(DialError::TimedOut),
+        Err(RequestError::Ended) => Err(ended()),
+        Err(RequestError::Refused { condition, text: _, extra }) => {
+            match extra.as_ref().and_then(greeting::read_denied) {
+                Some(denial) => Err(refused(denial)),
+                None => Err(bounced(&condition)),
+            }
+        }
+    }
+}
+
+fn not_met(error: MeetError) -> DialError {
+    match error {
+        MeetError::Offline | MeetError::Unreachable(_) => {
+            DialError::Unreachable(io::Error::new(io::ErrorKind::HostUnreachable, error))
+        }
+        MeetError::NotAGateway => DialError::NotAGateway,
+        MeetError::Ended => ended(),
+    }
+}
+
+/// What a hello comes back with when no gateway has answered it.
+fn bounced(condition: &DefinedCondition) -> DialError {
+    match super::payload::read_condition(condition) {
+        Condition::Unavailable => {
+            let error = MeetError::Offline;
+            DialError::Unreachable(io::Error::new(io::ErrorKind::HostUnreachable, error))
+        }
+        Condition::NotFound | Condition::Other => DialError::NotAGateway,
+    }
+}
+
+fn ended() -> DialError {
+    DialError::Unreachable(io::Error::new(io::ErrorKind::NotConnected, MeetError::Ended))
+}
+
+fn refused(denial: Denial) -> DialError {
+    let Denial { status, mut refused, retry_after } = denial;
+    if refused.sentence.is_empty() {
+        refused = Refused { sentence: "it does not say why".to_owned(), ..refused };
+    }
+    DialError::Refused { status, refused, retry_after }
 }

@@ -11,13 +11,16 @@ mod conversation;
 pub mod dial;
 mod dns;
 pub mod given;
+mod greeting;
 mod login;
+mod payload;
 mod presence;
 pub mod roster;
 mod router;
 mod session;
 mod stanza;
 mod stream;
+mod transport;
 mod writer;
 
 use std::{

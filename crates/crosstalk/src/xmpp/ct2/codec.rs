@@ -249,7 +249,9 @@ impl Codec {
         }
         let Some(state) = self.all.get_mut(&number) else { return };
         let with_body = json + base64_length(head.body.len());
-        if head.body.len() > SMALL_BODY.min(self.settings.chunk) || with_body > self.settings.max_payload {
+        if head.body.len() > SMALL_BODY.min(self.settings.chunk)
+            || with_body > self.settings.max_payload
+        {
             let body = std::mem::take(&mut head.body);
             state.outgoing.push(body, std::mem::take(&mut head.last));
         } else {

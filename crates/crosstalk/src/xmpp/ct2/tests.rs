@@ -245,9 +245,7 @@ fn an_abort_behind_a_response_takes_nothing_of_it() {
 
 #[test]
 fn a_gap_a_duplicate_and_a_body_before_its_head_end_that_transaction_on_both_ends() {
-    let chunk = |seq| {
-        Stanza::Set(Payload::Data { number: 2, seq, bytes: bytes(5), last: false })
-    };
+    let chunk = |seq| Stanza::Set(Payload::Data { number: 2, seq, bytes: bytes(5), last: false });
     for wrong in [1_u64, 3] {
         let (mut gateway, mut peer) = opened(true);
         peer.write(head(2, 0, false));
@@ -426,7 +424,8 @@ fn names_have_one_form() {
     for place in [part(2, 0), Place::Signal(7), Place::Ping(1), Place::Bye, Place::Gone] {
         assert_eq!(Place::parse(&place.to_string()), Ok(place));
     }
-    for bad in ["", ".", "2", "2.", "02.1", "2.-1", "2.1.1", "ping", "ping.x", "18446744073709551616.0"]
+    for bad in
+        ["", ".", "2", "2.", "02.1", "2.-1", "2.1.1", "ping", "ping.x", "18446744073709551616.0"]
     {
         assert_eq!(Place::parse(bad), Err(LinkError::Value("id")), "{bad}");
     }
