@@ -13,6 +13,8 @@ mod dns;
 pub mod given;
 mod greeting;
 mod login;
+#[cfg(test)]
+mod page;
 mod payload;
 mod presence;
 pub mod roster;
