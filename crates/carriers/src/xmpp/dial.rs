@@ -92,13 +92,18 @@ pub struct Questions {
     _tasks: TaskTracker,
 }
 
-/// Begins to ask a gateway.
+/// Begins to ask a gateway. The invitation is for one that does not know the account yet: who may not
+/// publish there may not ask for names either.
 ///
 /// # Errors
 /// See [`DialError`].
-pub async fn ask(gateway: &GatewayAddress, account: &Account) -> Result<Questions, DialError> {
+pub async fn ask(
+    gateway: &GatewayAddress,
+    account: &Account,
+    invite: Option<&str>,
+) -> Result<Questions, DialError> {
     let gateway = gateway.xmpp().ok_or(DialError::NotAGateway)?;
-    let hello = Hello { asks: true, ..Hello::default() };
+    let hello = Hello { asks: true, invite: invite.map(str::to_owned), ..Hello::default() };
     let (conversation, agreed) = greet(gateway, account, &hello).await?;
     let line = LineHandle::alone();
     let setup = setup(&agreed, line.clone(), timing(), false);
