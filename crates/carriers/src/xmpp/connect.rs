@@ -99,7 +99,7 @@ pub(super) async fn connect(login: &Login, network: &Network) -> Result<Connecte
     let mut problem = None;
     for target in targets {
         // The other way of the same address only when the first was not understood.
-        if login.server.is_some() && !matches!(problem, None | Some(LoginError::NotXmpp)) {
+        if login.server.is_some() && !problem.as_ref().is_none_or(is_not_understood) {
             break;
         }
         let attempt = timeout(SERVER_TIMEOUT, open(&target, login, &host, network));
@@ -115,6 +115,14 @@ pub(super) async fn connect(login: &Login, network: &Network) -> Result<Connecte
         }
     }
     Err(problem.unwrap_or(LoginError::NotXmpp))
+}
+
+/// Returns whether the server may speak TLS where we did not, or the other way round.
+fn is_not_understood(problem: &LoginError) -> bool {
+    // Who closes without reading what came resets the connection.
+    let is_reset = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;
+    matches!(problem, LoginError::NotXmpp)
+        || matches!(problem, LoginError::Unreachable(error) if is_reset(error))
 }
 
 /// Of the problems with several servers, the one of the server that got farthest is told.
