@@ -27,6 +27,7 @@ mod serve;
 mod shared;
 mod socket;
 mod visit;
+mod xmpp;
 
 use std::{
     net::SocketAddr,
@@ -40,10 +41,12 @@ use crosstalk::address::GatewayAddress;
 pub use petrichor::{PetrichorPort, PortError};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+pub use xmpp::{ListError, Reached, XmppAccount, XmppAdmission, XmppAdmit, XmppError, XmppState};
 
 use crate::{
     addresses::Addresses, auth::Auth, classic::OpenClassic, hosts::Hosts, links::Links,
     members::Members, names::Names, petrichor::OpenPort, polls::Polls, shared::Shared,
+    xmpp::OpenAccount,
 };
 
 /// How to run a gateway.
@@ -66,6 +69,7 @@ pub struct Gateway {
     local: SocketAddr,
     petrichor: Option<OpenPort>,
     classic: Option<OpenClassic>,
+    xmpp: Option<OpenAccount>,
     shared: Shared,
     set_aside: Option<PathBuf>,
 }
@@ -123,7 +127,7 @@ impl Gateway {
             tasks,
             cut: CancellationToken::new(),
         };
-        Ok(Self { listener, local, petrichor: None, classic: None, shared, set_aside })
+        Ok(Self { listener, local, petrichor: None, classic: None, xmpp: None, shared, set_aside })
     }
 
     /// Opens a port of its own for Petrichor, too.
@@ -153,6 +157,24 @@ impl Gateway {
         self.petrichor.as_ref().map(|port| (port.local, &port.address))
     }
 
+    /// Is reached over XMPP, too, as this account. Nothing is dialled before [`Gateway::run`]; a server
+    /// that is away or refuses the account keeps nobody from the other ways.
+    ///
+    /// # Errors
+    /// See [`XmppError`].
+    pub fn with_xmpp(mut self, account: XmppAccount) -> Result<Self, XmppError> {
+        let account = OpenAccount::open(account, self.shared.names.clone())?;
+        self.shared.auth.also(vec![account.reached().address.origin()]);
+        self.xmpp = Some(account);
+        Ok(self)
+    }
+
+    /// Returns the address that peers use over XMPP, and whether they can.
+    #[must_use]
+    pub fn xmpp(&self) -> Option<Reached> {
+        self.xmpp.as_ref().map(OpenAccount::reached)
+    }
+
     /// Returns the address it listens on, with the real port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
@@ -174,8 +196,13 @@ impl Gateway {
     /// Serves until `stop` is cancelled, then finishes what is under way: visitors within
     /// [`limits::STOP_GRACE`], links within [`limits::LINK_GRACE`] after the last of them.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { listener, petrichor, classic, shared, .. } = self;
+        let Self { listener, petrichor, classic, xmpp, shared, .. } = self;
         let shared = Arc::new(shared);
+        // The account stays logged in until the links over it have ended.
+        let (accounts, log_out) = (TaskTracker::new(), CancellationToken::new());
+        if let Some(account) = xmpp {
+            accounts.spawn(account.keep(shared.clone(), stop.clone(), log_out.clone()));
+        }
         let beside = async {
             if let Some(port) = petrichor {
                 port.accept(shared.clone(), stop.clone()).await;
@@ -200,6 +227,11 @@ impl Gateway {
         // With the last of these goes the last who asks for names, and then their owner.
         drop(shared);
         links.stop().await;
+        log_out.cancel();
+        accounts.close();
+        if timeout(limits::LINK_GRACE, accounts.wait()).await.is_err() {
+            tracing::warn!("The XMPP account does not log out");
+        }
         tasks.close();
         if timeout(limits::LINK_GRACE, tasks.wait()).await.is_err() {
             tracing::warn!(left = tasks.len(), "Some tasks do not end");

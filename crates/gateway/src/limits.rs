@@ -109,6 +109,74 @@ pub const COMEBACK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a link that gave way to a newer one may finish what it carries.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(600);
 
+// ----- XMPP -----
+
+/// How many links one account may have over XMPP: a program for each folder that it publishes, and as
+/// many again while they change networks.
+pub const LINKS_PER_ACCOUNT: usize = 32;
+
+/// How many links all accounts of one server may have, since accounts cost nothing on many servers. All
+/// links over XMPP share one session, so a server's share is less than a network's elsewhere.
+pub const LINKS_PER_SERVER: usize = 1024;
+
+/// How many who knock at the gateway's account are heard at once. Those beyond get no answer and come
+/// back later.
+pub const MAX_KNOCKS: usize = 256;
+
+/// How many times one account may say hello in a row, and how long one of them takes to be allowed
+/// again. A peer says it once for its link and once for each round of questions.
+pub const HELLO_BURST: u32 = 64;
+/// See [`HELLO_BURST`].
+pub const HELLO_PACE: Duration = Duration::from_secs(1);
+
+/// The same for all accounts of one server, which all come back when it starts again.
+pub const SERVER_HELLO_BURST: u32 = 2048;
+/// See [`SERVER_HELLO_BURST`].
+pub const SERVER_HELLO_PACE: Duration = Duration::from_millis(50);
+
+/// How many accounts (and servers) are remembered for that; when so many come at once, new ones wait.
+pub const MAX_PACED: usize = 20_000;
+
+/// How long the gateway's account may take to log in; a slow server gets as long as a peer gives it.
+pub const XMPP_LOGIN: Duration = Duration::from_secs(60);
+
+/// After how long a session was a good one: the next login after its end comes at once.
+pub const XMPP_GOOD_AFTER: Duration = Duration::from_secs(60);
+
+/// How long to wait before the first new login; it doubles.
+pub const XMPP_FIRST_WAIT: Duration = Duration::from_secs(1);
+/// How long these waits become.
+pub const XMPP_LAST_WAIT: Duration = Duration::from_secs(60);
+
+/// How long to wait when the server refuses the account itself: long enough that no server locks it
+/// for trying, and a password that was set right there works without a restart here.
+pub const XMPP_REFUSED_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// How long questions may take over XMPP: as [`QUESTIONS`], at a server that lets 10 KB a second
+/// through.
+pub const XMPP_QUESTIONS: Duration = Duration::from_secs(3 * 60);
+
+/// How long a no, or the beginning of a link, may take to be written.
+pub const XMPP_DENIAL: Duration = Duration::from_secs(10);
+/// See [`XMPP_DENIAL`]; a server that lets 10 KB a second through takes its time.
+pub const XMPP_LINK_START: Duration = Duration::from_secs(30);
+
+/// How long an answer about the roster's contacts holds.
+pub const ROSTER_FRESH: Duration = Duration::from_secs(5);
+
+/// How long the server may take for that answer.
+pub const ROSTER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The largest file with accounts or codes that is read: some 30,000 lines.
+pub const MAX_LIST_BYTES: u64 = 1024 * 1024;
+
+/// How long reading it may take before the one from before is used.
+pub const LIST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The shortest code of an invitation. Shorter ones could be guessed, at the pace of
+/// [`SERVER_HELLO_PACE`] and from many servers.
+pub const MIN_INVITE: usize = 8;
+
 // ----- Receipts -----
 
 /// How often receipts are sent while there is something to tell: four times a second looks live,

@@ -1,5 +1,7 @@
 //! Entry point of `veranda-gateway`.
 
+mod xmpp_options;
+
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
@@ -11,10 +13,12 @@ use anyhow::Context as _;
 use carriers::certificate::Certificate;
 use clap::Parser;
 use crosstalk::address::GatewayAddress;
-use gateway::{Config, Gateway, PetrichorPort};
+use gateway::{Config, Gateway, PetrichorPort, Reached, XmppState};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+
+use self::xmpp_options::XmppOptions;
 
 /// Lets people publish from the computer at home: takes their visitors' requests and passes them
 /// on to the computers that hold the files. No file is kept here.
@@ -59,6 +63,9 @@ struct Arguments {
           value_parser = GatewayAddress::parse)]
     petrichor_address: Option<GatewayAddress>,
 
+    #[command(flatten)]
+    xmpp: XmppOptions,
+
     /// Print one JSON object a line instead of sentences. The first is
     /// {"event":"listening","address":"127.0.0.1:8080","origin":"http://localhost:8080"}.
     #[arg(long)]
@@ -81,6 +88,12 @@ Examples:
         --petrichor-certificate chain.pem --petrichor-key key.pem
     veranda-peer publish ./photos --gateway petrichor+tls://gateway.example:7411
 
+  Besides, for peers that have nothing but an XMPP account, and with codes for new ones:
+    veranda-gateway ... --xmpp-jid gateway@chat.example --xmpp-password-file password \\
+        --xmpp-admit invite --xmpp-allow friends --xmpp-invites codes
+    veranda-peer publish ./photos --gateway 'xmpp:gateway@chat.example?invite=CODE' \\
+        --xmpp-jid anna@chat.example --xmpp-password-file password
+
 It stops at Ctrl-C or SIGTERM when the downloads under way are done, after half a minute at the
 latest, and at once when asked a second time. RUST_LOG=debug shows more of what happens.";
 
@@ -93,6 +106,15 @@ enum Event<'a> {
     SetAside { file: PathBuf },
     Stopping,
     Stopped,
+    Xmpp(Xmpp<'a>),
+}
+
+/// Whether peers can reach it over XMPP.
+#[derive(Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+enum Xmpp<'a> {
+    Online { origin: String },
+    Offline { sentence: &'a str, heals: bool },
 }
 
 fn main() -> ExitCode {
@@ -117,11 +139,15 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let petrichor = petrichor_port(&arguments)?;
+    let account = arguments.xmpp.account()?;
     let Arguments { listen, domain, data, behind_proxy, json, .. } = arguments;
     let config = Config { listen, domain, behind_proxy, data: Some(data) };
     let mut gateway = Gateway::bind(config).await?;
     if let Some(port) = petrichor {
         gateway = gateway.with_petrichor(port).await?;
+    }
+    if let Some(account) = account {
+        gateway = gateway.with_xmpp(account)?;
     }
     let origin = gateway.address().origin();
     if let Some(file) = gateway.set_aside() {
@@ -147,10 +173,13 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let mut signals = Signals::new().context("the system gives no signals")?;
+    let told = tell_of_xmpp(gateway.xmpp(), json);
     let running = gateway.run(stop.clone());
-    tokio::pin!(running);
+    tokio::pin!(running, told);
     tokio::select! {
         () = &mut running => {}
+        // It only ends when nobody can be told.
+        error = &mut told => return Err(error),
         () = signals.next() => {
             say(json, &Event::Stopping, "Stopping when the downloads under way are done.")?;
             stop.cancel();
@@ -161,6 +190,35 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
         }
     }
     say(json, &Event::Stopped, "Stopped.")
+}
+
+/// Says when peers can reach the gateway over XMPP, and when not; as far as there is an account.
+async fn tell_of_xmpp(reached: Option<Reached>, json: bool) -> anyhow::Error {
+    if let Some(Reached { address, mut state }) = reached {
+        let origin = address.origin();
+        // The task that changes it ends with the program.
+        while state.changed().await.is_ok() {
+            let now = state.borrow_and_update().clone();
+            let said = match &now {
+                XmppState::Connecting => Ok(()),
+                XmppState::Online => {
+                    let sentence = format!("Reached over XMPP. Publish through {origin}");
+                    let event = Event::Xmpp(Xmpp::Online { origin: origin.clone() });
+                    say(json, &event, &sentence)
+                }
+                // On standard error it was said as a warning already.
+                XmppState::Offline { .. } if !json => Ok(()),
+                XmppState::Offline { sentence, heals } => {
+                    let event = Event::Xmpp(Xmpp::Offline { sentence, heals: *heals });
+                    say(json, &event, sentence)
+                }
+            };
+            if let Err(error) = said {
+                return error;
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 fn petrichor_port(arguments: &Arguments) -> anyhow::Result<Option<PetrichorPort>> {

@@ -5,7 +5,7 @@
 
 mod entrance;
 mod owner;
-mod pace;
+pub(crate) mod pace;
 mod route;
 mod socket;
 

@@ -69,6 +69,8 @@ enum What {
     Claim { label: Label, key: PublicKey, now: SystemTime },
     Release { label: Label, key: PublicKey, now: SystemTime },
     Use { proof: Proven, now: SystemTime },
+    IsGuest { account: String },
+    Redeem { account: String, code: [u8; 32], now: SystemTime },
 }
 
 impl Names {
@@ -134,6 +136,17 @@ impl Names {
         self.ask(What::Use { proof, now: SystemTime::now() }).await
     }
 
+    /// Returns whether an account came in with an invitation once; [`NameError::Unknown`] if not.
+    pub(crate) async fn is_guest(&self, account: &str) -> Result<(), NameError> {
+        self.ask(What::IsGuest { account: account.to_owned() }).await
+    }
+
+    /// Uses the invitation with this hash up for an account, and remembers the account;
+    /// [`NameError::Used`] when another one did before.
+    pub(crate) async fn redeem(&self, account: String, code: [u8; 32]) -> Result<(), NameError> {
+        self.ask(What::Redeem { account, code, now: SystemTime::now() }).await
+    }
+
     async fn ask(&self, what: What) -> Result<(), NameError> {
         let (answer, answered) = oneshot::channel();
         self.asks.try_send(Ask { what, answer }).map_err(|_| NameError::Full)?;
@@ -183,6 +196,8 @@ fn answer_one(
             result
         }
         What::Use { proof, now } => store.use_once(&proof, now)?,
+        What::IsGuest { account } => store.is_guest(&account)?,
+        What::Redeem { account, code, now } => store.redeem(&account, &code, now)?,
     })
 }
 

@@ -1,11 +1,11 @@
-//! How fast a member may send.
+//! How often something may happen, as how fast a member may send.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 /// Lets some messages through in a row, and then one each time the pace allows.
-pub(super) struct Pace {
+pub(crate) struct Pace {
     left: u32,
     burst: u32,
     every: Duration,
@@ -13,12 +13,25 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(burst: u32, every: Duration, now: Instant) -> Self {
+    pub(crate) fn new(burst: u32, every: Duration, now: Instant) -> Self {
         Self { left: burst, burst, every, counted: now }
     }
 
     /// Returns whether one more may go through now.
-    pub(super) fn allows(&mut self, now: Instant) -> bool {
+    pub(crate) fn allows(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        let allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        allowed
+    }
+
+    /// Returns whether as much may go through now as if nothing ever had.
+    pub(crate) fn is_full(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.left == self.burst
+    }
+
+    fn fill(&mut self, now: Instant) {
         while self.left < self.burst && now.duration_since(self.counted) >= self.every {
             self.left += 1;
             self.counted += self.every;
@@ -26,9 +39,6 @@ impl Pace {
         if self.left == self.burst {
             self.counted = now;
         }
-        let allowed = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        allowed
     }
 }
 

@@ -20,7 +20,7 @@ use crate::limits;
 const FILE: &str = "names.sqlite";
 
 /// The version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE names (
@@ -37,7 +37,17 @@ const TABLES: &str = "
         PRIMARY KEY (key, id)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX used_proofs_by_time ON used_proofs (expires);
-    PRAGMA user_version = 1;
+";
+
+/// What the second version added: the accounts that came in with an invitation, and which. An invitation
+/// is for one account, and an account needs one.
+const GUESTS: &str = "
+    CREATE TABLE guests (
+        code BLOB PRIMARY KEY,
+        account TEXT NOT NULL UNIQUE,
+        since INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 2;
 ";
 
 /// The open database.
@@ -119,7 +129,8 @@ impl Store {
         // A name that was promised survives a power cut.
         connection.pragma_update(None, "synchronous", "full")?;
         match connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
-            0 => connection.execute_batch(&format!("BEGIN; {TABLES} COMMIT;"))?,
+            0 => connection.execute_batch(&format!("BEGIN; {TABLES} {GUESTS} COMMIT;"))?,
+            1 => connection.execute_batch(&format!("BEGIN; {GUESTS} COMMIT;"))?,
             VERSION => {}
             _ => return Err(OpenError::Newer),
         }
@@ -235,6 +246,31 @@ impl Store {
         let result = self.use_once_quickly(proof, now);
         self.connection.pragma_update(None, "synchronous", "full")?;
         result
+    }
+
+    pub(super) fn is_guest(&self, account: &str) -> rusqlite::Result<Result<(), NameError>> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT 1 FROM guests WHERE account = ?1")?
+            .exists([account])?;
+        Ok(if found { Ok(()) } else { Err(NameError::Unknown) })
+    }
+
+    pub(super) fn redeem(
+        &mut self,
+        account: &str,
+        code: &[u8; 32],
+        now: SystemTime,
+    ) -> rusqlite::Result<Result<(), NameError>> {
+        // Who is a guest already keeps the invitation for somebody else.
+        if self.is_guest(account)?.is_ok() {
+            return Ok(Ok(()));
+        }
+        let added = self.connection.execute(
+            "INSERT INTO guests (code, account, since) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![code, account, seconds(now)],
+        )?;
+        Ok(if added == 1 { Ok(()) } else { Err(NameError::Used) })
     }
 
     fn use_once_quickly(
@@ -398,10 +434,46 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Store::open(Some(folder.path()), false, now()).unwrap();
         let connection = Connection::open(folder.path().join(FILE)).unwrap();
-        connection.pragma_update(None, "user_version", 2).unwrap();
+        connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
         drop(connection);
         let newer = Store::open(Some(folder.path()), true, now());
         assert!(matches!(newer, Err(OpenError::Newer)));
+    }
+
+    #[test]
+    fn an_invitation_is_for_one_account_which_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Store::open(Some(folder.path()), false, now()).unwrap().0;
+        let mut store = open();
+        let (anna, ben, code) = ("anna@a.example", "ben@b.example", [7; 32]);
+        assert_eq!(store.is_guest(anna), Ok(Err(NameError::Unknown)));
+        assert_eq!(store.redeem(anna, &code, now()), Ok(Ok(())));
+        drop(store);
+        let mut store = open();
+        assert_eq!(store.is_guest(anna), Ok(Ok(())));
+        assert_eq!(store.redeem(ben, &code, now()), Ok(Err(NameError::Used)));
+        assert_eq!(store.redeem(anna, &code, now()), Ok(Ok(())), "both at once are no mistake");
+        assert_eq!(store.redeem(anna, &[8; 32], now()), Ok(Ok(())));
+        assert_eq!(store.redeem(ben, &[8; 32], now()), Ok(Ok(())), "a guest uses up no other");
+    }
+
+    #[test]
+    fn a_list_of_the_first_version_gets_guests_and_keeps_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = key();
+        let connection = Connection::open(folder.path().join(FILE)).unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute(
+                "INSERT INTO names (label, key, claimed) VALUES ('photos', ?1, 0)",
+                [owner.as_bytes()],
+            )
+            .unwrap();
+        drop(connection);
+        let (mut store, _) = Store::open(Some(folder.path()), false, now()).unwrap();
+        assert_eq!(store.owners().unwrap().get(&label("photos")), Some(&owner));
+        assert_eq!(store.redeem("anna@a.example", &[7; 32], now()), Ok(Ok(())));
     }
 
     #[test]

@@ -109,6 +109,82 @@ fn the_port_for_petrichor_is_said_and_refused_where_it_could_be_read() {
     }
 }
 
+/// Returns the arguments for an account whose password is in this file.
+fn account(file: &std::path::Path) -> [&str; 4] {
+    ["--xmpp-jid", "gateway@localhost", "--xmpp-password-file", file.to_str().unwrap()]
+}
+
+fn write_password(file: &std::path::Path) {
+    std::fs::write(file, "a password\n").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_is_away_is_told_and_the_gateway_goes_on_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    write_password(&password);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = nobody.to_string();
+    let data = folder.path().to_str().unwrap();
+    let listen = ["--listen", "127.0.0.1:0", "--data", data, "--json", "--xmpp-server", &server];
+    let mut program = start(&[&listen[..], &account(&password)].concat());
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let mut next =
+        || -> serde_json::Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let listening = next();
+    let said = next();
+    assert_eq!((&said["event"], &said["state"]), (&"xmpp".into(), &"offline".into()), "{said}");
+    assert_eq!(said["heals"], true);
+    let sentence = said["sentence"].as_str().unwrap();
+    assert!(sentence.contains("gateway@localhost"), "{sentence}");
+    std::net::TcpStream::connect(listening["address"].as_str().unwrap()).unwrap();
+    end(&mut program);
+    program.wait().unwrap();
+    let mut log = String::new();
+    program.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(!log.contains("a password"), "{log}");
+}
+
+#[test]
+fn what_is_wrong_with_the_account_is_said_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (password, open, list, codes) = (at("password"), at("open"), at("list"), at("codes"));
+    write_password(&password);
+    std::fs::write(&open, "x").unwrap();
+    std::fs::write(&list, "anna@a.example\nno account\n").unwrap();
+    std::fs::write(&codes, "short\n").unwrap();
+    let data = folder.path().join("data");
+    let listen = ["--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
+    let (list, codes) = (list.to_str().unwrap(), codes.to_str().unwrap());
+    let missing = at("missing");
+    for (file, more, code, words) in [
+        (&missing, &[][..], 1, "cannot read the password's file"),
+        (&password, &["--xmpp-allow", list], 1, "line 2 of"),
+        (&password, &["--xmpp-admit", "invite", "--xmpp-invites", codes], 1, "line 1 of"),
+        (&password, &["--xmpp-invites", codes], 1, "is for --xmpp-admit invite"),
+        (&password, &["--xmpp-admit", "invite"], 2, "--xmpp-invites"),
+        (&password, &["--xmpp-server", "nowhere"], 2, "looks like"),
+        (&password, &["--xmpp-root-certificate", list], 1, "no certificate"),
+    ]
+    .into_iter()
+    .chain(cfg!(unix).then_some((&open, &[][..], 1, "everybody on this computer")))
+    {
+        let mut program = start(&[&listen[..], &account(file), more].concat());
+        assert_eq!(program.wait().unwrap().code(), Some(code), "{words}");
+        let mut sentence = String::new();
+        program.stderr.take().unwrap().read_to_string(&mut sentence).unwrap();
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    let mut program = start(&[&listen[..], &["--xmpp-jid", "gateway@localhost"]].concat());
+    assert_eq!(program.wait().unwrap().code(), Some(2), "a password is needed");
+}
+
 #[cfg(unix)]
 fn end(program: &mut Child) {
     use rustix::process::{Pid, Signal, kill_process};

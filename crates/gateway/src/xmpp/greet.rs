@@ -1,0 +1,194 @@
+//! Hears who knocks at the gateway's account, and lets them in or tells them why not.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
+
+use carriers::xmpp::{
+    accept::{Door, Hello, Knock},
+    roster::Roster,
+};
+use crosstalk::{
+    label::Label,
+    registry::PTTH_PATH,
+    transaction::{Body, Handler},
+    xmpp::BareJid,
+};
+use http::{Request, StatusCode};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tower::util::BoxCloneSyncService;
+
+use super::{account::Hall, counts::Turn, policy::Admitted};
+use crate::{
+    limits,
+    links::Berth,
+    own,
+    refusal::Refusal,
+    shared::{Connection, ConnectionPlace},
+};
+
+/// Whom all who come over XMPP count as where addresses are counted: none of them shows one, and all
+/// of them together are one neighbour.
+const NOWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// The longest sentence of a server that is shown.
+const MAX_SENTENCE: usize = 300;
+
+/// Hears everybody who knocks until the session ends.
+pub(super) async fn each(door: &mut Door, hall: &Arc<Hall>) {
+    let roster = door.roster();
+    // What is asked over this session ends with it.
+    let ended = CancellationToken::new();
+    let _end = ended.clone().drop_guard();
+    while let Some(knock) = door.next().await {
+        let Ok(permit) = hall.greetings.clone().try_acquire_owned() else {
+            tracing::debug!("Too many knock at the gateway's account at once");
+            continue;
+        };
+        let (hall, roster, ended) = (hall.clone(), roster.clone(), ended.clone());
+        let tasks = hall.shared.visitors.clone();
+        tasks.spawn(async move {
+            let cut = hall.shared.cut.clone();
+            cut.run_until_cancelled(greet(knock, &hall, &roster, permit, ended)).await;
+        });
+    }
+}
+
+async fn greet(
+    knock: Knock,
+    hall: &Arc<Hall>,
+    roster: &Roster,
+    permit: OwnedSemaphorePermit,
+    ended: CancellationToken,
+) {
+    let jid = knock.from().to_bare();
+    let shared = &hall.shared;
+    let asks = knock.hello().asks;
+    let admitted = async {
+        let hello = knock.hello();
+        known(hall, &jid, hello, roster).await?;
+        if asks { Ok(None) } else { admit(hall, &jid, hello).await.map(Some) }
+    };
+    let admitted = match admitted.await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            tracing::debug!(%jid, reason = ?refusal.refused.reason, "An account is not let in");
+            deny(knock, refusal).await;
+            return;
+        }
+    };
+    let Some((berth, label, turn)) = admitted else {
+        let connection = Connection {
+            shared: shared.clone(),
+            meter: Arc::default(),
+            partner: NOWHERE,
+            place: Arc::new(ConnectionPlace {
+                _permit: permit,
+                _turn: shared.connections.uncounted(),
+            }),
+        };
+        answer(knock, connection, ended).await;
+        return;
+    };
+    let (links, tasks) = (shared.links.clone(), shared.tasks.clone());
+    let sentence = format!("Welcome to {}.", shared.hosts.address());
+    let owner = tasks.clone();
+    // From here on it is a link, and its place among those who knock is for the next one.
+    drop(permit);
+    owner.spawn(async move {
+        let begun = timeout(limits::XMPP_LINK_START, knock.link(sentence, &tasks)).await;
+        match begun {
+            Ok(Ok(link)) => {
+                drop(tasks);
+                own::keep(links, berth, label, link).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "A link did not begin"),
+            Err(_) => tracing::debug!("A link did not begin in time"),
+        }
+        drop(turn);
+    });
+}
+
+/// Decides whether somebody may publish here at all, from what costs least: the proof of identity is
+/// looked at afterwards.
+async fn known(hall: &Hall, jid: &BareJid, hello: &Hello, roster: &Roster) -> Result<(), Refusal> {
+    if !hall.counts.hears(jid, Instant::now()) {
+        return Err(Refusal::busy("your XMPP account, or its server, connects too often"));
+    }
+    match hall.policy.admit(jid, hello.invite.as_deref(), roster).await? {
+        Admitted::Known => Ok(()),
+        Admitted::Invited(code) => hall.policy.redeem(jid, code).await,
+    }
+}
+
+/// Decides whether a peer may have a link, as for one that begins with a request.
+async fn admit(
+    hall: &Hall,
+    jid: &BareJid,
+    hello: &Hello,
+) -> Result<(Berth, Option<Label>, Turn), Refusal> {
+    let shared = &hall.shared;
+    let proof = Some(hello.proof.as_str()).filter(|proof| !proof.is_empty());
+    let key = shared.auth.identify_by(proof).await?;
+    let turn = hall.counts.enter(jid);
+    let turn =
+        turn.ok_or_else(|| Refusal::busy("too many links come from this XMPP account or server"))?;
+    let berth = shared.links.berth(key, shared.links_of_addresses.uncounted());
+    let berth = berth.ok_or_else(|| Refusal::busy("the gateway has as many links as it can"))?;
+    if let Some(label) = &hello.label {
+        shared.names.claim(label.clone(), key).await?;
+    }
+    Ok((berth, hello.label.clone(), turn))
+}
+
+/// Answers questions to the gateway itself, for a limited time.
+async fn answer(knock: Knock, connection: Connection, ended: CancellationToken) {
+    let enough = ended.child_token();
+    let answered = knock.answer(handler(connection), enough.clone(), limits::ANSWER_GRACE);
+    tokio::pin!(answered);
+    let ended = tokio::select! {
+        ended = &mut answered => ended,
+        () = sleep(limits::XMPP_QUESTIONS) => {
+            enough.cancel();
+            answered.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "Nobody waited for the answers");
+    }
+}
+
+fn handler(connection: Connection) -> Handler {
+    BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
+        let connection = connection.clone();
+        async move {
+            let (mut parts, body) = request.into_parts();
+            // Only a proxy in front may say for whom it speaks, and there is none here.
+            parts.headers.remove("x-forwarded-for");
+            // A link within a link would count for nobody.
+            if parts.uri.path().starts_with(PTTH_PATH) {
+                let refusal = Refusal::not_found("links do not begin here");
+                let response = axum::response::IntoResponse::into_response(refusal);
+                return Ok(response.map(crosstalk::transaction::boxed));
+            }
+            Ok(own::answer(&connection, parts, body).await)
+        }
+    }))
+}
+
+async fn deny(knock: Knock, refusal: Refusal) {
+    debug_assert!(refusal.status != StatusCode::OK);
+    if timeout(limits::XMPP_DENIAL, knock.deny(refusal.into())).await.is_err() {
+        tracing::debug!("A no could not be said in time");
+    }
+}
+
+/// Makes a server's sentence fit for a log and a terminal.
+pub(super) fn printable(sentence: &str) -> String {
+    sentence.chars().filter(|c| !c.is_control()).take(MAX_SENTENCE).collect()
+}
