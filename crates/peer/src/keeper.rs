@@ -5,6 +5,7 @@ mod gateway;
 mod ladder;
 mod network;
 mod run;
+mod speed;
 
 use std::{
     collections::HashSet,
@@ -32,6 +33,7 @@ use self::{
     failure::{Failure, Wait},
     ladder::Ladder,
     run::{ended, run, slept},
+    speed::Speed,
 };
 pub(crate) use self::{
     failure::{login_sentence, sentence, trouble},
@@ -350,16 +352,13 @@ impl Keeper {
             alive: HashSet::new(),
             ended: Vec::new(),
         };
+        let mut speed = Speed::of(&served);
         self.join(links, &mut team, served);
         tracing::info!(%carrier, "Link is up");
         let since = SystemTime::now();
-        self.tell(LinkState::Up {
-            carrier,
-            since,
-            missed: ladder.why_not_better(carrier),
-            rate: None,
-        })
-        .await;
+        let rate = speed.now();
+        let missed = ladder.why_not_better(carrier);
+        self.tell(LinkState::Up { carrier, since, missed, rate }).await;
         let mut backoff = Backoff::default();
         let mut pause = Duration::ZERO;
         let slept = slept();
@@ -417,10 +416,14 @@ impl Keeper {
                         self.end_all(&team.ended);
                         return Outcome::Better(better);
                     }
-                    let missed = ladder.why_not_better(carrier);
-                    self.tell(LinkState::Up { carrier, since, missed, rate: None }).await;
+                    let (missed, rate) = (ladder.why_not_better(carrier), speed.now());
+                    self.tell(LinkState::Up { carrier, since, missed, rate }).await;
                     ladder.look_later();
                     look_up = Box::pin(self.look_up(&above, ladder.next_look(), label));
+                }
+                rate = speed.changed() => {
+                    let (missed, rate) = (ladder.why_not_better(carrier), Some(rate));
+                    self.tell(LinkState::Up { carrier, since, missed, rate }).await;
                 }
                 // Only to compute the size again; a dial under way would begin anew.
                 Ok(()) = busy.changed(), if !missing => {}

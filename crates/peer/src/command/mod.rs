@@ -1,5 +1,6 @@
 //! What the command line can ask for.
 
+mod account;
 mod identity;
 mod output;
 mod publish;
@@ -11,7 +12,9 @@ use std::{
 
 use carriers::{Carrier, tls::Roots};
 use clap::{Args, Parser, Subcommand};
-use crosstalk::address::GatewayAddress;
+use crosstalk::address::Invitation;
+
+use self::account::XmppOptions;
 
 /// Something else went wrong.
 const OTHER: u8 = 1;
@@ -21,6 +24,9 @@ const FOLDER: u8 = 3;
 const GATEWAY: u8 = 4;
 /// The identity's key cannot be used.
 const KEY: u8 = 5;
+
+/// The XMPP account cannot be used.
+const ACCOUNT: u8 = 6;
 
 /// Why the program ends, for the person who started it and for scripts.
 #[derive(Debug)]
@@ -53,6 +59,7 @@ Exit codes:
   3  the folder cannot be published
   4  the gateway says no, and trying again would not change that
   5  the identity's key cannot be used
+  6  the XMPP account's password or certificate cannot be read
 
 Environment:
   VERANDA_PASSPHRASE  opens the file of --key-file, instead of asking on the terminal
@@ -90,6 +97,8 @@ struct Publish {
     folder: PathBuf,
     #[command(flatten)]
     gateway: Gateway,
+    #[command(flatten)]
+    xmpp: XmppOptions,
     /// The title; the folder's name if left out.
     #[arg(long, value_name = "TITLE")]
     name: Option<String>,
@@ -116,7 +125,8 @@ struct Publish {
 const JSON_HELP: &str = r#"With --json each line is an object. The first, as soon as the link works:
   {"event":"published","site":ID,"url":URL}
 It comes again if the URL changes. Then, as things happen:
-  {"event":"link","state":"up","carrier":TEXT,"since":TIME,"missed":[{"carrier":TEXT,"why":TEXT}]}
+  {"event":"link","state":"up","carrier":TEXT,"since":TIME,"missed":[{"carrier":TEXT,"why":TEXT}],
+   "rate":BYTES A SECOND or null,"slow":TEXT or null}
   {"event":"link","state":"down","sentence":TEXT,"heals":BOOL,"retry_at":TIME or null}
   {"event":"transfer","state":"started" or "progress","id":NUMBER,"site":ID,"file":TEXT,
    "visitor":ADDRESS or null,"agent":TEXT,"size":BYTES,"sent":BYTES,"delivered":BYTES,
@@ -126,7 +136,8 @@ It comes again if the URL changes. Then, as things happen:
    "until":TIME,"end":"complete" or "cut","by":null or "connection", "file", "owner",
    "unconfirmed", "visitor"}
 "sent" was handed to the gateway; "delivered" was taken by the visitor's connection. TIME is
-milliseconds since 1970. Problems are sentences on standard error."#;
+milliseconds since 1970. The link's "rate" is measured over XMPP only; "slow" says what it means when
+that is little, and such a line comes again when it changes much. Problems are sentences on standard error."#;
 
 fn carrier(name: &str) -> Result<Carrier, String> {
     Carrier::from_name(name).ok_or_else(|| {
@@ -138,10 +149,11 @@ fn carrier(name: &str) -> Result<Carrier, String> {
 /// Which gateway.
 #[derive(Args, Debug)]
 struct Gateway {
-    /// The gateway's address, like gateway.example or localhost:8080.
+    /// The gateway's address, like gateway.example or localhost:8080; over XMPP it is like
+    /// xmpp:gateway@chat.example, perhaps with ?invite=CODE behind it.
     #[arg(long = "gateway", value_name = "URL", env = "VERANDA_GATEWAY",
-          value_parser = GatewayAddress::parse)]
-    address: GatewayAddress,
+          value_parser = Invitation::parse)]
+    invitation: Invitation,
 }
 
 /// Whose names they are.
@@ -158,7 +170,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Proof(proof) => {
             let identity = identity::open(proof.key.file.as_deref()).await?;
-            let gateway = &proof.gateway.address;
+            let gateway = &proof.gateway.invitation.gateway;
             let made = peer::prove(identity.key.into(), gateway, &Roots::System).await;
             let made = made.map_err(|trouble| Failure::new(GATEWAY, trouble.sentence))?;
             writeln!(io::stdout(), "{made}").map_err(|error| Failure::new(OTHER, error.to_string()))
@@ -190,8 +202,17 @@ mod tests {
             "veranda-peer publish ./folder --gateway localhost:8080 --name Photos --json --once";
         let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
         let Command::Publish(publish) = arguments.command else { panic!() };
-        assert_eq!(publish.gateway.address.origin(), "http://localhost:8080");
+        assert_eq!(publish.gateway.invitation.gateway.origin(), "http://localhost:8080");
         assert!(publish.json && publish.once && !publish.hidden_files);
+        assert!(publish.xmpp.account().unwrap().is_none());
+        let line = "veranda-peer publish ./folder --gateway xmpp:gateway@chat.example?invite=a-code \
+                    --xmpp-jid anna@chat.example --xmpp-password-file /nonexistent/password";
+        let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
+        let Command::Publish(publish) = arguments.command else { panic!() };
+        assert_eq!(publish.gateway.invitation.invite.as_deref(), Some("a-code"));
+        let failure = publish.xmpp.account().unwrap_err();
+        assert_eq!(failure.code, ACCOUNT);
+        assert!(failure.sentence.starts_with("Cannot read the password"), "{}", failure.sentence);
         let bad = "veranda-peer publish ./folder --gateway http://gateway.example";
         let sentence = Arguments::try_parse_from(bad.split(' ')).unwrap_err().to_string();
         assert!(sentence.contains("needs https://"), "{sentence}");

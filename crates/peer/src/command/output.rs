@@ -69,7 +69,7 @@ impl Output {
     /// The link to the gateway changed.
     pub(super) fn link(&self, state: &LinkState) -> io::Result<()> {
         match (&self.form, state) {
-            (Form::Json, LinkState::Up { carrier, since, missed, .. }) => object(&json!({
+            (Form::Json, LinkState::Up { carrier, since, missed, rate }) => object(&json!({
                 "event": "link",
                 "state": "up",
                 "carrier": carrier.to_string(),
@@ -78,6 +78,8 @@ impl Output {
                     "carrier": missed.carrier.to_string(),
                     "why": missed.obstacle.to_string(),
                 })).collect::<Vec<_>>(),
+                "rate": rate,
+                "slow": rate.and_then(peer::slow_way),
             })),
             (Form::Json, LinkState::Down { trouble, retry_at }) => object(&json!({
                 "event": "link",
@@ -87,12 +89,24 @@ impl Output {
                 "retry_at": retry_at.map(millis),
             })),
             (Form::Bars { .. } | Form::Lines, LinkState::Up { carrier, .. }) => {
-                self.line(&format!("Connected to the gateway by {carrier}."))
+                self.line(&format!("Connected to the gateway by {carrier}."))?;
+                self.rate(state)
             }
             (Form::Bars { .. } | Form::Lines, LinkState::Down { trouble, .. }) => {
                 self.line(&trouble.sentence)
             }
             (_, LinkState::Dialling) => Ok(()),
+        }
+    }
+
+    /// The way to the gateway is as fast as this, or as slow.
+    pub(super) fn rate(&self, state: &LinkState) -> io::Result<()> {
+        match (&self.form, state) {
+            (Form::Json, LinkState::Up { .. }) => self.link(state),
+            (Form::Bars { .. } | Form::Lines, LinkState::Up { rate, .. }) => {
+                rate.and_then(peer::slow_way).map_or(Ok(()), |slow| self.line(&slow))
+            }
+            (_, LinkState::Dialling | LinkState::Down { .. }) => Ok(()),
         }
     }
 

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crosstalk::address::Invitation;
 use peer::{
     Config, Event, LinkState, Peer, PublishError, Scope, SiteId, SiteState, SiteTrouble, Snapshot,
     TransferEnd,
@@ -16,7 +17,9 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{FOLDER, Failure, GATEWAY, KEY, OTHER, Publish, identity, output::Output, say};
+use super::{
+    ACCOUNT, FOLDER, Failure, GATEWAY, KEY, OTHER, Publish, identity, output::Output, say,
+};
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -43,6 +46,15 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
         );
         return Err(Failure::new(KEY, sentence));
     }
+    let account = arguments.xmpp.account()?;
+    let Invitation { gateway, invite } = arguments.gateway.invitation.clone();
+    if account.is_none() && gateway.xmpp().is_some() {
+        let sentence = format!(
+            "The gateway {gateway} is reached over XMPP: say with --xmpp-jid and \
+             --xmpp-password-file by which account of yours."
+        );
+        return Err(Failure::new(ACCOUNT, sentence));
+    }
     let identity = tokio::select! {
         identity = identity::open(arguments.key.file.as_deref()) => identity?,
         () = ending.wait() => return Ok(()),
@@ -52,10 +64,10 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
     let config = Config {
         store,
         key: identity.key,
-        gateway: arguments.gateway.address.clone(),
+        gateway,
         roots: carriers::tls::Roots::System,
-        account: None,
-        invite: None,
+        account,
+        invite,
         carrier: arguments.carrier,
     };
     // Other folders may be published at the same time, each by a program of its own.
@@ -162,13 +174,15 @@ struct Told {
     once: bool,
     url: Option<String>,
     trouble: Option<String>,
+    /// The last rate of the link that was told.
+    rate: Option<u64>,
     /// Events of transfers before the link was told.
     held: Vec<Event>,
 }
 
 impl Told {
     fn new(site: SiteId, output: Output, once: bool) -> Self {
-        Self { site, output, once, url: None, trouble: None, held: Vec::new() }
+        Self { site, output, once, url: None, trouble: None, rate: None, held: Vec::new() }
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot) -> Result<Step, Trouble> {
@@ -185,13 +199,20 @@ impl Told {
                 site.url.as_deref().unwrap_or_default(),
             )?;
             if is_first {
-                self.output.link(&snapshot.link)?;
+                self.link(&snapshot.link)?;
                 for event in std::mem::take(&mut self.held) {
                     if let Step::End = self.event(event)? {
                         return Ok(Step::End);
                     }
                 }
             }
+        }
+        if let LinkState::Up { rate, .. } = &snapshot.link
+            && self.url.is_some()
+            && *rate != self.rate
+        {
+            self.rate = *rate;
+            self.output.rate(&snapshot.link)?;
         }
         match &snapshot.link {
             LinkState::Down { trouble, retry_at: None } => {
@@ -213,7 +234,7 @@ impl Told {
             // Before that it is told in sentences.
             Event::Link(state) => {
                 if self.url.is_some() {
-                    self.output.link(&state)?;
+                    self.link(&state)?;
                 }
             }
             Event::TransferEnded(_) | Event::TransferStarted(_) if self.url.is_none() => {
@@ -230,6 +251,14 @@ impl Told {
             Event::TransferStarted(state) => self.output.started(&state)?,
         }
         Ok(Step::GoOn)
+    }
+
+    fn link(&mut self, state: &LinkState) -> io::Result<()> {
+        self.rate = match state {
+            LinkState::Up { rate, .. } => *rate,
+            LinkState::Dialling | LinkState::Down { .. } => None,
+        };
+        self.output.link(state)
     }
 
     fn progress(&mut self, snapshot: &Snapshot) -> Result<Step, Trouble> {
