@@ -1,7 +1,7 @@
 //! Sites that are reached over the wire of 2008: names of the gateway's own, each of which leads to the
 //! account of one counterpart.
 
-use std::{collections::HashSet, str::FromStr, sync::Arc, time::Duration};
+use std::{collections::HashSet, str::FromStr, sync::Arc};
 
 use carriers::xmpp::{Login, LoginError, classic::Desk};
 use crosstalk::{
