@@ -198,7 +198,9 @@ impl Published {
         command
             .args(["--listen", "127.0.0.1:0", "--domain", "localhost", "--json", "--data"])
             .arg(data);
-        command.args(chat.map(|chat| chat.arguments(&chat.gateway())).unwrap_or_default());
+        if let Some(chat) = chat {
+            command.args(chat.arguments(&chat.gateway())).args(["--xmpp-admit", "open"]);
+        }
         command.env("RUST_LOG", "warn").stdout(Stdio::piped());
         let mut running = Running::start(&mut command)?;
         let line = running.first_line(START_TIMEOUT).context("the gateway does not start")?;
