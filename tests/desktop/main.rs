@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 
 mod accessibility;
+mod accounts;
 mod app;
 mod choosing;
 mod fetching;

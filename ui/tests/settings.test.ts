@@ -168,7 +168,7 @@ describe("a gateway that is reached over a chat account", () => {
     expect(result.textContent).toContain(
       "chat.example says that the name or the password is wrong",
     );
-    expect(result.getAttribute("role")).toBe("status");
+    await waitFor(() => expect(screen.getByTestId("said").textContent).toBe(result.textContent));
 
     // Whoever types goes on from there.
     await user.type(password(), "{Backspace}r");
@@ -182,7 +182,7 @@ describe("a gateway that is reached over a chat account", () => {
     });
     await waitFor(() => expect(screen.queryByTestId("use-gateway")).toBeNull());
     expect(password().value).toBe("");
-    expect(screen.getByText("Everything works.")).toBeTruthy();
+    expect(screen.getByTestId("account-result").textContent).toBe("Everything works.");
     expect(document.body.textContent).not.toContain("wronr");
   });
 
@@ -204,7 +204,7 @@ describe("a gateway that is reached over a chat account", () => {
     });
     backend.refuseWith = { code: "accountFailed", sentence: "The same again." };
     await user.click(use());
-    expect(screen.getByText("Ask for an invitation.")).toBeTruthy();
+    expect(screen.getByTestId("account-result").textContent).toBe("Ask for an invitation.");
     expect(screen.queryByText("The same again.")).toBeNull();
     expect(marks()).toEqual(["done", "done", "done", "done", "failed"]);
     expect(use()).toBeTruthy();

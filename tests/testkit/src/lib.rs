@@ -1,6 +1,7 @@
 //! What the tests share: a gateway and a peer in a box, visitors with and without a browser, and a
 //! whole desktop without a screen.
 
+pub mod chat;
 pub mod chromium;
 #[cfg(target_os = "linux")]
 pub mod desktop;

@@ -104,21 +104,21 @@ async fn refuse(mut stream: TcpStream) {
 }
 
 /// Fails when the password is anywhere where it does not belong.
-fn nothing_leaks(home: &Home, app: &App) {
+pub(crate) fn nothing_leaks(home: &Home, app: &App, password: &str) {
     let view = serde_json::to_string(&app.notes.borrow().view).expect("it is there");
-    assert!(!view.contains(PASSWORD), "{view}");
-    assert!(!format!("{:?}", app.notes.borrow()).contains(PASSWORD));
+    assert!(!view.contains(password), "{view}");
+    assert!(!format!("{:?}", app.notes.borrow()).contains(password));
     for entry in std::fs::read_dir(home.data()).expect("it is there") {
         let path = entry.expect("it is there").path();
         if path.is_file() {
             let content =
                 String::from_utf8_lossy(&std::fs::read(&path).expect("it is there")).into_owned();
-            assert!(!content.contains(PASSWORD), "{}", path.display());
+            assert!(!content.contains(password), "{}", path.display());
         }
     }
 }
 
-async fn tested(app: &App) -> TestState {
+pub(crate) async fn tested(app: &App) -> TestState {
     let over = |view: &View| {
         let test = view.account_test.as_ref();
         test.is_some_and(|test| !matches!(test.state, TestState::Running { .. }))
@@ -149,7 +149,7 @@ async fn a_wrong_password_is_told_and_nothing_is_kept() {
     assert_eq!(view.account, None);
     assert!(matches!(view.gateway, Shown::Embedded { .. }));
     assert!(home.keychain.passwords().is_empty());
-    nothing_leaks(&home, &app);
+    nothing_leaks(&home, &app, PASSWORD);
     app.quit().await;
 }
 
@@ -207,7 +207,7 @@ async fn forgetting_an_account_empties_the_keychain_and_leaves_its_gateway() {
     let account = view.account.expect("an account");
     assert_eq!((account.jid.as_str(), account.has_password), (JID, true));
     assert_eq!(view.passwords_in, PasswordsIn::Keychain);
-    nothing_leaks(&home, &app);
+    nothing_leaks(&home, &app, PASSWORD);
 
     app.do_it(Request::ForgetAccount).await;
     assert!(home.keychain.passwords().is_empty());

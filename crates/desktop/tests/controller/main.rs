@@ -3,6 +3,7 @@
 
 mod accounts;
 mod app;
+mod chat;
 mod gateways;
 mod keys;
 mod notes;

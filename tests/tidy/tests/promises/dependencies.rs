@@ -21,6 +21,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// What the tests of a package may take in beside that.
 const MAY_USE_IN_TESTS: &[(&str, &[&str])] = &[
+    // The tests in which a gateway is reached over a real XMPP server.
+    ("desktop", &["testkit"]),
     // The tests that open the app in a desktop of its own.
     ("veranda", &["testkit"]),
 ];
