@@ -39,7 +39,7 @@ struct Arguments {
 
     /// By which carriers Veranda is measured.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = carrier,
-        default_value = "petrichor,ptth-h2,ptth-h1,taxi,poll")]
+        default_value = "petrichor,ptth-h2,ptth-h1,taxi,poll,xmpp")]
     carriers: Vec<Carrier>,
 
     /// How many rounds; the median of all counts.
