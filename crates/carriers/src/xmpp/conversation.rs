@@ -23,11 +23,11 @@ use super::{session::Core, stanza, writer::Outbox};
 pub(super) const OUTBOX: usize = 256 * 1024;
 
 /// What a stanza costs at least in a conversation's capacity, for the memory around its bytes.
-pub(crate) const STANZA_COST: usize = 512;
+pub const STANZA_COST: usize = 512;
 
 /// A stanza of a conversation that came in.
 #[derive(Debug)]
-pub(crate) enum Incoming {
+pub enum Incoming {
     /// A request of the partner's, which wants [`Outgoing::Result`] or [`Outgoing::Refuse`].
     Set {
         /// To be repeated in the answer.
@@ -51,7 +51,7 @@ pub(crate) enum Incoming {
 
 /// A stanza of a conversation that goes out.
 #[derive(Debug)]
-pub(crate) enum Outgoing {
+pub enum Outgoing {
     /// Asks the partner to take a payload. The id begins with the conversation's token and `.`.
     Set {
         /// By which the answer is known.
@@ -75,7 +75,7 @@ pub(crate) enum Outgoing {
 
 /// Why a conversation has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConversationEnd {
+pub enum ConversationEnd {
     /// The partner's session is over: its unavailable presence came.
     PartnerLeft,
     /// Our own session is over.
@@ -85,7 +85,7 @@ pub(crate) enum ConversationEnd {
 }
 
 /// A conversation. It keeps its session logged in, and ends when it is dropped.
-pub(crate) struct Conversation {
+pub struct Conversation {
     core: Arc<Core>,
     pipe: Arc<Pipe>,
 }
@@ -117,17 +117,17 @@ impl Conversation {
     }
 
     /// Returns with whom this is.
-    pub(crate) fn partner(&self) -> &FullJid {
+    pub fn partner(&self) -> &FullJid {
         &self.pipe.partner
     }
 
     /// Returns the largest stanza that may be sent, in bytes with everything around the payload.
-    pub(crate) fn max_stanza(&self) -> usize {
+    pub fn max_stanza(&self) -> usize {
         self.core.shared.max_stanza
     }
 
     /// Returns why the conversation has ended, if it has.
-    pub(crate) fn end(&self) -> Option<ConversationEnd> {
+    pub fn end(&self) -> Option<ConversationEnd> {
         self.pipe.lock().end
     }
 }

@@ -22,6 +22,9 @@ mod router;
 mod session;
 mod stanza;
 mod stream;
+mod swallow;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod writer;
 
@@ -35,8 +38,9 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 pub use self::{
+    conversation::{Conversation, ConversationEnd, Incoming, Outgoing, STANZA_COST},
     presence::MeetError,
-    session::{Session, SessionEnd},
+    session::{Ask, RequestError, Session, SessionEnd},
 };
 use crate::tls::Roots;
 

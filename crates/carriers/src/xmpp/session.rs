@@ -97,7 +97,7 @@ pub enum SessionEnd {
 
 /// Why a request has no result.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum RequestError {
+pub enum RequestError {
     /// The other end, or a server on the way, said no.
     #[error("refused: {condition:?}")]
     Refused {
@@ -118,7 +118,7 @@ pub(crate) enum RequestError {
 
 /// What kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub enum Ask {
     /// Asks for something.
     Get,
     /// Changes something.
@@ -227,13 +227,14 @@ impl Session {
     }
 
     /// Returns the largest stanza the server takes, in bytes with everything around the payload.
-    pub(crate) fn max_stanza(&self) -> usize {
+    #[must_use]
+    pub fn max_stanza(&self) -> usize {
         self.shared().max_stanza
     }
 
     /// Says that a gateway is here: presence for the contacts, with a negative priority so that no
     /// chat lands here (RFC 6121 §8.5.2.1.1). From then on whoever greets is greeted back.
-    pub(crate) fn announce(&self) {
+    pub fn announce(&self) {
         self.shared().routes().is_gateway = true;
         let priority = Element::builder("priority", ns::JABBER_CLIENT);
         let children = [priority.append(GATEWAY_PRIORITY).build(), presence::caps(true)];
@@ -241,12 +242,12 @@ impl Session {
     }
 
     /// Says to one account or session, and to nobody else, that we are here and what we are.
-    pub(crate) fn greet(&self, to: &Jid) {
+    pub fn greet(&self, to: &Jid) {
         self.shared().outbox.push_own(self.shared().greeting(to));
     }
 
     /// Takes it back.
-    pub(crate) fn leave(&self, to: &Jid) {
+    pub fn leave(&self, to: &Jid) {
         self.send_presence(to, PresenceKind::Unavailable);
     }
 
@@ -259,11 +260,7 @@ impl Session {
     ///
     /// # Errors
     /// See [`MeetError`].
-    pub(crate) async fn meet(
-        &self,
-        to: &BareJid,
-        deadline: Duration,
-    ) -> Result<FullJid, MeetError> {
+    pub async fn meet(&self, to: &BareJid, deadline: Duration) -> Result<FullJid, MeetError> {
         presence::meet(self, to, deadline).await
     }
 
@@ -286,7 +283,7 @@ impl Session {
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub(crate) async fn request(
+    pub async fn request(
         &self,
         to: Option<&Jid>,
         ask: Ask,
@@ -330,7 +327,7 @@ impl Session {
     ///
     /// The end that learns the token from an answer must speak first: what the other one sent before
     /// this is called would be refused as `item-not-found`.
-    pub(crate) fn converse(&self, partner: FullJid, token: &str, capacity: usize) -> Conversation {
+    pub fn converse(&self, partner: FullJid, token: &str, capacity: usize) -> Conversation {
         let pipe = Pipe::new(partner.clone(), token, capacity);
         let mut routes = self.shared().routes();
         if self.shared().end.borrow().is_some() {
@@ -361,7 +358,7 @@ impl Session {
     /// # Errors
     /// [`std::io::ErrorKind::InvalidInput`] for one above [`Self::max_stanza`],
     /// [`std::io::ErrorKind::NotConnected`] after the session's end.
-    pub(crate) async fn say(&self, message: &Element) -> io::Result<()> {
+    pub async fn say(&self, message: &Element) -> io::Result<()> {
         let shared = self.shared();
         let bytes = stanza::bytes(message)?;
         shared.check_size(&bytes)?;

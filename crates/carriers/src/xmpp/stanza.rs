@@ -4,11 +4,18 @@ use std::io;
 
 use bytes::Bytes;
 use crosstalk::xmpp::Jid;
-use xmpp_parsers::{minidom::Element, ns, stanza_error::DefinedCondition};
+use xmpp_parsers::{
+    minidom::{Element, Node, rxml::NcNameStr},
+    ns,
+    stanza_error::DefinedCondition,
+};
 
 /// The longest id that is answered, in bytes. RFC 6120 sets no limit; what repeats a longer one could
 /// be more than the server takes.
 const MAX_ID: usize = 1_023;
+
+/// The namespace of `xml:lang` and its like.
+const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// How much of a server's or partner's sentence is kept, in characters.
 const MAX_SENTENCE: usize = 300;
@@ -95,9 +102,7 @@ fn iq(kind: &str, to: Option<&str>, id: &str, payload: Option<&Element>) -> io::
     out.extend_from_slice(b"<iq");
     for (name, value) in [("type", Some(kind)), ("id", Some(id)), ("to", to)] {
         if let Some(value) = value {
-            out.extend_from_slice(format!(" {name}='").as_bytes());
-            escape_into(value, &mut out);
-            out.push(b'\'');
+            attribute(name, value, &mut out)?;
         }
     }
     let Some(payload) = payload else {
@@ -105,28 +110,83 @@ fn iq(kind: &str, to: Option<&str>, id: &str, payload: Option<&Element>) -> io::
         return Ok(out.into());
     };
     out.push(b'>');
-    write(payload, &mut out)?;
+    // The stream's namespace is the stanza's.
+    write_below(payload, ns::JABBER_CLIENT, &mut out)?;
     out.extend_from_slice(b"</iq>");
     Ok(out.into())
 }
 
-/// Any element as bytes, with its namespace.
+/// A stanza, or another child of the stream, as bytes.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for characters that XML does not have.
 pub(super) fn bytes(element: &Element) -> io::Result<Bytes> {
     let mut out = Vec::with_capacity(256);
-    write(element, &mut out)?;
+    write_below(element, ns::JABBER_CLIENT, &mut out)?;
     Ok(out.into())
 }
 
-fn write(element: &Element, out: &mut Vec<u8>) -> io::Result<()> {
-    element.write_to(out).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+/// Not with minidom's own writer, which panics at characters that XML does not have. Visitors can
+/// send some of them.
+fn write_below(element: &Element, parent: &str, out: &mut Vec<u8>) -> io::Result<()> {
+    let (name, namespace) = (element.name(), element.ns());
+    let no_name = |error| io::Error::new(io::ErrorKind::InvalidInput, format!("{error}"));
+    <&NcNameStr>::try_from(name).map_err(no_name)?;
+    out.push(b'<');
+    out.extend_from_slice(name.as_bytes());
+    if namespace != parent {
+        attribute("xmlns", &namespace, out)?;
+    }
+    for ((namespace, name), value) in element.attrs() {
+        if namespace.as_str() == XML_NAMESPACE {
+            attribute(&format!("xml:{name}"), value, out)?;
+        } else if namespace.as_str().is_empty() {
+            attribute(name.as_str(), value, out)?;
+        } else {
+            let problem = "attributes with a namespace are not written";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+    }
+    if element.nodes().next().is_none() {
+        out.extend_from_slice(b"/>");
+        return Ok(());
+    }
+    out.push(b'>');
+    for node in element.nodes() {
+        match node {
+            Node::Element(child) => write_below(child, &namespace, out)?,
+            Node::Text(text) => escape_into(text, out)?,
+        }
+    }
+    out.extend_from_slice(b"</");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'>');
+    Ok(())
 }
 
-/// Writes text so that it can stand in an attribute.
-pub(super) fn escape_into(text: &str, out: &mut Vec<u8>) {
-    for character in text.chars() {
+fn attribute(name: &str, value: &str, out: &mut Vec<u8>) -> io::Result<()> {
+    out.push(b' ');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"='");
+    escape_into(value, out)?;
+    out.push(b'\'');
+    Ok(())
+}
+
+/// Writes text so that it can stand in an attribute as well as between tags.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for characters that XML does not have (XML 1.0 §2.2).
+pub(super) fn escape_into(text: &str, out: &mut Vec<u8>) -> io::Result<()> {
+    // Most of it is base64.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" +/=.-_:@#".contains(&byte);
+    let mut rest = text;
+    loop {
+        let length = rest.bytes().position(|byte| !plain(byte)).unwrap_or(rest.len());
+        out.extend_from_slice(&rest.as_bytes()[..length]);
+        let mut others = rest[length..].chars();
+        let Some(character) = others.next() else { return Ok(()) };
+        rest = others.as_str();
         match character {
             '&' => out.extend_from_slice(b"&amp;"),
             '<' => out.extend_from_slice(b"&lt;"),
@@ -135,6 +195,10 @@ pub(super) fn escape_into(text: &str, out: &mut Vec<u8>) {
             '"' => out.extend_from_slice(b"&quot;"),
             '\t' | '\n' | '\r' => {
                 out.extend_from_slice(format!("&#{};", u32::from(character)).as_bytes());
+            }
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {
+                let problem = "a character that XML does not have";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
             }
             other => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
         }
@@ -210,8 +274,11 @@ mod tests {
 
     #[test]
     fn what_xml_does_not_have_is_not_sent() {
-        let payload = Element::builder("x", "urn:test").append("a\u{0}b").build();
-        assert_eq!(set(None, "1", &payload).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        for character in ['\0', '\u{b}', '\u{fffe}', '\u{ffff}'] {
+            let payload = Element::builder("x", "urn:test").append(character.to_string()).build();
+            let error = set(None, "1", &payload).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
     }
 
     #[test]

@@ -16,7 +16,10 @@ use xmpp_parsers::{
     ns,
 };
 
-use super::stanza;
+use super::{
+    stanza,
+    swallow::{Swallow, Swallowed},
+};
 
 /// The largest stanza that is read, in bytes; a larger one is skipped. Servers pass on 256 KiB from
 /// their clients, and up to 512 KiB from other servers.
@@ -58,6 +61,8 @@ struct Parser {
     skipped: Option<Element>,
     elements: usize,
     bytes: usize,
+    /// While what is too deep goes past the parser.
+    swallow: Option<Swallow>,
 }
 
 /// A stream's reading end; where its input can be written as well, both ends.
@@ -75,14 +80,33 @@ impl Parser {
             ..rxml::Options::default()
         };
         let xml = rxml::Parser::with_options(options);
-        Self { xml, depth: 0, open: Vec::new(), skipped: None, elements: 0, bytes: 0 }
+        Self {
+            xml,
+            depth: 0,
+            open: Vec::new(),
+            skipped: None,
+            elements: 0,
+            bytes: 0,
+            swallow: None,
+        }
     }
 
     /// Takes from the input until something is complete; `None` when more is needed.
     fn feed(&mut self, input: &mut &[u8]) -> io::Result<Option<Token>> {
         loop {
+            // Outside of stanzas text is seen at once: it is white space, or no XMPP.
+            self.xml.set_text_buffering(self.depth > 1);
             let before = input.len();
-            let event = self.xml.parse(input, false);
+            let event = match self.swallow.as_mut().map(|swallow| swallow.feed(input)) {
+                None => self.xml.parse(input, false),
+                Some(Swallowed::NeedsMore) => Err(EndOrError::NeedMoreData),
+                Some(Swallowed::Invalid) => return Err(invalid("not the XML of a stream")),
+                Some(Swallowed::Ended) => {
+                    self.swallow = None;
+                    let mut end: &[u8] = b"</";
+                    self.xml.parse(&mut end, false)
+                }
+            };
             self.bytes += before - input.len();
             if self.bytes > MAX_SKIPPED {
                 return Err(invalid("a stanza without an end"));
@@ -93,7 +117,8 @@ impl Parser {
             let event = match event {
                 Ok(Some(event)) => event,
                 Ok(None) => return Ok(Some(Token::Closed)),
-                Err(EndOrError::NeedMoreData) => return Ok(None),
+                Err(EndOrError::NeedMoreData) if input.is_empty() => return Ok(None),
+                Err(EndOrError::NeedMoreData) => continue,
                 Err(EndOrError::Error(error)) => return Err(invalid(error)),
             };
             let token = match event {
@@ -131,12 +156,29 @@ impl Parser {
         if self.depth > MAX_DEPTH || self.elements > MAX_ELEMENTS {
             self.skip();
         }
+        if self.depth > MAX_DEPTH {
+            return self.swallow();
+        }
         if self.skipped.is_none() {
             let mut element = Element::bare(name, namespace);
             *element.attrs_mut() = attributes;
             self.open.push(element);
         }
         Ok(None)
+    }
+
+    /// Lets the rest of an element that has just begun go past the parser.
+    fn swallow(&mut self) -> io::Result<Option<Token>> {
+        // An empty element has its end without any more input.
+        match self.xml.parse(&mut [].as_slice(), false) {
+            Ok(Some(rxml::Event::EndElement(_))) => Ok(self.end()),
+            Err(EndOrError::NeedMoreData) => {
+                self.swallow = Some(Swallow::new());
+                Ok(None)
+            }
+            Ok(_) => Err(invalid("not the XML of a stream")),
+            Err(EndOrError::Error(error)) => Err(invalid(error)),
+        }
     }
 
     fn end(&mut self) -> Option<Token> {
@@ -257,7 +299,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> XmlStream<Io> {
         let mut header = b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
             xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='"
             .to_vec();
-        stanza::escape_into(domain, &mut header);
+        stanza::escape_into(domain, &mut header)?;
         header.extend_from_slice(b"'>");
         self.send(&header).await?;
         self.element().await
