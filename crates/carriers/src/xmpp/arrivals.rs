@@ -11,6 +11,10 @@ use super::{presence::Software, session::Shared, stanza};
 /// How many arrivals wait for their taker. A gateway's knocks come one at a time; more is a flood.
 pub(super) const ARRIVALS: usize = 64;
 
+/// How many wait of accounts that were named: what one read of the session brings, however short the
+/// messages are.
+pub(super) const COUNTERPART_ARRIVALS: usize = 1024;
+
 /// All that comes to a session outside of conversations. One at a time has it.
 pub(crate) struct Arrivals(pub(super) mpsc::Receiver<Arrival>);
 

@@ -283,11 +283,8 @@ fn presence(shared: &Arc<Shared>, from: Option<Jid>, presence: &Element) {
         | PresenceKind::Unsubscribe
         | PresenceKind::Unsubscribed => {}
     }
-    let arrivals = shared.routes().arrivals.clone();
-    let is_taken = arrivals.is_some_and(|arrivals| {
-        let arrival = Arrival::Presence { from: from.clone(), kind, software };
-        pass_on(&arrivals, arrival)
-    });
+    let arrival = Arrival::Presence { from: from.clone(), kind, software };
+    let is_taken = pass_on(shared, &from, arrival);
     if !is_taken && kind == PresenceKind::Subscribe {
         let no = PresenceKind::Unsubscribed.name();
         shared.outbox.push_answer(stanza::presence(Some(&from), no, []));
@@ -329,7 +326,6 @@ fn message(shared: &Shared, from: Option<Jid>, message: &Element) {
     if !matches!(message.attr("type"), None | Some("chat" | "normal")) {
         return;
     }
-    let Some(arrivals) = shared.routes().arrivals.clone() else { return };
     let mut body = String::new();
     for part in message.children().filter(|child| child.is("body", ns::JABBER_CLIENT)) {
         body.push_str(&part.text());
@@ -339,14 +335,25 @@ fn message(shared: &Shared, from: Option<Jid>, message: &Element) {
     }
     let thread = message.get_child("thread", ns::JABBER_CLIENT).map(Element::text);
     let id = stanza::id(message).map(str::to_owned);
-    pass_on(&arrivals, Arrival::Chat { from, id, thread, body });
+    let arrival = Arrival::Chat { from: from.clone(), id, thread, body };
+    pass_on(shared, &from, arrival);
 }
 
 /// Whether somebody gets it.
-fn pass_on(arrivals: &mpsc::Sender<Arrival>, arrival: Arrival) -> bool {
+fn pass_on(shared: &Shared, from: &Jid, arrival: Arrival) -> bool {
+    let mut routes = shared.routes();
+    let is_counterpart = routes.counterparts.as_ref().map(|all| all.contains(&from.to_bare()));
+    let Some(arrivals) = &routes.arrivals else { return false };
+    if is_counterpart == Some(false) {
+        return false;
+    }
     let is_taken = arrivals.try_send(arrival).is_ok();
     if !is_taken {
         tracing::debug!("Something that came in was dropped: nobody takes it, or too slowly");
+        if is_counterpart.is_some() {
+            // Whoever takes it learns by its end that something is missing.
+            routes.arrivals = None;
+        }
     }
     is_taken
 }

@@ -1,7 +1,7 @@
 //! One login of an account, and the conversations over it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
@@ -22,7 +22,7 @@ use xmpp_parsers::{minidom::Element, ns, stanza_error::DefinedCondition};
 
 use super::{
     Login, LoginError,
-    arrivals::{ARRIVALS, Arrival, Arrivals, PresenceKind},
+    arrivals::{ARRIVALS, Arrival, Arrivals, COUNTERPART_ARRIVALS, PresenceKind},
     connect::{self, Network, Times},
     conversation::{Conversation, ConversationEnd, OUTBOX, Pipe},
     login::{self, LoggedIn},
@@ -69,6 +69,8 @@ pub(super) struct Routes {
     pub(super) requests: HashMap<String, Waiting>,
     pub(super) meetings: Vec<(BareJid, mpsc::Sender<Seen>)>,
     pub(super) arrivals: Option<mpsc::Sender<Arrival>>,
+    /// Of whom alone something arrives; `None` of everybody.
+    pub(super) counterparts: Option<HashSet<BareJid>>,
     pub(super) is_gateway: bool,
 }
 
@@ -344,10 +346,21 @@ impl Session {
     /// requests are answered with `service-unavailable`, subscriptions are declined and the rest is
     /// dropped.
     pub(crate) fn arrivals(&self) -> Arrivals {
-        let (tell, arrivals) = mpsc::channel(ARRIVALS);
+        self.take_arrivals(ARRIVALS, None)
+    }
+
+    /// Takes what is of these accounts, for who has to miss nothing of it: when more comes than is
+    /// taken, nothing is left out in silence, but the arrivals end. Of others nothing arrives.
+    pub(crate) fn arrivals_of(&self, counterparts: HashSet<BareJid>) -> Arrivals {
+        self.take_arrivals(COUNTERPART_ARRIVALS, Some(counterparts))
+    }
+
+    fn take_arrivals(&self, most: usize, counterparts: Option<HashSet<BareJid>>) -> Arrivals {
+        let (tell, arrivals) = mpsc::channel(most);
         let mut routes = self.shared().routes();
         if self.shared().end.borrow().is_none() {
             routes.arrivals = Some(tell);
+            routes.counterparts = counterparts;
         }
         Arrivals(arrivals)
     }
@@ -403,7 +416,7 @@ impl Shared {
     fn finish(&self, end: SessionEnd) {
         let mut routes = self.routes();
         self.end.send_replace(Some(end));
-        let Routes { conversations, requests, meetings, arrivals, is_gateway: _ } =
+        let Routes { conversations, requests, meetings, arrivals, counterparts: _, is_gateway: _ } =
             std::mem::take(&mut *routes);
         drop(routes);
         for pipe in conversations.into_values().flat_map(HashMap::into_values) {

@@ -53,7 +53,7 @@ impl Wire {
         tasks: &TaskTracker,
     ) -> Result<Self, LoginError> {
         let session = Session::log_in(login).await?;
-        let arrivals = session.arrivals();
+        let arrivals = session.arrivals_of(counterparts.iter().cloned().collect());
         let (sent, queue) = mpsc::channel(SENT_QUEUE);
         let events = Events::new(arrivals, counterparts, Some(session.clone()));
         for counterpart in counterparts {
