@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use carriers::certificate::Certificate;
 use clap::Parser;
 use crosstalk::address::GatewayAddress;
-use gateway::{Config, Gateway, PetrichorPort, Reached, XmppState};
+use gateway::{Classic, ClassicSite, Config, Gateway, PetrichorPort, Reached, XmppState};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -65,6 +65,11 @@ struct Arguments {
 
     #[command(flatten)]
     xmpp: XmppOptions,
+
+    /// Lead visitors of NAME to this account, whose peer speaks the wire of 2008 (text only), from the
+    /// account of --xmpp-jid. Nobody can claim the name. May be given several times.
+    #[arg(long, value_name = "NAME=JID", requires = "xmpp_jid", help_heading = "XMPP")]
+    xmpp_classic: Vec<ClassicSite>,
 
     /// Print one JSON object a line instead of sentences. The first is
     /// {"event":"listening","address":"127.0.0.1:8080","origin":"http://localhost:8080"}.
@@ -140,7 +145,9 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let petrichor = petrichor_port(&arguments)?;
     let account = arguments.xmpp.account()?;
-    let Arguments { listen, domain, data, behind_proxy, json, .. } = arguments;
+    let Arguments { listen, domain, data, behind_proxy, json, xmpp_classic, .. } = arguments;
+    let classic = account.as_ref().filter(|_| !xmpp_classic.is_empty());
+    let classic = classic.map(|account| account.login.clone());
     let config = Config { listen, domain, behind_proxy, data: Some(data) };
     let mut gateway = Gateway::bind(config).await?;
     if let Some(port) = petrichor {
@@ -148,6 +155,10 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     }
     if let Some(account) = account {
         gateway = gateway.with_xmpp(account)?;
+    }
+    if let Some(login) = classic {
+        let classic = Classic { login, sites: xmpp_classic };
+        gateway = gateway.with_classic(classic).context("--xmpp-classic")?;
     }
     let origin = gateway.address().origin();
     if let Some(file) = gateway.set_aside() {

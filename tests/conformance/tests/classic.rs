@@ -214,17 +214,8 @@ async fn a_third_account_answers_in_vain_and_who_leaves_ends_what_was_asked() ->
 
     let address = world.address("site");
     let mut asking = JoinSet::new();
-    let ask = async move |path: &'static str| {
-        let visitor = Visitor::stranger(&address)?;
-        within(PATIENCE, "an answer of the counterpart", async || {
-            let answer = visitor.get(path).await?;
-            let away = answer.status() == StatusCode::SERVICE_UNAVAILABLE;
-            Ok((!away).then_some(answer))
-        })
-        .await
-    };
-    let first = ask.clone();
-    asking.spawn(async move { first("/first").await });
+    let visitor = Visitor::stranger(&address)?;
+    asking.spawn(ask(visitor.clone(), "/first"));
     let asked = carl.until("</thread>").await?;
     let thread = between(&asked, "<thread>", "</thread>")?;
     let answer = |data: &str| {
@@ -245,13 +236,27 @@ async fn a_third_account_answers_in_vain_and_who_leaves_ends_what_was_asked() ->
     let answered = asking.join_next().await.context("an answer")???;
     ensure!(text(&answered) == "true", "{}", text(&answered));
 
-    asking.spawn(async move { ask("/second").await });
+    asking.spawn(ask(visitor, "/second"));
     carl.until("</thread>").await?;
     carl.say("<presence type='unavailable'/>").await?;
     let answered = asking.join_next().await.context("an answer")???;
     ensure!(answered.status() == StatusCode::BAD_GATEWAY, "{}", answered.status());
     world.end().await;
     Ok(())
+}
+
+/// Asks again while the gateway has no link to the counterpart yet.
+async fn ask(visitor: Visitor, path: &'static str) -> anyhow::Result<Response<Bytes>> {
+    let asking = async {
+        loop {
+            let answer = visitor.get(path).await?;
+            if answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+                return anyhow::Ok(answer);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.context("no answer of the counterpart")?
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> anyhow::Result<&'a str> {

@@ -67,7 +67,9 @@ fn tell(classic: &Classic, arguments: &Publish, gateway: &BareJid) -> io::Result
              account, like http://gateway.example:8080/name. Say it with --classic-address."
         ));
     }
-    say("This gateway is of 2008: it carries texts, no photos, and nobody is told who fetches what.");
+    say(
+        "This gateway is of 2008: it carries texts, no photos, and nobody is told who fetches what.",
+    );
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What the command line can ask for.
 
 mod account;
+mod classic;
 mod identity;
 mod output;
 mod publish;
@@ -12,7 +13,7 @@ use std::{
 
 use carriers::{Carrier, tls::Roots};
 use clap::{Args, Parser, Subcommand};
-use crosstalk::address::Invitation;
+use crosstalk::{address::Invitation, xmpp::BareJid};
 
 use self::account::XmppOptions;
 
@@ -95,10 +96,25 @@ struct Proof {
 struct Publish {
     /// The folder. Nothing outside it is ever served.
     folder: PathBuf,
-    #[command(flatten)]
-    gateway: Gateway,
+    /// The gateway's address, like gateway.example or localhost:8080; over XMPP it is like
+    /// xmpp:gateway@chat.example, perhaps with ?invite=CODE behind it.
+    #[arg(long, value_name = "URL", env = "VERANDA_GATEWAY", value_parser = Invitation::parse,
+          required_unless_present = "classic_gateway")]
+    gateway: Option<Invitation>,
     #[command(flatten)]
     xmpp: XmppOptions,
+    /// Publish through a gateway of 2008 that has this account. Texts only; it has to know your account.
+    #[arg(long, value_name = "JID", value_parser = carriers::xmpp::given::jid,
+          requires = "xmpp_jid", help_heading = "XMPP, for a gateway of 2008")]
+    classic_gateway: Option<BareJid>,
+    /// What links begin with there, as the gateway's operator says: http://gateway.example:8080/name
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "classic_gateway",
+        help_heading = "XMPP, for a gateway of 2008"
+    )]
+    classic_address: Option<String>,
     /// The title; the folder's name if left out.
     #[arg(long, value_name = "TITLE")]
     name: Option<String>,
@@ -202,17 +218,24 @@ mod tests {
             "veranda-peer publish ./folder --gateway localhost:8080 --name Photos --json --once";
         let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
         let Command::Publish(publish) = arguments.command else { panic!() };
-        assert_eq!(publish.gateway.invitation.gateway.origin(), "http://localhost:8080");
+        assert_eq!(publish.gateway.as_ref().unwrap().gateway.origin(), "http://localhost:8080");
         assert!(publish.json && publish.once && !publish.hidden_files);
         assert!(publish.xmpp.account().unwrap().is_none());
         let line = "veranda-peer publish ./folder --gateway xmpp:gateway@chat.example?invite=a-code \
                     --xmpp-jid anna@chat.example --xmpp-password-file /nonexistent/password";
         let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
         let Command::Publish(publish) = arguments.command else { panic!() };
-        assert_eq!(publish.gateway.invitation.invite.as_deref(), Some("a-code"));
+        assert_eq!(publish.gateway.as_ref().unwrap().invite.as_deref(), Some("a-code"));
         let failure = publish.xmpp.account().unwrap_err();
         assert_eq!(failure.code, ACCOUNT);
         assert!(failure.sentence.starts_with("Cannot read the password"), "{}", failure.sentence);
+        let line = "veranda-peer publish ./folder --classic-gateway gateway@chat.example \
+                    --classic-address http://gateway.example:8080/anna \
+                    --xmpp-jid anna@chat.example --xmpp-password-file /nonexistent/password";
+        let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
+        let Command::Publish(publish) = arguments.command else { panic!() };
+        assert!(publish.gateway.is_none() && publish.classic_gateway.is_some());
+        assert!(Arguments::try_parse_from(["veranda-peer", "publish", "./folder"]).is_err());
         let bad = "veranda-peer publish ./folder --gateway http://gateway.example";
         let sentence = Arguments::try_parse_from(bad.split(' ')).unwrap_err().to_string();
         assert!(sentence.contains("needs https://"), "{sentence}");

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    ACCOUNT, FOLDER, Failure, GATEWAY, KEY, OTHER, Publish, identity, output::Output, say,
+    ACCOUNT, FOLDER, Failure, GATEWAY, KEY, OTHER, Publish, classic, identity, output::Output, say,
 };
 
 /// How often progress is told.
@@ -47,7 +47,19 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
         return Err(Failure::new(KEY, sentence));
     }
     let account = arguments.xmpp.account()?;
-    let Invitation { gateway, invite } = arguments.gateway.invitation.clone();
+    let invitation = match (&arguments.gateway, &arguments.classic_gateway, &account) {
+        (_, Some(gateway), Some(account)) => {
+            let login = account.login().clone();
+            return classic::run(&arguments, folder, login, gateway.clone(), ending.wait()).await;
+        }
+        (Some(invitation), _, _) => invitation.clone(),
+        (None, _, _) => {
+            let sentence = "Say with --gateway through which gateway, or with --classic-gateway and \
+                            --xmpp-jid through which of 2008.";
+            return Err(Failure::new(OTHER, sentence));
+        }
+    };
+    let Invitation { gateway, invite } = invitation;
     if account.is_none() && gateway.xmpp().is_some() {
         let sentence = format!(
             "The gateway {gateway} is reached over XMPP: say with --xmpp-jid and \
@@ -302,7 +314,7 @@ fn failure(error: &PublishError) -> Failure {
 
 /// Returns where links of this folder are kept: one file for each folder, so that several can be
 /// published at the same time.
-fn store(data: Option<&Path>, folder: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn store(data: Option<&Path>, folder: &Path) -> Result<PathBuf, Failure> {
     let data = match data {
         Some(data) => data.to_owned(),
         None => directories::ProjectDirs::from("", "", "Veranda")
