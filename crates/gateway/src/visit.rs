@@ -163,6 +163,10 @@ async fn ask_peer(
             }
             // Nothing left, so it was the head.
             (SendError::TooLarge, Some(_)) => return Err(Page::TooLarge),
+            // Nor did anything of a body: some wires learn only while they write how long a head is.
+            (SendError::TooLarge, None) if progress.load(Ordering::Relaxed) == 0 => {
+                return Err(Page::TooLarge);
+            }
             (SendError::TooLarge, None) => return Err(Page::UploadTooLarge),
             (SendError::Unsupported, _) => return Err(Page::Unsupported),
         };

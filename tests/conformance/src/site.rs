@@ -175,9 +175,11 @@ fn heads(request: &Request<Body>) -> Response<Body> {
     if let Ok(value) = HeaderValue::from_bytes(b"\xe9t\xe9") {
         headers.append("x-latin1", value);
     }
+    let letter = request.headers().get("x-letter").and_then(|v| v.as_bytes().first());
+    let letter = letter.copied().unwrap_or(b'v');
     let size = request.headers().get("x-want").and_then(|v| v.to_str().ok()?.parse().ok());
     if let Some(size) = size.filter(|size: &usize| *size < 1024 * 1024)
-        && let Ok(value) = HeaderValue::from_bytes(&vec![b'v'; size])
+        && let Ok(value) = HeaderValue::from_bytes(&vec![letter; size])
     {
         headers.append("x-long", value);
     }

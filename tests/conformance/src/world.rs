@@ -9,15 +9,21 @@ use carriers::{
     ptth::{Protocol, Token, dial::dial_with},
     taxi,
     tls::Roots,
+    xmpp::{self, Account},
 };
 use crosstalk::{address::GatewayAddress, label::Label, proof::PrivateKey, transaction::Body};
+use gateway::XmppState;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use testkit::{
+    accounts::{self, Accounts},
+    prosody::Prosody,
+};
 use tokio::{
     net::TcpStream,
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, timeout},
 };
@@ -52,11 +58,13 @@ pub enum Wire {
     Taxi,
     /// JSON by long poll.
     Poll,
+    /// CrossTalk in stanzas, through a real Prosody.
+    Xmpp,
 }
 
 impl Wire {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Petrichor,
         Self::PtthHttp2,
         Self::PtthHttp1,
@@ -64,13 +72,14 @@ impl Wire {
         Self::Ptth09,
         Self::Taxi,
         Self::Poll,
+        Self::Xmpp,
     ];
 
     /// Returns whether one link carries many transactions at once.
     #[must_use]
     pub fn multiplexes(self) -> bool {
         match self {
-            Self::Petrichor | Self::PtthHttp2 | Self::Taxi | Self::Poll => true,
+            Self::Petrichor | Self::PtthHttp2 | Self::Taxi | Self::Poll | Self::Xmpp => true,
             Self::PtthHttp1 | Self::Ptth10 | Self::Ptth09 => false,
         }
     }
@@ -81,6 +90,7 @@ impl Wire {
             Self::Petrichor => return petrichor::dial::dial_with(options, timing).await,
             Self::Taxi => return taxi::dial::dial_with(options, timing).await,
             Self::Poll => return poll::dial::dial_with(options, timing).await,
+            Self::Xmpp => return xmpp::dial::dial(options).await,
             Self::PtthHttp2 => (Token::Ptth, Protocol::Http2),
             Self::PtthHttp1 => (Token::Ptth, Protocol::Http1),
             Self::Ptth10 => (Token::Ptth10, Protocol::Http1),
@@ -100,6 +110,7 @@ impl fmt::Display for Wire {
             Self::Ptth09 => "`PTTH/0.9`",
             Self::Taxi => "TAXI",
             Self::Poll => "long poll",
+            Self::Xmpp => "XMPP",
         })
     }
 }
@@ -112,6 +123,13 @@ pub struct World {
     pub key: PrivateKey,
     /// What the peer's links are.
     pub wire: Wire,
+    /// The servers that carry the link, where it is over XMPP.
+    pub accounts: Option<Accounts>,
+    /// The owner's account, where the link is over XMPP.
+    pub account: Option<Account>,
+    /// How fast the newest link is, where it is measured.
+    pub rate: Option<watch::Receiver<Option<u64>>>,
+    online: Option<watch::Receiver<XmppState>>,
     noticed: mpsc::Receiver<Noticed>,
     address: GatewayAddress,
     notices: mpsc::Sender<Noticed>,
@@ -137,11 +155,35 @@ impl World {
         Ok(world)
     }
 
+    /// The same over XMPP by these accounts, instead of two on a fast server.
+    ///
+    /// # Errors
+    /// When any part does not start in time.
+    pub async fn start_over(accounts: Accounts) -> Result<Self> {
+        let mut world = Self::with_gateway(Wire::Xmpp, Some(accounts)).await?;
+        world.link().await?;
+        Ok(world)
+    }
+
     /// Starts a gateway to which nobody is linked yet.
     ///
     /// # Errors
     /// When the gateway does not start.
     pub async fn without_link(wire: Wire) -> Result<Self> {
+        let accounts = match wire {
+            Wire::Xmpp => Some(Accounts::together(Prosody::tuned().start().await?)),
+            Wire::Petrichor
+            | Wire::PtthHttp2
+            | Wire::PtthHttp1
+            | Wire::Ptth10
+            | Wire::Ptth09
+            | Wire::Taxi
+            | Wire::Poll => None,
+        };
+        Self::with_gateway(wire, accounts).await
+    }
+
+    async fn with_gateway(wire: Wire, accounts: Option<Accounts>) -> Result<Self> {
         let gateway = gateway::Gateway::bind(gateway::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             domain: "localhost".to_owned(),
@@ -149,13 +191,32 @@ impl World {
             data: None,
         })
         .await?;
+        let gateway = match &accounts {
+            Some(accounts) => gateway.with_xmpp(accounts.gateway()?)?,
+            None => gateway,
+        };
         let (notices, noticed) = mpsc::channel(1024);
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let (address, local) = (gateway.address(), gateway.local_addr());
+        let (xmpp, local) = (gateway.xmpp(), gateway.local_addr());
+        let address = xmpp.as_ref().map_or(gateway.address(), |xmpp| xmpp.address.clone());
         tasks.spawn(gateway.run(stop.clone()));
         let (links, key) = (JoinSet::new(), PrivateKey::generate());
         let visitor = Visitor { gateway: local, tasks, stop };
-        Ok(Self { visitor, key, wire, noticed, address, notices, links })
+        let account = accounts.as_ref().map(Accounts::account).transpose()?;
+        let (online, rate) = (xmpp.map(|xmpp| xmpp.state), None);
+        Ok(Self {
+            visitor,
+            key,
+            wire,
+            accounts,
+            account,
+            rate,
+            online,
+            noticed,
+            address,
+            notices,
+            links,
+        })
     }
 
     /// Dials over the wire and waits until the gateway routes to the site.
@@ -163,6 +224,9 @@ impl World {
     /// # Errors
     /// When a dial is refused or the site does not answer in time.
     pub async fn link(&mut self) -> Result<()> {
+        if let Some(state) = &self.online {
+            accounts::online(state.clone()).await?;
+        }
         let count = if self.wire.multiplexes() { 1 } else { HTTP1_LINKS };
         for _ in 0..count {
             let options = DialOptions {
@@ -170,11 +234,12 @@ impl World {
                 proof: self.proof(),
                 label: Some(Label::parse(LABEL)?),
                 roots: Roots::default(),
-                account: None,
+                account: self.account.clone(),
                 invite: None,
             };
             let dial = self.wire.dial(&options);
             let served = timeout(DEADLINE, dial).await.context("the dial took too long")??;
+            self.rate = served.rate();
             let handler = site::handler(self.notices.clone(), self.visitor.tasks.clone());
             let stop = self.visitor.stop.clone();
             self.links.spawn(async move {
@@ -199,6 +264,12 @@ impl World {
     /// Ends the links at once, as when the owner's computer loses power.
     pub async fn lose_links(&mut self) {
         self.links.shutdown().await;
+    }
+
+    /// Returns the gateway's address.
+    #[must_use]
+    pub fn address(&self) -> &GatewayAddress {
+        &self.address
     }
 
     /// Returns a fresh proof of the site's owner.

@@ -14,6 +14,7 @@ macro_rules! every_carrier {
         every_carrier!(@wire ptth_0_9, Wire::Ptth09, $($case),+);
         every_carrier!(@wire taxi, Wire::Taxi, $($case),+);
         every_carrier!(@wire poll, Wire::Poll, $($case),+);
+        every_carrier!(@wire xmpp, Wire::Xmpp, $($case),+);
     };
     (@wire $name:ident, $wire:expr, $($case:ident),+) => {
         mod $name {

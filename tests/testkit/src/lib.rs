@@ -1,6 +1,7 @@
 //! What the tests share: a gateway and a peer in a box, visitors with and without a browser, and a
 //! whole desktop without a screen.
 
+pub mod accounts;
 pub mod chat;
 pub mod chromium;
 #[cfg(target_os = "linux")]
@@ -9,6 +10,7 @@ pub mod processes;
 pub mod prosody;
 pub mod proxy;
 pub mod raw_xmpp;
+pub mod recorder;
 pub mod visitor;
 pub mod waiting;
 pub mod whole;

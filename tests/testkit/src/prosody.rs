@@ -38,6 +38,9 @@ const PORT_TRIES: usize = 200;
 /// How often other ports are chosen, when somebody else took one between the choice and the start.
 const STARTS: usize = 5;
 
+/// How much of its log is shown, in bytes.
+const SHOWN_LOG: usize = 6000;
+
 /// What our plugin writes into the log when everything listens.
 const READY: &str = "Everything is loaded";
 
@@ -257,12 +260,10 @@ impl Prosody {
         Ok(files)
     }
 
-    /// Returns the end of what it wrote since it was started last.
+    /// Returns what it wrote since it was started last.
     #[must_use]
     pub fn log(&self) -> String {
-        let log = fs::read(self.log_file()).unwrap_or_default();
-        let shown = log.len().saturating_sub(6000);
-        String::from_utf8_lossy(&log[shown..]).into_owned()
+        String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
 
     fn log_file(&self) -> PathBuf {
@@ -294,7 +295,10 @@ impl Drop for Prosody {
     #[expect(clippy::print_stderr, reason = "only this is hidden unless the test fails")]
     fn drop(&mut self) {
         self.kill();
-        eprintln!("The server {} wrote:\n{}", self.host, self.log());
+        let log = self.log();
+        let shown = log.len().saturating_sub(SHOWN_LOG);
+        let end = log.get(log.ceil_char_boundary(shown)..).unwrap_or_default();
+        eprintln!("The server {} wrote:\n{end}", self.host);
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    accounts::{self, Accounts},
     proxy::{Passes, Proxy},
     waiting::PATIENCE,
 };
@@ -29,6 +30,8 @@ pub struct Whole {
     address: GatewayAddress,
     /// What stands between peer and gateway; visitors do not pass it.
     proxy: Option<Proxy>,
+    /// What carries the link instead of the gateway's port.
+    accounts: Option<Accounts>,
     gateway: Option<(CancellationToken, JoinSet<()>)>,
     peer: Option<Peer>,
 }
@@ -39,7 +42,17 @@ impl Whole {
     /// # Errors
     /// When one of them does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        let mut whole = Self::without_peer().await?;
+        let mut whole = Self::without_peer(None).await?;
+        whole.start_peer().await?;
+        Ok(whole)
+    }
+
+    /// The same over XMPP: the peer reaches the gateway by these accounts only.
+    ///
+    /// # Errors
+    /// When one of the two does not start.
+    pub async fn start_over(accounts: Accounts) -> anyhow::Result<Self> {
+        let mut whole = Self::without_peer(Some(accounts)).await?;
         whole.start_peer().await?;
         Ok(whole)
     }
@@ -49,13 +62,13 @@ impl Whole {
     /// # Errors
     /// When one of the three does not start.
     pub async fn start_behind(passes: Passes) -> anyhow::Result<Self> {
-        let mut whole = Self::without_peer().await?;
+        let mut whole = Self::without_peer(None).await?;
         whole.proxy = Some(Proxy::start(whole.listen, passes).await?);
         whole.start_peer().await?;
         Ok(whole)
     }
 
-    async fn without_peer() -> anyhow::Result<Self> {
+    async fn without_peer(accounts: Option<Accounts>) -> anyhow::Result<Self> {
         let data = TempDir::new()?;
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut whole = Self {
@@ -65,6 +78,7 @@ impl Whole {
             listen,
             address: GatewayAddress::parse("http://localhost:1")?,
             proxy: None,
+            accounts,
             gateway: None,
             peer: None,
         };
@@ -139,6 +153,14 @@ impl Whole {
         self.peer.as_ref().context("the peer is stopped")
     }
 
+    /// Returns the servers of the link's accounts, to kill them and start them again.
+    ///
+    /// # Errors
+    /// When it is not over XMPP.
+    pub fn accounts_mut(&mut self) -> anyhow::Result<&mut Accounts> {
+        self.accounts.as_mut().context("this is not over XMPP")
+    }
+
     /// Returns the address of the gateway.
     #[must_use]
     pub fn gateway_address(&self) -> &GatewayAddress {
@@ -158,7 +180,7 @@ impl Whole {
                 None => self.address.clone(),
             },
             roots: Roots::System,
-            account: None,
+            account: self.accounts.as_ref().map(Accounts::account).transpose()?,
             invite: None,
             carrier: None,
         };
@@ -185,12 +207,20 @@ impl Whole {
             data: Some(self.data.path().join("gateway")),
         })
         .await?;
+        let gateway = match &self.accounts {
+            Some(accounts) => gateway.with_xmpp(accounts.gateway()?)?,
+            None => gateway,
+        };
         self.listen = gateway.local_addr();
-        self.address = gateway.address();
+        let reached = gateway.xmpp();
+        self.address = reached.as_ref().map_or(gateway.address(), |xmpp| xmpp.address.clone());
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(gateway.run(stop.clone()));
         self.gateway = Some((stop, tasks));
+        if let Some(xmpp) = reached {
+            accounts::online(xmpp.state).await?;
+        }
         Ok(())
     }
 
