@@ -222,3 +222,25 @@ fn the_page_for_operators_names_what_the_configuration_has() {
         assert!(configuration.contains(setting), "{PROSODY} says `{setting}`");
     }
 }
+
+#[test]
+fn options_that_pages_name_are_there() {
+    let programs: Vec<String> = files_ending(&[".rs"])
+        .filter(|path| {
+            path.starts_with("crates/gateway/src") || path.starts_with("crates/peer/src")
+        })
+        .map(text)
+        .collect();
+    let mut broken = Vec::new();
+    for page in ["deploy/xmpp/README.md", "docs/protocols/crosstalk-xmpp.md"] {
+        for option in text(page).split("--xmpp-").skip(1) {
+            let is_name = |c: char| c.is_ascii_lowercase() || c == '-';
+            let name = option.split(|c| !is_name(c)).next().unwrap_or_default();
+            let field = format!("xmpp_{}:", name.trim_end_matches('-').replace('-', "_"));
+            if !programs.iter().any(|source| source.contains(&field)) {
+                broken.push(format!("{page}: --xmpp-{name}"));
+            }
+        }
+    }
+    expect_none(&broken, "Pages name options that veranda-gateway and veranda-peer do not have:");
+}
