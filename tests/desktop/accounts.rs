@@ -59,7 +59,7 @@ async fn a_chat_account_is_tried_used_kept_and_forgotten() {
         fetch(&link).await?;
         assert_eq!(app.count("problem").await?, 0);
         app.portrait("chat-restarted").await?;
-        let leaks = holding(app.desktop.home(), &password)?;
+        let leaks = holding(&app.desktop.home(), &password)?;
         assert_eq!(leaks, Vec::<PathBuf>::new(), "the password can be read");
 
         app.click("open-settings").await?;
@@ -69,7 +69,7 @@ async fn a_chat_account_is_tried_used_kept_and_forgotten() {
         app.click("close-settings").await?;
         app.wait_for_text("site-link", &local).await?;
         fetch(&local).await?;
-        assert_eq!(holding(app.desktop.home(), &jid)?, Vec::<PathBuf>::new());
+        assert_eq!(holding(&app.desktop.home(), &jid)?, Vec::<PathBuf>::new());
         Ok(())
     })
     .await;
