@@ -69,7 +69,7 @@ Environment:
 #[derive(Debug, Subcommand)]
 enum Command {
     Proof(Proof),
-    Publish(Publish),
+    Publish(Box<Publish>),
 }
 
 /// Prints a fresh proof of identity, for use with curl and other programs.
@@ -191,7 +191,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let made = made.map_err(|trouble| Failure::new(GATEWAY, trouble.sentence))?;
             writeln!(io::stdout(), "{made}").map_err(|error| Failure::new(OTHER, error.to_string()))
         }
-        Command::Publish(publish) => publish::run(publish).await,
+        Command::Publish(publish) => publish::run(*publish).await,
     }
 }
 
