@@ -137,7 +137,7 @@ struct Team {
 /// How serving came to its end.
 enum Outcome {
     /// A better carrier works by now.
-    Better(Served),
+    Better(Box<Served>),
     /// All links of the team are gone.
     Lost(LinkEnd),
     /// The computer slept: the links are probably dead and do not know it yet.
@@ -229,7 +229,7 @@ impl Keeper {
             let carrier = served.carrier();
             let since = Instant::now();
             match self.serve(links, ladder, served, label).await {
-                Outcome::Better(better) => served = better,
+                Outcome::Better(better) => served = *better,
                 Outcome::Slept => return Ended::Slept,
                 Outcome::Stopped => return Ended::Stopped,
                 Outcome::Lost(end) => {
@@ -414,7 +414,7 @@ impl Keeper {
                         // What is under way goes on over the old link.
                         team.stop.cancel();
                         self.end_all(&team.ended);
-                        return Outcome::Better(better);
+                        return Outcome::Better(Box::new(better));
                     }
                     let (missed, rate) = (ladder.why_not_better(carrier), speed.now());
                     self.tell(LinkState::Up { carrier, since, missed, rate }).await;
