@@ -43,7 +43,8 @@ fn pattern(length: usize) -> Bytes {
 }
 
 fn endless() -> Body {
-    let pieces = futures_util::stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(pattern(32_000))));
+    let pieces =
+        futures_util::stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(pattern(32_000))));
     transaction::boxed(StreamBody::new(pieces))
 }
 
@@ -89,9 +90,15 @@ fn request(method: &str, path: &str, body: Body) -> anyhow::Result<Request<Body>
     Ok(Request::builder().method(method).uri(path).header("host", "site.example").body(body)?)
 }
 
-async fn fetch(link: &Link, method: &str, path: &str, body: Body) -> anyhow::Result<Response<Body>> {
+async fn fetch(
+    link: &Link,
+    method: &str,
+    path: &str,
+    body: Body,
+) -> anyhow::Result<Response<Body>> {
     let place = timeout(PATIENCE, link.reserve()).await??;
-    Ok(timeout(PATIENCE, place.send(request(method, path, body)?)).await??)
+    let sent = timeout(PATIENCE, place.send(request(method, path, body)?)).await?;
+    Ok(sent.map_err(|unsent| unsent.error)?)
 }
 
 async fn bytes(response: Response<Body>) -> anyhow::Result<Bytes> {
@@ -101,7 +108,8 @@ async fn bytes(response: Response<Body>) -> anyhow::Result<Bytes> {
 
 async fn get(link: &Link, length: usize) -> anyhow::Result<Duration> {
     let begun = Instant::now();
-    let body = bytes(fetch(link, "GET", &format!("/{length}"), transaction::empty()).await?).await?;
+    let body =
+        bytes(fetch(link, "GET", &format!("/{length}"), transaction::empty()).await?).await?;
     ensure!(body == pattern(length), "{} bytes of {length}, or others", body.len());
     Ok(begun.elapsed())
 }
@@ -133,13 +141,14 @@ impl World {
         let mut door = Door::open(&prosody.login("gateway")?).await?;
         let options = options(&prosody, "gateway", "peer")?;
         let tasks = TaskTracker::new();
-        let (served, link) = tokio::join!(timeout(PATIENCE, dial(&options, Carrier::Xmpp)), async {
-            let knock = timeout(PATIENCE, door.next()).await?.context("the session ended")?;
-            ensure!(knock.hello().proof == "a.b.c" && !knock.hello().asks);
-            ensure!(knock.hello().invite.as_deref() == Some("come in"));
-            ensure!(knock.from().as_str().starts_with("peer@"));
-            Ok(knock.link("Hello.".to_owned(), &tasks).await?)
-        });
+        let (served, link) =
+            tokio::join!(timeout(PATIENCE, dial(&options, Carrier::Xmpp)), async {
+                let knock = timeout(PATIENCE, door.next()).await?.context("the session ended")?;
+                ensure!(knock.hello().proof == "a.b.c" && !knock.hello().asks);
+                ensure!(knock.hello().invite.as_deref() == Some("come in"));
+                ensure!(knock.from().as_str().starts_with("peer@"));
+                Ok(knock.link("Hello.".to_owned(), &tasks).await?)
+            });
         let (served, link) = (served??, link?);
         ensure!(served.carrier() == Carrier::Xmpp && link.carrier() == Carrier::Xmpp);
         let stop = CancellationToken::new();

@@ -7,8 +7,8 @@
 mod targets;
 
 pub use targets::{
-    address, classic, folder, forwarded, head, label, object, petrichor, poll, proof, ptth, taxi,
-    tnetstring, transactions,
+    address, classic, ct2, folder, forwarded, head, label, object, petrichor, poll, proof, ptth,
+    taxi, tnetstring, transactions,
 };
 
 /// A target: a function that takes any bytes and panics when a property does not hold.
@@ -18,6 +18,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("address", address::target),
     ("classic", classic::target),
+    ("ct2", ct2::target),
     ("folder", folder::target),
     ("forwarded", forwarded::target),
     ("head", head::target),

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod classic;
+pub mod ct2;
 pub mod folder;
 pub mod forwarded;
 pub mod head;

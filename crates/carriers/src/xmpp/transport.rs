@@ -385,3 +385,6 @@ where
         self.leave(&mut Context::from_waker(Waker::noop()));
     }
 }
+
+#[cfg(test)]
+mod tests;
