@@ -68,22 +68,38 @@ async fn pass(
     rate: f64,
     delay: Duration,
 ) {
-    let mut free = Instant::now();
-    while let Some(stanza) = from.recv().await {
-        let (stanza, length) = match stanza {
-            Outgoing::Set { id, payload } => {
-                let length = 150 + String::from(&payload).len();
-                (Incoming::Set { id, payload }, length)
+    // What the server has passed on, and is on its way to the other end.
+    let (passed, mut on_its_way) = mpsc::channel::<(Instant, Incoming)>(SERVER);
+    let serve = async move {
+        let mut free = Instant::now();
+        while let Some(stanza) = from.recv().await {
+            let (stanza, length) = match stanza {
+                Outgoing::Set { id, payload } => {
+                    let length = 150 + String::from(&payload).len();
+                    (Incoming::Set { id, payload }, length)
+                }
+                Outgoing::Result { id } => (Incoming::Result { id }, 120),
+                Outgoing::Refuse { id, condition } => (Incoming::Refused { id, condition }, 200),
+            };
+            free = free.max(Instant::now()) + Duration::from_secs_f64(length as f64 / rate);
+            // The clock of the tests goes in steps of a millisecond.
+            if free > Instant::now() + Duration::from_millis(2) {
+                sleep_until(free).await;
             }
-            Outgoing::Result { id } => (Incoming::Result { id }, 120),
-            Outgoing::Refuse { id, condition } => (Incoming::Refused { id, condition }, 200),
-        };
-        free = free.max(Instant::now()) + Duration::from_secs_f64(length as f64 / rate);
-        sleep_until(free + delay).await;
-        if to.send(stanza).await.is_err() {
-            return;
+            if passed.send((free + delay, stanza)).await.is_err() {
+                return;
+            }
         }
-    }
+    };
+    let deliver = async move {
+        while let Some((due, stanza)) = on_its_way.recv().await {
+            sleep_until(due).await;
+            if to.send(stanza).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(serve, deliver);
 }
 
 struct World {
