@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     limits,
-    meter::{Meter, Number},
+    meter::{LAST_CHUNK, Meter, Number},
 };
 
 /// Why a body ended early.
@@ -52,6 +52,9 @@ pub(crate) struct Counted {
     held: Option<Box<dyn Send>>,
     framing: Framing,
     left: u64,
+    /// Whether a trailer says that the body is not complete, and whether it did.
+    may_end_early: bool,
+    ends_early: bool,
     meter: Arc<Meter>,
     number: Number,
     idle: Idle,
@@ -73,8 +76,18 @@ impl Counted {
             Framing::Chunks | Framing::Connection => u64::MAX,
         };
         let idle = Idle::new(limits::RESPONSE_IDLE);
-        let mut counted =
-            Self { inner: Some(inner), held, framing, left, meter, number, idle, tasks };
+        let mut counted = Self {
+            inner: Some(inner),
+            held,
+            framing,
+            left,
+            may_end_early: false,
+            ends_early: false,
+            meter,
+            number,
+            idle,
+            tasks,
+        };
         if matches!(framing, Framing::None | Framing::Length(0))
             || counted
                 .inner
@@ -86,8 +99,15 @@ impl Counted {
         counted
     }
 
+    /// Lets a trailer of the body, whatever it says, become `X-Complete: no` for the visitor, if the
+    /// body goes out in chunks; else it is cut.
+    pub(crate) fn ending_early(mut self, may: bool) -> Self {
+        self.may_end_early = may;
+        self
+    }
+
     fn complete(&mut self) {
-        let framing = if self.framing == Framing::Chunks { LAST_CHUNK } else { 0 };
+        let framing = if self.framing == Framing::Chunks { LAST_CHUNK.len() as u64 } else { 0 };
         self.meter.completed(self.number, framing);
         let (Some(inner), held) = (self.inner.take(), self.held.take()) else { return };
         if self.framing != Framing::None && !inner.is_end_stream() {
@@ -107,9 +127,6 @@ impl Framing {
         matches!(self, Self::Length(_))
     }
 }
-
-/// What hyper writes after the last chunk.
-const LAST_CHUNK: u64 = "0\r\n\r\n".len() as u64;
 
 /// Returns how much hyper writes around a chunk: its length in hexadecimal and two line ends.
 fn around_chunk(length: u64) -> u64 {
@@ -140,6 +157,13 @@ impl http_body::Body for Counted {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         loop {
+            if this.ends_early {
+                ready!(this.meter.ending.poll_prepare(context));
+                this.ends_early = false;
+                this.inner = None;
+                this.complete();
+                return Poll::Ready(None);
+            }
             let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
             let frame = match Pin::new(inner).poll_frame(context) {
                 Poll::Pending if this.idle.is_over(context) => {
@@ -160,6 +184,13 @@ impl http_body::Body for Counted {
                 Some(Err(error)) => return this.cut(error),
                 Some(Ok(frame)) => frame,
             };
+            if this.may_end_early && frame.is_trailers() {
+                if this.framing != Framing::Chunks {
+                    return this.cut(CutBody::Short.into());
+                }
+                this.ends_early = true;
+                continue;
+            }
             // Trailers are for one hop; hyper would need `Trailer`, which is stripped.
             let Ok(mut data) = frame.into_data() else { continue };
             data.truncate(usize::try_from(this.left).unwrap_or(usize::MAX));

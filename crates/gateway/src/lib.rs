@@ -3,11 +3,13 @@
 //! A connection comes in (`serve`), its requests are for the gateway itself (`own`) or for a site
 //! (`hosts`, `visit`); a site's requests go over one of its owner's links (`names`, `links`) and
 //! what the visitor took of the answer is counted (`meter`, `body`) and told to the peer
-//! (`receipts`). Visitors who write to owners are members (`members`). Every number is in [`limits`].
+//! (`receipts`). Visitors who write to owners are members (`members`). Programs that make nothing but
+//! requests meet in relay sessions (`cama`). Every number is in [`limits`].
 
 mod addresses;
 mod auth;
 mod body;
+mod cama;
 mod classic;
 mod headers;
 mod hosts;
@@ -44,9 +46,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use xmpp::{ListError, Reached, XmppAccount, XmppAdmission, XmppAdmit, XmppError, XmppState};
 
 use crate::{
-    addresses::Addresses, auth::Auth, classic::OpenClassic, hosts::Hosts, links::Links,
-    members::Members, names::Names, petrichor::OpenPort, polls::Polls, shared::Shared,
-    xmpp::OpenAccount,
+    addresses::Addresses, auth::Auth, cama::Sessions, classic::OpenClassic, hosts::Hosts,
+    links::Links, members::Members, names::Names, petrichor::OpenPort, polls::Polls,
+    shared::Shared, xmpp::OpenAccount,
 };
 
 /// How to run a gateway.
@@ -122,6 +124,8 @@ impl Gateway {
             connections: Addresses::new(limits::CONNECTIONS_PER_ADDRESS),
             transactions: Addresses::new(limits::TRANSACTIONS_PER_ADDRESS),
             links_of_addresses: Addresses::new(limits::LINKS_PER_ADDRESS),
+            sessions: Sessions::default(),
+            sessions_of_addresses: Addresses::new(limits::SESSIONS_PER_ADDRESS),
             router: own::router(),
             visitors,
             tasks,
@@ -214,7 +218,8 @@ impl Gateway {
             }
         };
         let accepting = serve::accept(listener, shared.clone(), stop.clone());
-        tokio::join!(accepting, beside, counterparts);
+        tokio::join!(accepting, beside, counterparts, shared.sessions.sweep(stop.clone()));
+        shared.sessions.stop();
         shared.members.close();
         shared.polls.stop();
         shared.visitors.close();

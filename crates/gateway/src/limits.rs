@@ -248,6 +248,48 @@ pub const MEMBER_WRITE: Duration = Duration::from_secs(10);
 /// How long the body of a message by `POST` may take.
 pub const TELL_TIMEOUT: Duration = Duration::from_secs(10);
 
+// ----- Relay sessions (cama) -----
+
+/// How many relay sessions there may be at once. Each costs less than 1 KiB while nobody waits in it.
+pub const MAX_SESSIONS: usize = 20_000;
+
+/// How many of those one identity may have: a hand-over is one session, and scripts that talk need a
+/// few.
+pub const SESSIONS_PER_OWNER: usize = 256;
+
+/// How many of those may have been allocated from one address (an IPv6 /64 counts as one). Does not
+/// count for this computer itself.
+pub const SESSIONS_PER_ADDRESS: usize = 512;
+
+/// How long a session lasts in which nobody waits, unless it was allocated with another time; and the
+/// shortest and longest such times. Half a minute is the least in which two programs find each other.
+pub const SESSION_IDLE: Duration = Duration::from_secs(3600);
+/// See [`SESSION_IDLE`].
+pub const SESSION_SHORTEST: Duration = Duration::from_secs(30);
+/// See [`SESSION_IDLE`]. No session gets older than this either, whatever is under way in it.
+pub const SESSION_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often sessions are looked for whose time is over. Requests never meet those; it is for the
+/// memory.
+pub const SESSION_SWEEP: Duration = Duration::from_secs(30);
+
+/// How long a request of a session waits for its counterpart, at most and unless it asks for less:
+/// longer than any proxy lets it, so that the proxy's patience is what counts.
+pub const RELAY_WAIT: Duration = Duration::from_secs(300);
+
+/// How often the receiver's socket is looked at during a transfer, to know how much it has for
+/// certain. One look takes the system about ten microseconds.
+pub const RELAY_LOOK: Duration = Duration::from_millis(10);
+
+/// How long a receiver that has acknowledged everything may take to show that it has read it, by its
+/// next request or the end of its connection, before the sender is told. Programs do one of the two at
+/// once; the others keep the sender waiting for no longer than this.
+pub const RELAY_SETTLE: Duration = Duration::from_millis(250);
+
+/// How long a receiver may take to acknowledge and read what its own system holds. A disk that takes
+/// 1 MB/s empties the usual 32 MiB in this time.
+pub const RELAY_SETTLE_LONGEST: Duration = Duration::from_secs(30);
+
 // ----- Names -----
 
 /// How many names one identity may have, those that rest included. One for each site.

@@ -11,7 +11,8 @@
 //! is never too high. And whenever hyper flushes, its buffer is empty, so everything given was
 //! taken: then the figure is exact, and positions are exact again.
 //!
-//! What the socket took may still lie in the system. [`crate::socket`] keeps that little.
+//! What the socket took may still lie in the system. [`crate::socket`] keeps that little, and who
+//! has to know more looks at the socket itself ([`Meter::lend`]).
 
 use std::{
     collections::VecDeque,
@@ -26,9 +27,17 @@ use std::{
 
 use crosstalk::control::ReceiptState;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::time::{Sleep, sleep};
+use tokio::{
+    net::TcpStream,
+    sync::oneshot,
+    time::{Sleep, sleep},
+};
 
 use crate::{body::Framing, limits};
+
+mod ending;
+
+pub(crate) use ending::{Ending, LAST_CHUNK};
 
 /// Whoever wants to know how much of one response was taken. Dropped unfinished, it was cut.
 pub(crate) trait Report: Send {
@@ -45,8 +54,24 @@ pub(crate) struct Meter {
     stream: Mutex<Stream>,
     /// Grows with everything that is read or written, to tell an idle connection.
     activity: AtomicU64,
+    /// How much was read, and how often the connection said that there is no more.
+    heard: AtomicU64,
+    /// Whether the connection broke instead of ending.
+    broken: AtomicBool,
     /// Whether the connection is about to become a link.
     link: AtomicBool,
+    /// Whether somebody waits in `lend`.
+    lends: AtomicBool,
+    lend: Mutex<Lend>,
+    pub(crate) ending: Ending,
+}
+
+/// Who waits for another handle of the socket.
+#[derive(Default)]
+struct Lend {
+    waiting: Vec<oneshot::Sender<TcpStream>>,
+    /// Whether there is no socket any more.
+    gone: bool,
 }
 
 /// The outgoing stream of a connection.
@@ -132,6 +157,57 @@ impl Meter {
         self.activity.load(Ordering::Relaxed)
     }
 
+    /// Returns a figure that has grown since, if the other end said anything since: another request,
+    /// or that it has nothing more to say.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the connection broke instead of ending.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many bytes the socket took since the connection began.
+    pub(crate) fn written(&self) -> u64 {
+        self.stream().written
+    }
+
+    /// Asks for another handle of the connection's socket, to look at and never to read or write; it
+    /// keeps the connection open. It comes when hyper flushes next, at the end of its turn; it never
+    /// comes when the system has none to give or the connection is gone.
+    pub(crate) fn lend(&self) -> oneshot::Receiver<TcpStream> {
+        let (sender, receiver) = oneshot::channel();
+        let mut lend = self.lend_list();
+        if !lend.gone {
+            lend.waiting.push(sender);
+            self.lends.store(true, Ordering::Relaxed);
+        }
+        receiver
+    }
+
+    fn lend_to_all(&self, duplicate: impl Fn() -> io::Result<TcpStream>) {
+        let mut lend = self.lend_list();
+        self.lends.store(false, Ordering::Relaxed);
+        for sender in lend.waiting.drain(..) {
+            match duplicate() {
+                // Who does not wait any more needs none.
+                Ok(socket) => drop(sender.send(socket)),
+                Err(error) => tracing::debug!(%error, "The system gives no second handle"),
+            }
+        }
+    }
+
+    fn lend_list(&self) -> MutexGuard<'_, Lend> {
+        self.lend.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_error(&self, error: &io::Error) {
+        if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Notes that the connection becomes a link with the next thing that is written.
     pub(crate) fn becomes_link(&self) {
         self.link.store(true, Ordering::Relaxed);
@@ -166,6 +242,7 @@ impl Meter {
     /// Notes that the connection is gone, and returns whether it shall be reset, because its
     /// orderly end would look as if a response were complete that is not.
     fn closed(&self) -> bool {
+        *self.lend_list() = Lend { waiting: Vec::new(), gone: true };
         let mut looks_complete = false;
         for mut response in self.stream().open.drain(..) {
             looks_complete |= response.framing == Framing::Connection;
@@ -207,6 +284,8 @@ pub(crate) struct MeteredIo<S: Socket> {
     meter: Arc<Meter>,
     /// Runs while the socket takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// How much of an unusual ending was written.
+    ended: usize,
 }
 
 /// What a visitor's socket can do.
@@ -216,11 +295,14 @@ pub(crate) trait Socket: Read + Write + Unpin + Send + 'static {
 
     /// Makes the end of the connection a reset, so that it looks like an accident.
     fn reset_at_end(&mut self);
+
+    /// Returns another handle of the same socket.
+    fn duplicate(&self) -> io::Result<TcpStream>;
 }
 
 impl<S: Socket> MeteredIo<S> {
     pub(crate) fn new(socket: S, meter: Arc<Meter>) -> Self {
-        Self { socket, meter, stalled: None }
+        Self { socket, meter, stalled: None, ended: 0 }
     }
 
     fn note(
@@ -231,8 +313,9 @@ impl<S: Socket> MeteredIo<S> {
         match result {
             Poll::Ready(result) => {
                 self.stalled = None;
-                if let Ok(bytes) = result {
-                    self.meter.wrote(bytes);
+                match &result {
+                    Ok(bytes) => self.meter.wrote(*bytes),
+                    Err(error) => self.meter.note_error(error),
                 }
                 Poll::Ready(result)
             }
@@ -261,8 +344,13 @@ impl<S: Socket> Read for MeteredIo<S> {
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.socket).poll_read(context, buffer);
-        if result.is_ready() {
-            self.meter.activity.fetch_add(1, Ordering::Relaxed);
+        match &result {
+            Poll::Ready(Ok(())) => {
+                self.meter.activity.fetch_add(1, Ordering::Relaxed);
+                self.meter.heard.fetch_add(1, Ordering::Relaxed);
+            }
+            Poll::Ready(Err(error)) => self.meter.note_error(error),
+            Poll::Pending => {}
         }
         result
     }
@@ -274,6 +362,9 @@ impl<S: Socket> Write for MeteredIo<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.meter.ending.is_next() {
+            return self.write_ending(context, bytes);
+        }
         let result = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.note(context, result)
     }
@@ -283,6 +374,10 @@ impl<S: Socket> Write for MeteredIo<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.meter.ending.is_next() {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            return self.write_ending(context, first.map_or(&[][..], |first| first));
+        }
         let result = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
         self.note(context, result)
     }
@@ -294,6 +389,10 @@ impl<S: Socket> Write for MeteredIo<S> {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.socket).poll_flush(context))?;
         self.meter.flushed();
+        self.meter.ending.flushed();
+        if self.meter.lends.load(Ordering::Relaxed) {
+            self.meter.lend_to_all(|| self.socket.duplicate());
+        }
         if self.meter.link.swap(false, Ordering::Relaxed) {
             self.socket.become_link();
         }

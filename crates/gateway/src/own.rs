@@ -23,12 +23,13 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::{
-    limits,
+    cama, limits,
     links::{Berth, Links},
     pages::{self, Page},
     polls, publish,
     refusal::Refusal,
     shared::Connection,
+    visit::Answer,
 };
 
 /// Returns the routes of the gateway's own host. Requests bring their [`Connection`] along.
@@ -42,16 +43,31 @@ pub(crate) fn router() -> Router {
         .route(members::GATEWAY_PATH, get(member))
         .route(members::TELL_PATH, post(tell))
         .merge(publish::router())
+        .merge(cama::router())
         .fallback(no_such_page)
         .method_not_allowed_fallback(wrong_method)
 }
 
-/// Answers a request for the gateway itself.
+/// Answers a request for the gateway itself that came over a link.
 pub(crate) async fn answer(
     connection: &Connection,
     parts: Parts,
     body: impl http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
 ) -> http::Response<Body> {
+    if parts.uri.path().starts_with(cama::PATH) {
+        // Nothing tells there what a receiver got.
+        let refusal = Refusal::not_found("relay sessions are on the gateway's port for HTTP");
+        return refusal.into_response().map(transaction::boxed);
+    }
+    visit(connection, parts, body).await.response
+}
+
+/// Answers a request for the gateway itself.
+pub(crate) async fn visit(
+    connection: &Connection,
+    parts: Parts,
+    body: impl http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
+) -> Answer {
     let mut request = Request::from_parts(parts, axum::body::Body::new(body));
     request.extensions_mut().insert(connection.clone());
     let mut response = match connection.shared.router.clone().oneshot(request).await {
@@ -61,7 +77,11 @@ pub(crate) async fn answer(
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         pages::protect(response.headers_mut());
     }
-    response.map(transaction::boxed)
+    let receipt = response.extensions_mut().remove::<cama::Receipt>();
+    let response = response.map(transaction::boxed);
+    let may_end_early = receipt.is_some();
+    let report = receipt.and_then(|receipt| receipt.report());
+    Answer { response, report, held: None, may_end_early }
 }
 
 /// The page at the gateway's own address; old peers begin their links here too.

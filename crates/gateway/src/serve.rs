@@ -143,12 +143,12 @@ fn count(
     head_only: bool,
     connection: &Connection,
 ) -> Response<Counted> {
-    let Answer { response, report, held } = answer;
+    let Answer { response, report, held, may_end_early } = answer;
     let framing = framing(&response, version, head_only);
     let number = connection.meter.begin(longest_head(&response), framing, report);
     response.map(|body| {
         let (meter, tasks) = (connection.meter.clone(), connection.shared.visitors.clone());
-        Counted::new(body, held, framing, meter, number, tasks)
+        Counted::new(body, held, framing, meter, number, tasks).ending_early(may_end_early)
     })
 }
 

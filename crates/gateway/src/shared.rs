@@ -9,6 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     addresses::{self, Addresses, Turn},
     auth::Auth,
+    cama::Sessions,
     hosts::Hosts,
     links::Links,
     members::Members,
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) connections: Addresses,
     pub(crate) transactions: Addresses,
     pub(crate) links_of_addresses: Addresses,
+    pub(crate) sessions: Sessions,
+    pub(crate) sessions_of_addresses: Addresses,
     pub(crate) router: axum::Router,
     /// The tasks of visitors' connections.
     pub(crate) visitors: TaskTracker,

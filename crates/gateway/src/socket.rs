@@ -40,4 +40,9 @@ impl Socket for TokioIo<TcpStream> {
         // If it fails, the connection is gone already.
         let _ = SockRef::from(self.inner()).set_linger(Some(Duration::ZERO));
     }
+
+    fn duplicate(&self) -> io::Result<TcpStream> {
+        let socket = SockRef::from(self.inner()).try_clone()?;
+        TcpStream::from_std(socket.into())
+    }
 }

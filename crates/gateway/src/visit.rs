@@ -44,11 +44,13 @@ pub(crate) struct Answer {
     pub(crate) report: Option<Box<dyn Report>>,
     /// What shall live as long as the body.
     pub(crate) held: Option<Box<dyn Send>>,
+    /// Whether trailers of the body say that it is not complete.
+    pub(crate) may_end_early: bool,
 }
 
 impl From<Response<Body>> for Answer {
     fn from(response: Response<Body>) -> Self {
-        Self { response, report: None, held: None }
+        Self { response, report: None, held: None, may_end_early: false }
     }
 }
 
@@ -63,7 +65,7 @@ pub(crate) async fn answer(connection: &Connection, request: Request<Incoming>) 
         }
     };
     let label = match route {
-        Route::Own => return own::answer(connection, parts, body).await.into(),
+        Route::Own => return own::visit(connection, parts, body).await,
         Route::Site(label) => label,
         Route::NoSuchSite => return Page::NoSuchSite.answer(&parts.headers).into(),
         Route::Elsewhere => return Page::Elsewhere.answer(&parts.headers).into(),
@@ -251,7 +253,7 @@ fn fit(
     *response.status_mut() = parts.status;
     *response.headers_mut() = parts.headers;
     let report = wants_receipts.then(|| Box::new(link.ticket(transaction)) as Box<dyn Report>);
-    Ok(Answer { response, report, held: Some(Box::new(turn)) })
+    Ok(Answer { response, report, held: Some(Box::new(turn)), may_end_early: false })
 }
 
 /// Returns whether a response with this status never has a body.

@@ -27,6 +27,9 @@ impl Socket for Pipe {
     fn reset_at_end(&mut self) {
         self.reset.store(true, Ordering::SeqCst);
     }
+    fn duplicate(&self) -> io::Result<TcpStream> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The gateway's end of a pipe, which remembers whether it was to end with a reset.

@@ -415,6 +415,11 @@ impl Reply {
         Self { status, head: head.to_ascii_lowercase(), body, raw }
     }
 
+    /// Returns the head with its capitals.
+    pub(crate) fn raw_head(&self) -> &str {
+        &self.raw
+    }
+
     /// Returns a header's value with its capitals.
     pub(crate) fn raw_header(&self, name: &str) -> Option<&str> {
         let mut lines = self.raw.lines().filter_map(|line| line.split_once(": "));

@@ -167,6 +167,7 @@ fn the_documents_are_there() {
         "SECURITY.md",
         "deploy/xmpp/README.md",
         "docs/protocols/README.md",
+        "docs/protocols/cama.md",
         "docs/protocols/crosstalk-xmpp.md",
         "docs/protocols/petrichor.md",
         "docs/protocols/poll.md",

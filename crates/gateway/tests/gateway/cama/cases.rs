@@ -1,0 +1,534 @@
+//! The table.
+
+/// What happens in a case. `{S}` is the session's path, `{T}` its token.
+pub(super) enum Do {
+    /// Allocates the session of the case, with these headers.
+    Allocate(&'static str),
+    /// Says something on a connection, which is made if it is not there: the request's first line
+    /// without the version, more header lines, and a body with `Content-Length`.
+    Ask(&'static str, &'static str, &'static str, Option<&'static str>),
+    /// Says bytes.
+    Say(&'static str, &'static str),
+    /// Waits for an answer: its status, when, what its head must have, and its body. Chunks are seen
+    /// as they are on the wire.
+    Hear(&'static str, u16, When, &'static [&'static str], &'static str),
+    /// Waits until somebody has the place for which this request asks.
+    Taken(&'static str, &'static str),
+    /// The same request must find the place free within a second.
+    Free(&'static str, &'static str),
+    /// Ends a connection.
+    Leave(&'static str),
+    /// Ends the sending side of a connection.
+    Shut(&'static str),
+    /// The connection ends, in order or not, and nothing comes before.
+    Ends(&'static str),
+}
+
+/// When an answer must come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum When {
+    /// Within a second.
+    Now,
+    /// After this many seconds and not a second later.
+    After(u64),
+}
+
+use Do::{Allocate, Ask, Ends, Free, Hear, Leave, Say, Shut, Taken};
+use When::{After, Now};
+
+const HOST: &str = "cookie: token={T}\r\n";
+const TEXT: &str = "content-type: text/plain\r\n";
+const CHUNKS: &str = "content-type: application/binary\r\ntransfer-encoding: chunked\r\n";
+const NONE: &[&str] = &[];
+
+pub(super) const CASES: &[(&str, &[Do])] = &[
+    (
+        "README 1, A1: a session is made",
+        &[
+            Ask("a", "PUT /cama/session", "content-length: 0\r\n", None),
+            Hear(
+                "a",
+                201,
+                Now,
+                &[
+                    "location: /cama/session/",
+                    "set-cookie: token=",
+                    "; Path=/cama/session/",
+                    "; Max-Age=3600; Expires=",
+                    "; HttpOnly; SameSite=Strict",
+                    "x-type: basic",
+                    "content-length: 0",
+                ],
+                "",
+            ),
+        ],
+    ),
+    (
+        "README 7, A2, A3: the type by header and by query; the header wins",
+        &[
+            Ask("a", "PUT /cama/session", "x-type: secure\r\n", None),
+            Hear("a", 201, Now, &["x-type: secure"], ""),
+            Ask("a", "PUT /cama/session?secure=true", "", None),
+            Hear("a", 201, Now, &["x-type: secure"], ""),
+            Ask("a", "PUT /cama/session?secure=true", "x-type: basic\r\n", None),
+            Hear("a", 201, Now, &["x-type: basic"], ""),
+            Ask("a", "PUT /cama/session", "x-type: sekure\r\n", None),
+            Hear("a", 400, Now, NONE, "X-Type is basic or secure\n"),
+        ],
+    ),
+    (
+        "A4, A5, A6: the lifetime by header and by query, cut to what is allowed",
+        &[
+            Ask("a", "PUT /cama/session?timeout=120", "", None),
+            Hear("a", 201, Now, &["Max-Age=120;"], ""),
+            Ask("a", "PUT /cama/session?timeout=120", "x-timeout: 240\r\n", None),
+            Hear("a", 201, Now, &["Max-Age=240;"], ""),
+            Ask("a", "PUT /cama/session?timeout=2", "", None),
+            Hear("a", 201, Now, &["Max-Age=30;"], ""),
+            Ask("a", "PUT /cama/session?timeout=999999999", "", None),
+            Hear("a", 201, Now, &["Max-Age=86400;"], ""),
+            Ask("a", "PUT /cama/session?timeout=abc", "", None),
+            Hear("a", 201, Now, &["Max-Age=3600;"], ""),
+            Ask("a", "PUT /cama/session?timeout=-1", "", None),
+            Hear("a", 400, Now, NONE, "a timeout is not negative\n"),
+        ],
+    ),
+    (
+        "A7, A8: a slash and a body more are no harm",
+        &[
+            Ask("a", "PUT /cama/session/", "", None),
+            Hear("a", 201, Now, &["location: /cama/session/"], ""),
+            Ask("a", "PUT /cama/session", "", Some("ignored")),
+            Hear("a", 201, Now, NONE, ""),
+        ],
+    ),
+    (
+        "A9, 2.4.9: other methods where sessions are made",
+        &[
+            Ask("a", "GET /cama/session", "", None),
+            Hear("a", 405, Now, &["allow: OPTIONS, PUT"], WRONG),
+            Ask("a", "DELETE /cama/session", "", None),
+            Hear("a", 405, Now, &["allow: OPTIONS, PUT"], WRONG),
+            Ask("a", "POST /cama/session", "", Some("x")),
+            Hear("a", 405, Now, &["allow: OPTIONS, PUT"], WRONG),
+            Ask("a", "OPTIONS /cama/session", "", None),
+            Hear("a", 204, Now, &["allow: OPTIONS, PUT"], ""),
+        ],
+    ),
+    (
+        "B: nothing elsewhere",
+        &[
+            Ask("a", "GET /cama", "connection: close\r\n", None),
+            Hear("a", 404, Now, NONE, ANYTHING),
+            Ask("b", "GET /cama/foo", "connection: close\r\n", None),
+            Hear("b", 404, Now, NONE, ANYTHING),
+            Ask("c", "GET /cama/session/a/b", "connection: close\r\n", None),
+            Hear("c", 404, Now, NONE, ANYTHING),
+        ],
+    ),
+    (
+        "C1, C3: an unknown session is 404 and its cookie goes",
+        &[
+            Ask("a", "GET /cama/session/AAAAAAAAAAAAAAAAAAAAAA", "", None),
+            Hear(
+                "a",
+                404,
+                Now,
+                &["set-cookie: token=; Path=/cama/session/AAAAAAAAAAAAAAAAAAAAAA; Max-Age=0;"],
+                NO_SESSION,
+            ),
+            Ask("a", "POST /cama/session/AAAAAAAAAAAAAAAAAAAAAA", "", Some("x")),
+            Hear("a", 404, Now, NONE, NO_SESSION),
+            Ask("a", "DELETE /cama/session/AAAAAAAAAAAAAAAAAAAAAA", "", None),
+            Hear("a", 404, Now, NONE, NO_SESSION),
+            Ask("a", "GET /cama/session/no-such", "", None),
+            Hear("a", 404, Now, NONE, NO_SESSION),
+        ],
+    ),
+    (
+        "2.4.9: other methods at a session",
+        &[
+            Allocate(""),
+            Ask("a", "PATCH {S}", "", None),
+            Hear("a", 405, Now, &["allow: DELETE, GET, OPTIONS, POST, PUT"], WRONG),
+            Ask("a", "OPTIONS {S}", "origin: http://elsewhere.example\r\n", None),
+            Hear("a", 204, Now, &["allow: DELETE, GET, OPTIONS, POST, PUT"], ""),
+            Ask("a", "HEAD {S}", "connection: close\r\n", None),
+            Hear("a", 405, Now, &["allow: DELETE, GET, OPTIONS, POST, PUT"], ""),
+        ],
+    ),
+    (
+        "README 4, D1: a GET that waits in vain, by query and by header",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}?timeout=1", "", None),
+            Hear("a", 504, After(1), &["content-length: 0"], ""),
+            Ask("a", "GET {S}", "x-timeout: 1\r\n", None),
+            Hear("a", 504, After(1), &["content-length: 0"], ""),
+            Ask("a", "GET {S}?timeout=9", "x-timeout: 1\r\n", None),
+            Hear("a", 504, After(1), &["content-length: 0"], ""),
+        ],
+    ),
+    (
+        "D2, D3: the host's cookie, plain or quoted, is renewed; D4: a wrong one is a guest's",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}?timeout=0", "cookie: a=b; token={T}; c=d\r\n", None),
+            Hear("a", 504, Now, &["set-cookie: token={T}; Path={S}; Max-Age=3600"], ""),
+            Ask("a", "GET {S}?timeout=0", "cookie: token=\"{T}\"\r\n", None),
+            Hear("a", 504, Now, &["set-cookie: token={T}; Path={S}; Max-Age=3600"], ""),
+            Ask("a", "GET {S}?timeout=0", "cookie: token=AAAAAAAAAAAAAAAAAAAAAA\r\n", None),
+            Hear("a", 504, Now, &["!set-cookie"], ""),
+            Ask("a", "GET {S}?timeout=0", "authorization: Bearer {T}\r\n", None),
+            Hear("a", 504, Now, &["!set-cookie"], ""),
+            Ask("a", "GET {S}?timeout=0", "authorization: Bearer AAAAAAAAAAAAAAAAAAAAAA\r\n", None),
+            Hear("a", 403, Now, NONE, "this is not the token of the session's host\n"),
+        ],
+    ),
+    (
+        "D6, D7: no wait at all, and less than that",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}?timeout=0", "", None),
+            Hear("a", 504, Now, NONE, ""),
+            Ask("a", "GET {S}?timeout=-1", "", None),
+            Hear("a", 400, Now, NONE, "a timeout is not negative\n"),
+            Ask("a", "POST {S}?timeout=0", "", Some("Hello")),
+            Hear("a", 504, Now, &["x-bytes-delivered: 0"], ""),
+        ],
+    ),
+    (
+        "README 3: a guest's message reaches the host that waits",
+        &[
+            Allocate(""),
+            Ask("host", "GET {S}", HOST, None),
+            Taken("GET", HOST),
+            Ask("guest", "POST {S}", TEXT, Some("Hello")),
+            Hear(
+                "host",
+                200,
+                Now,
+                &["content-type: text/plain", "content-length: 5", "set-cookie: token={T}"],
+                "Hello",
+            ),
+            Hear(
+                "guest",
+                200,
+                Now,
+                &["x-bytes-delivered: 5", "content-length: 0", "!x-bytes-relayed"],
+                "",
+            ),
+        ],
+    ),
+    (
+        "README 3 the other way round, and the sender first",
+        &[
+            Allocate(""),
+            Ask(
+                "host",
+                "POST {S}",
+                "cookie: token={T}\r\ncontent-type: image/x-odd; a=\"b\"\r\nx-other: 1\r\n",
+                Some("Hello"),
+            ),
+            Taken("POST", HOST),
+            Ask("guest", "GET {S}", "", None),
+            Hear(
+                "guest",
+                200,
+                Now,
+                &[
+                    "content-type: image/x-odd; a=\"b\"",
+                    "content-length: 5",
+                    "!x-other",
+                    "!set-cookie",
+                    "content-security-policy: default-src 'none'; sandbox",
+                ],
+                "Hello",
+            ),
+            Hear("host", 200, Now, &["x-bytes-delivered: 5"], ""),
+        ],
+    ),
+    (
+        "2.4.3: whatever is there comes although there is no wait",
+        &[
+            Allocate(""),
+            Ask("host", "POST {S}", HOST, Some("Hello")),
+            Taken("POST", HOST),
+            Ask("guest", "GET {S}?timeout=0", "", None),
+            Hear("guest", 200, Now, NONE, "Hello"),
+            Hear("host", 200, Now, &["x-bytes-delivered: 5"], ""),
+        ],
+    ),
+    (
+        "both directions at once",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}", HOST, None),
+            Taken("GET", HOST),
+            Ask("b", "GET {S}", "", None),
+            Taken("GET", ""),
+            Ask("c", "POST {S}", HOST, Some("to the guest")),
+            Hear("b", 200, Now, NONE, "to the guest"),
+            Ask("d", "POST {S}", "", Some("to the host")),
+            Hear("a", 200, Now, NONE, "to the host"),
+            Hear("c", 200, Now, &["x-bytes-delivered: 12"], ""),
+            Hear("d", 200, Now, &["x-bytes-delivered: 11"], ""),
+        ],
+    ),
+    (
+        "2.4.6: an empty message is one, and has no type of its own",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}", HOST, None),
+            Taken("GET", HOST),
+            Ask("b", "POST {S}", "", Some("")),
+            Hear("a", 200, Now, &["content-length: 0", "!content-type"], ""),
+            Hear("b", 200, Now, &["x-bytes-delivered: 0"], ""),
+        ],
+    ),
+    (
+        "README 5: chunks as they come",
+        &[
+            Allocate(""),
+            Ask("host", "GET {S}", HOST, None),
+            Taken("GET", HOST),
+            Ask("guest", "POST {S}", CHUNKS, None),
+            Say("guest", "6\r\nHello \r\n5\r\nworld\r\n0\r\n\r\n"),
+            Hear(
+                "host",
+                200,
+                Now,
+                &[
+                    "content-type: application/binary",
+                    "transfer-encoding: chunked",
+                    "!content-length",
+                ],
+                "6\r\nHello \r\n5\r\nworld\r\n0\r\n\r\n",
+            ),
+            Hear(
+                "guest",
+                200,
+                Now,
+                &["x-bytes-relayed: 11", "x-bytes-delivered: 11", "content-length: 0"],
+                "",
+            ),
+        ],
+    ),
+    (
+        "README 6: a sender that goes in the middle of its chunks",
+        &[
+            Allocate(""),
+            Ask("host", "GET {S}", HOST, None),
+            Taken("GET", HOST),
+            Ask("guest", "POST {S}", CHUNKS, None),
+            Say("guest", "5\r\nHello\r\n5\r\nwo"),
+            Leave("guest"),
+            Hear(
+                "host",
+                200,
+                Now,
+                &["trailer: x-complete"],
+                "5\r\nHello\r\n2\r\nwo\r\n0\r\nX-Complete: no\r\n\r\n",
+            ),
+            // The connection goes on after it.
+            Ask("host", "GET {S}?timeout=0", HOST, None),
+            Hear("host", 504, Now, NONE, ""),
+        ],
+    ),
+    (
+        "2.4.5: a sender that goes in the middle of a length",
+        &[
+            Allocate(""),
+            Ask("host", "GET {S}", HOST, None),
+            Taken("GET", HOST),
+            Ask("guest", "POST {S}", "content-length: 10\r\n", None),
+            Say("guest", "Hello"),
+            Leave("guest"),
+            Hear("host", 200, Now, &["content-length: 10"], "Hello<cut>"),
+        ],
+    ),
+    (
+        "E1, E2: the second of a kind",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}", "", None),
+            Taken("GET", ""),
+            Ask("b", "GET {S}", "", None),
+            Hear("b", 409, Now, NONE, "there can be only one receiver at a time\n"),
+            Ask("b", "GET {S}?timeout=1", HOST, None),
+            Hear("b", 504, After(1), NONE, ""),
+            Ask("c", "POST {S}", "", Some("first")),
+            Taken("POST", ""),
+            Ask("d", "POST {S}", "", Some("second")),
+            Hear("d", 409, Now, NONE, "there can be only one sender at a time\n"),
+        ],
+    ),
+    (
+        "E7, 2.4.4: who leaves gives the place back at once",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}", "", None),
+            Taken("GET", ""),
+            Leave("a"),
+            Free("GET", ""),
+            Ask("b", "POST {S}", HOST, Some("Hello")),
+            Taken("POST", HOST),
+            Leave("b"),
+            Free("POST", HOST),
+            Ask("c", "POST {S}", "transfer-encoding: chunked\r\n", None),
+            Say("c", "5\r\nHello\r\n"),
+            Taken("POST", ""),
+            Leave("c"),
+            Free("POST", ""),
+        ],
+    ),
+    (
+        "who half-closes has left: a killed program looks the same",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}", "", None),
+            Taken("GET", ""),
+            Shut("a"),
+            Free("GET", ""),
+            Ends("a"),
+            Ask("b", "GET {S}?timeout=0", "", None),
+            Hear("b", 504, Now, NONE, ""),
+        ],
+    ),
+    (
+        "a message whose sender half-closes after it arrives all the same",
+        &[
+            Allocate(""),
+            Ask("host", "GET {S}", HOST, None),
+            Taken("GET", HOST),
+            Ask("guest", "POST {S}", TEXT, Some("Hello")),
+            Shut("guest"),
+            Hear("host", 200, Now, NONE, "Hello"),
+        ],
+    ),
+    (
+        "who pipelines is answered in order",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}?timeout=1", "", None),
+            Ask("a", "POST {S}?timeout=0", HOST, Some("x")),
+            Ask("a", "OPTIONS {S}", "", None),
+            Hear("a", 504, After(1), NONE, ""),
+            Hear("a", 504, Now, &["x-bytes-delivered: 0"], ""),
+        ],
+    ),
+    (
+        "two messages in one go reach two requests in one go",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}", HOST, None),
+            Ask("a", "GET {S}", HOST, None),
+            Taken("GET", HOST),
+            Ask("b", "POST {S}", "", Some("one")),
+            Ask("b", "POST {S}", "", Some("two")),
+            Hear("a", 200, Now, NONE, "one"),
+            Hear("a", 200, Now, NONE, "two"),
+            Hear("b", 200, Now, &["x-bytes-delivered: 3"], ""),
+            Hear("b", 200, Now, &["x-bytes-delivered: 3"], ""),
+        ],
+    ),
+    (
+        "who pipelines and leaves gives the place back at once, too",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}", "", None),
+            Taken("GET", ""),
+            Ask("a", "GET {S}", "", None),
+            Leave("a"),
+            Free("GET", ""),
+        ],
+    ),
+    (
+        "a message that nobody got waits for the next receiver",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}", "", None),
+            Taken("GET", ""),
+            Leave("a"),
+            Free("GET", ""),
+            Ask("b", "POST {S}", HOST, Some("Hello")),
+            Ask("c", "GET {S}", "", None),
+            Hear("c", 200, Now, NONE, "Hello"),
+            Hear("b", 200, Now, &["x-bytes-delivered: 5"], ""),
+        ],
+    ),
+    (
+        "README 7: a secure session is for the address that the host names",
+        &[
+            Allocate("x-type: secure\r\n"),
+            Ask("g", "GET {S}?timeout=0", "", None),
+            Hear("g", 403, Now, NONE, "this session is not for you\n"),
+            Ask("g", "PUT {S}", "x-peer-address: 127.0.0.1\r\n", None),
+            Hear("g", 403, Now, NONE, "only the session's host may do this\n"),
+            Ask("h", "GET {S}?timeout=0", HOST, None),
+            Hear("h", 504, Now, NONE, ""),
+            Ask("h", "PUT {S}", "cookie: token={T}\r\nx-peer-address: 192.0.2.1\r\n", None),
+            Hear("h", 200, Now, &["content-length: 0"], ""),
+            Ask("g", "GET {S}?timeout=0", "x-forwarded-for: 192.0.2.1\r\n", None),
+            Hear("g", 403, Now, NONE, "this session is not for you\n"),
+            Ask("h", "PUT {S}", "cookie: token={T}\r\nx-peer-address: 127.0.0.1\r\n", None),
+            Hear("h", 200, Now, NONE, ""),
+            Ask("g", "GET {S}?timeout=0", "", None),
+            Hear("g", 504, Now, NONE, ""),
+            Ask("h", "PUT {S}", "cookie: token={T}\r\nx-peer-address: localhost\r\n", None),
+            Hear("h", 400, Now, NONE, "X-Peer-Address is one IPv4 or IPv6 address\n"),
+        ],
+    ),
+    (
+        "2.4.7: a basic session takes no permission",
+        &[
+            Allocate(""),
+            Ask("h", "PUT {S}", "cookie: token={T}\r\nx-peer-address: 127.0.0.1\r\n", None),
+            Hear("h", 409, Now, NONE, "a permission is for a session of the type secure\n"),
+        ],
+    ),
+    (
+        "README 8: the host ends the session and everybody who waits in it",
+        &[
+            Allocate(""),
+            Ask("a", "GET {S}", "", None),
+            Taken("GET", ""),
+            Ask("b", "POST {S}", "", Some("Hello")),
+            Taken("POST", ""),
+            Ask("g", "DELETE {S}", "", None),
+            Hear("g", 403, Now, NONE, "only the session's host may do this\n"),
+            Ask("h", "DELETE {S}", HOST, None),
+            Hear(
+                "h",
+                200,
+                Now,
+                &["set-cookie: token=; Path={S}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+                "",
+            ),
+            Hear("a", 410, Now, &["content-length: 0"], ""),
+            Hear("b", 410, Now, &["x-bytes-delivered: 0"], ""),
+            Ask("g", "GET {S}", "", None),
+            Hear("g", 404, Now, NONE, NO_SESSION),
+        ],
+    ),
+    (
+        "2.4.8: what is being relayed ends with the session",
+        &[
+            Allocate(""),
+            Ask("host", "GET {S}", HOST, None),
+            Taken("GET", HOST),
+            Ask("guest", "POST {S}", CHUNKS, None),
+            Say("guest", "5\r\nHello\r\n"),
+            Taken("POST", ""),
+            Ask("h", "DELETE {S}", "authorization: Bearer {T}\r\n", None),
+            Hear("h", 200, Now, NONE, ""),
+            Hear("guest", 410, Now, &["x-bytes-delivered: "], ""),
+            Hear("host", 200, Now, NONE, "5\r\nHello\r\n0\r\nX-Complete: no\r\n\r\n"),
+        ],
+    ),
+];
+
+const WRONG: &str = "this address does not answer this kind of request\n";
+const NO_SESSION: &str = "there is no such session\n";
+/// Any body.
+pub(super) const ANYTHING: &str = "<anything>";
