@@ -6,17 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{header, request};
 
 use super::{
-    LinkError, MAX_ANSWERS, MAX_DEPTH, MAX_REMEMBERED, SMALL_BODY,
+    LinkError, MAX_ANSWERS, MAX_REMEMBERED, SMALL_BODY,
+    heads::{base64_length, checked, code_of, in_xml, request_json},
     incoming::Incoming,
     outgoing::Outgoing,
     value::{Condition, Head, Payload, Place, Signal, Stanza},
 };
 use crate::{
-    forwarded,
-    object::{ObjectError, RequestObject, ResponseObject, Surroundings},
+    object::{RequestObject, ResponseObject},
     transactions::{AbortCode, Bye, Message, Numbers, TransactionId},
 };
 
@@ -109,8 +108,7 @@ impl Codec {
         match message {
             Message::Open { id, head, body, end } => match request_json(*head) {
                 Ok(json) => {
-                    let state = State::default();
-                    self.all.insert(id.0, state);
+                    self.all.insert(id.0, State::default());
                     self.write_head(Head { number: id.0, json, body, last: end }, Payload::Request);
                 }
                 Err(code) => self.came.push_back(Message::Abort { id, code }),
@@ -201,9 +199,7 @@ impl Codec {
         if let Some(payload) = self.urgent.pop_front() {
             return Some(Stanza::Set(payload));
         }
-        if self.heads.is_empty()
-            && let Some(bye) = self.bye.take()
-        {
+        if let Some(bye) = self.bye.take_if(|_| self.heads.is_empty()) {
             return Some(Stanza::Set(Payload::Bye(bye)));
         }
         if room.head
@@ -356,8 +352,7 @@ impl Codec {
         loop {
             match self.answers.front_mut()? {
                 Answer::Parts { number, seqs, taken } => {
-                    let number = *number;
-                    let taken = *taken;
+                    let (number, taken) = (*number, *taken);
                     let Some(seq) = seqs.next() else {
                         self.answers.pop_front();
                         continue;
@@ -373,9 +368,9 @@ impl Codec {
                     });
                 }
                 Answer::Result(place) => {
-                    let place = *place;
+                    let answer = Stanza::Result(*place);
                     self.answers.pop_front();
-                    return Some(Stanza::Result(place));
+                    return Some(answer);
                 }
             }
         }
@@ -602,61 +597,4 @@ impl Codec {
     fn is_own(&self, number: u64) -> bool {
         number.is_multiple_of(2) == (self.settings.numbers == Numbers::Even)
     }
-}
-
-/// Writes the head of a request as CrossTalk has it, with what `Forwarded` says of the visitor.
-fn request_json(head: request::Parts) -> Result<String, AbortCode> {
-    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let mut surroundings = Surroundings::default();
-    if let Some(host) = text(header::HOST) {
-        host.split(':').next().unwrap_or_default().clone_into(&mut surroundings.server_name);
-    }
-    surroundings.remote_addr = text(forwarded::HEADER).and_then(forwarded::visitor);
-    RequestObject::new(&head, surroundings).map(|object| object.to_json()).map_err(code_of)
-}
-
-fn code_of(error: ObjectError) -> AbortCode {
-    match error {
-        ObjectError::Head(_) | ObjectError::TooLong => AbortCode::TooLarge,
-        ObjectError::Target | ObjectError::Prefix => AbortCode::Unsupported,
-        ObjectError::NotAnObject
-        | ObjectError::Missing(_)
-        | ObjectError::Value(_)
-        | ObjectError::Header => AbortCode::Failed,
-    }
-}
-
-/// Returns the text when it is not nested too deep to be read.
-fn checked(json: &str) -> Result<&str, ObjectError> {
-    let mut depth = 0_usize;
-    let mut in_text = false;
-    let mut bytes = json.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' if in_text => drop(bytes.next()),
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => depth += 1,
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return Err(ObjectError::NotAnObject);
-        }
-    }
-    Ok(json)
-}
-
-/// Returns how long a text is in XML, at most: some servers write quotation marks anew as entities.
-fn in_xml(text: &str) -> usize {
-    let entity = |byte: u8| match byte {
-        b'"' | b'\'' => 6,
-        b'&' => 5,
-        b'<' | b'>' => 4,
-        _ => 1,
-    };
-    text.bytes().map(entity).sum()
-}
-
-fn base64_length(bytes: usize) -> usize {
-    bytes.div_ceil(3) * 4
 }

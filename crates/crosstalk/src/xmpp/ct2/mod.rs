@@ -12,6 +12,7 @@
 //! names that the other chose.
 
 mod codec;
+mod heads;
 mod incoming;
 mod outgoing;
 #[cfg(test)]
