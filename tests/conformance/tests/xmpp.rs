@@ -263,14 +263,15 @@ async fn what_no_server_takes_is_never_sent() -> Result<()> {
     for letter in ["&", "\"", "\u{fc}"] {
         let long = letter.repeat(60_000 / letter.len());
         let ask = visitor.request("GET", "/seen").header("x-long", long).body(empty())?;
-        let answer = visitor.fetch(ask).await?;
+        let answer =
+            visitor.fetch(ask).await.with_context(|| format!("a request with {letter}"))?;
         let fits = letter == "\u{fc}";
         let expected =
             if fits { StatusCode::OK } else { StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE };
         ensure!(answer.status == expected && answer.complete, "{letter}: {:?}", answer.status);
     }
     let ask = visitor.request("GET", "/heads").header("x-want", 60_000).header("x-letter", "&");
-    let answer = visitor.fetch(ask.body(empty())?).await?;
+    let answer = visitor.fetch(ask.body(empty())?).await.context("an answer with &")?;
     ensure!(answer.status == StatusCode::BAD_GATEWAY && answer.complete, "{:?}", answer.status);
     ensure!(visitor.get("/bytes/1000000").await?.body == pattern(1_000_000));
     for recorder in [&owners, &gateways] {
