@@ -210,6 +210,15 @@ where
         }
     }
 
+    /// The same while somebody reads: a head that is too large to leave comes back as a message.
+    fn pump_and_tell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let pumped = self.pump(cx);
+        if self.codec.has_messages() {
+            cx.waker().wake_by_ref();
+        }
+        pumped
+    }
+
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         for _ in 0..BATCH {
             match Pin::new(&mut self.wire).poll_ready(cx) {
@@ -337,7 +346,7 @@ where
             }
         }
         // What came may have answers, or make room.
-        match this.pump(cx) {
+        match this.pump_and_tell(cx) {
             Poll::Ready(Err(error)) => {
                 this.state = State::Over;
                 Poll::Ready(Some(Err(error)))
@@ -366,7 +375,7 @@ where
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().pump(cx)
+        self.get_mut().pump_and_tell(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -159,6 +159,13 @@ impl Codec {
         Payload::Ping { number: self.pings, padding }
     }
 
+    /// Returns whether [`Self::poll_message`] has something: also writing brings messages, when a head is
+    /// too large to be sent.
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        !self.came.is_empty()
+    }
+
     /// Returns what came for the multiplexer. Ask until there is nothing before the next stanza.
     pub fn poll_message(&mut self) -> Option<Message> {
         self.came.pop_front()
