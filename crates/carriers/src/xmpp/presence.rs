@@ -38,6 +38,9 @@ pub(super) const SEEN: usize = 16;
 /// How long a session may take to say what it can do, when its caps do not.
 const QUESTION: Duration = Duration::from_secs(5);
 
+/// How long until a greeting is repeated: no server keeps one for somebody who logs in just then.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// After something answered that is no gateway: how long a gateway beside it is still waited for.
 const BESIDE: Duration = Duration::from_secs(2);
 
@@ -150,6 +153,7 @@ pub(super) async fn meet(
     let (tell, mut seen) = mpsc::channel(SEEN);
     session.watch(to.clone(), tell).map_err(|_| MeetError::Ended)?;
     session.greet(&Jid::from(to.clone()));
+    let mut again = Instant::now() + AGAIN;
     let mut met = None;
     let mut others = BTreeSet::new();
     loop {
@@ -157,9 +161,14 @@ pub(super) async fn meet(
         let next = match (&met, seen.try_recv()) {
             (_, Ok(next)) => next,
             (Some(_), Err(_)) => return met.ok_or(MeetError::Offline),
-            (None, Err(_)) => match timeout_at(deadline, seen.recv()).await {
+            (None, Err(_)) => match timeout_at(deadline.min(again), seen.recv()).await {
                 Ok(Some(next)) => next,
                 Ok(None) => return Err(MeetError::Ended),
+                Err(_) if Instant::now() < deadline => {
+                    session.greet(&Jid::from(to.clone()));
+                    again = Instant::now() + AGAIN;
+                    continue;
+                }
                 Err(_) if others.is_empty() => return Err(MeetError::Offline),
                 Err(_) => return Err(MeetError::NotAGateway),
             },
