@@ -26,8 +26,7 @@ pub struct Settings {
     pub numbers: Numbers,
     /// The most bytes of a body in one stanza, in both directions.
     pub chunk: usize,
-    /// How long what is inside an IQ may be, in XML: what the server takes, without the addresses and
-    /// [`FRAME`](super::FRAME).
+    /// The most inside an IQ, in XML: what the server takes, without addresses and [`FRAME`](super::FRAME).
     pub max_payload: usize,
 }
 
@@ -58,10 +57,8 @@ pub struct Codec {
     heads: VecDeque<u64>,
     /// Those that have something to say behind their head, each once.
     turns: VecDeque<u64>,
-    /// Goes out behind the last head.
     bye: Option<Bye>,
     pings: u64,
-    /// What came.
     came: VecDeque<Message>,
     pong: Option<u64>,
 }
@@ -80,7 +77,6 @@ struct State {
 enum Answer {
     /// These stanzas of a transaction, with a result or with an error.
     Parts { number: u64, seqs: Range<u64>, taken: bool },
-    /// Something else, with a result.
     Result(Place),
 }
 
@@ -148,8 +144,7 @@ impl Codec {
         }
     }
 
-    /// Returns a stanza that the other end answers at once, to be sent before any other; the padding
-    /// takes its time on the way.
+    /// Returns a stanza that is answered at once, to be sent first; the padding takes its time on the way.
     pub fn ping(&mut self, padding: Bytes) -> Stanza {
         Stanza::Set(self.next_ping(padding))
     }
@@ -159,9 +154,7 @@ impl Codec {
         Payload::Ping { number: self.pings, padding }
     }
 
-    /// Returns whether [`Self::poll_message`] has something: also writing brings messages, when a head is
-    /// too large to be sent.
-    #[must_use]
+    /// Returns whether [`Self::poll_message`] has something; writing brings it, too: heads that are too large.
     pub fn has_messages(&self) -> bool {
         !self.came.is_empty()
     }
