@@ -38,7 +38,8 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How many transactions one visitor's address (an IPv6 /64 counts as one) may have under way.
 /// Half of what a link carries, so that one visitor alone cannot fill it, and far below the bursts
-/// of aborts that end reversed HTTP/2. Does not count for this computer itself.
+/// of aborts that end reversed HTTP/2. What waits or is on its way in relay sessions counts, too. Does
+/// not count for this computer itself.
 pub const TRANSACTIONS_PER_ADDRESS: usize = 128;
 
 /// How long a visitor waits for room on a link before the answer is "busy".
@@ -280,6 +281,11 @@ pub const RELAY_WAIT: Duration = Duration::from_secs(300);
 /// How often the receiver's socket is looked at during a transfer, to know how much it has for
 /// certain. One look takes the system about ten microseconds.
 pub const RELAY_LOOK: Duration = Duration::from_millis(10);
+
+/// How many receivers are looked at as often as that. With more of them, each is looked at less often,
+/// so that looking never takes more than a few hundredths of a processor: the figure of a body that is
+/// cut is then lower.
+pub const RELAY_LOOKED_AT: u32 = 16;
 
 /// How long a receiver that has acknowledged everything may take to show that it has read it, by its
 /// next request or the end of its connection, before the sender is told. Programs do one of the two at

@@ -92,8 +92,8 @@ fn kind(permission: Permission) -> HeaderValue {
     })
 }
 
-/// Begins a session for whoever may: on a gateway for this computer everybody who reaches it, on one
-/// for the public who proves an identity.
+/// Begins a session for whoever may: on a gateway for this computer its programs, else who proves an
+/// identity.
 async fn begin_session(
     connection: &Connection,
     parts: &Parts,
@@ -101,7 +101,10 @@ async fn begin_session(
     permission: Permission,
 ) -> Result<Arc<Entry>, Refusal> {
     let shared = &connection.shared;
-    let owner = if shared.hosts.is_this_computer() {
+    // Its name is no proof of where somebody is: it may listen for others, or a proxy may.
+    let is_program_of_this_computer =
+        shared.hosts.is_this_computer() && !shared.behind_proxy && connection.partner.is_loopback();
+    let owner = if is_program_of_this_computer {
         None
     } else {
         Some(shared.auth.identify(&parts.headers).await?)
@@ -180,12 +183,19 @@ async fn answer(
         entry.permit(address).map_err(refused)?;
         return Ok(empty(StatusCode::OK));
     }
-    entry.check(asker.side, connection.visitor(&parts.headers)).map_err(refused)?;
+    let visitor = connection.visitor(&parts.headers);
+    entry.check(asker.side, visitor).map_err(refused)?;
     let until = Instant::now() + request::wait(parts)?;
+    let turn = connection.turn(&connection.shared.transactions, visitor).ok_or_else(|| {
+        let sentence = "too many requests from this network are under way".to_owned();
+        Misuse(StatusCode::TOO_MANY_REQUESTS, sentence)
+    })?;
     if parts.method == Method::GET {
-        receive(connection, entry, asker.side, parts.version, until).await
+        let (seat, parcel) = entry.receive(asker.side, turn).map_err(refused)?;
+        Ok(receive(connection, entry, seat, parcel, parts.version, until).await)
     } else {
-        send(connection, entry, asker.side, parts, body, until).await
+        let seat = entry.send(asker.side, turn).map_err(refused)?;
+        Ok(send(connection, entry, seat, parts, body, until).await)
     }
 }
 
@@ -201,19 +211,19 @@ fn refused(why: Refused) -> Misuse {
 async fn receive(
     connection: &Connection,
     entry: &Arc<Entry>,
-    side: Side,
+    seat: Seat,
+    mut parcel: oneshot::Receiver<Box<Parcel>>,
     version: Version,
     until: Instant,
-) -> Result<Response, Misuse> {
-    let (seat, mut parcel) = entry.receive(side).map_err(refused)?;
+) -> Response {
     tokio::select! {
         biased;
-        () = entry.over.cancelled() => return Ok(empty(StatusCode::GONE)),
+        () = entry.over.cancelled() => return empty(StatusCode::GONE),
         parcel = &mut parcel => {
             // Its sender may have gone with it in hand.
             return match parcel {
-                Ok(parcel) => Ok(deliver(connection, entry, seat, *parcel, version)),
-                Err(_) => Ok(empty(StatusCode::GATEWAY_TIMEOUT)),
+                Ok(parcel) => deliver(connection, entry, seat, *parcel, version),
+                Err(_) => empty(StatusCode::GATEWAY_TIMEOUT),
             };
         }
         () = left(connection.meter.lend()) => {
@@ -222,14 +232,14 @@ async fn receive(
                 drop(seat);
                 entry.offer(parcel);
             }
-            return Ok(closing(empty(StatusCode::GATEWAY_TIMEOUT)));
+            return closing(empty(StatusCode::GATEWAY_TIMEOUT));
         }
         () = sleep_until(until) => {}
     }
     parcel.close();
     match parcel.try_recv() {
-        Ok(parcel) => Ok(deliver(connection, entry, seat, *parcel, version)),
-        Err(_) => Ok(empty(StatusCode::GATEWAY_TIMEOUT)),
+        Ok(parcel) => deliver(connection, entry, seat, *parcel, version),
+        Err(_) => empty(StatusCode::GATEWAY_TIMEOUT),
     }
 }
 
@@ -245,8 +255,10 @@ fn deliver(
     let (start, receipt, early) = begin(&connection.meter);
     // The sender may have gone; then its body ends early.
     drop(started.send(start));
-    let in_chunks = length.is_none() && version == Version::HTTP_11;
-    let relayed = Relayed::new(body, in_chunks, entry.cut.clone().cancelled_owned(), early, seat);
+    // A proxy may lose the trailer, and then a body that was cut would look complete.
+    let may_trail =
+        length.is_none() && version == Version::HTTP_11 && !connection.shared.behind_proxy;
+    let relayed = Relayed::new(body, may_trail, entry.cut.clone().cancelled_owned(), early, seat);
     let mut response = Response::new(axum::body::Body::new(relayed));
     let headers = response.headers_mut();
     if let Some(content_type) = content_type {
@@ -256,7 +268,7 @@ fn deliver(
         Some(length) => {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        None if in_chunks => {
+        None if may_trail => {
             headers.insert(header::TRAILER, HeaderValue::from_name(transfer::COMPLETE));
         }
         None => {}
@@ -270,12 +282,11 @@ fn deliver(
 async fn send(
     connection: &Connection,
     entry: &Arc<Entry>,
-    side: Side,
+    seat: Seat,
     parts: &Parts,
     body: axum::body::Body,
     until: Instant,
-) -> Result<Response, Misuse> {
-    let seat = entry.send(side).map_err(refused)?;
+) -> Response {
     let length = body.size_hint().exact();
     let body: Body = match length {
         Some(0) => transaction::empty(),
@@ -300,21 +311,21 @@ async fn send(
         Some(start) => start,
         None if seat.withdraw() => {
             let status = if gone { StatusCode::GONE } else { StatusCode::GATEWAY_TIMEOUT };
-            return Ok(closing(counted(status, 0, length)));
+            return closing(counted(status, 0, length));
         }
         // Somebody has it, or just had it and left.
         None => started.await,
     };
-    let Ok(start) = start else { return Ok(closing(counted(StatusCode::BAD_GATEWAY, 0, length))) };
-    let outcome = follow(start, &entry.cut).await;
-    Ok(match outcome {
+    let Ok(start) = start else { return closing(counted(StatusCode::BAD_GATEWAY, 0, length)) };
+    let under_way = connection.shared.sessions.under_way();
+    match follow(start, &entry.cut, &under_way).await {
         Outcome { bytes, complete: true } => counted(StatusCode::OK, bytes, length),
         Outcome { bytes, complete: false } => {
             let is_gone = entry.cut.is_cancelled();
             let status = if is_gone { StatusCode::GONE } else { StatusCode::BAD_GATEWAY };
             closing(counted(status, bytes, length))
         }
-    })
+    }
 }
 
 /// Answers a sender: how many bytes were delivered.

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -44,7 +47,10 @@ impl Secret {
 
 /// All sessions of a gateway. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Sessions(Arc<Mutex<State>>);
+pub(crate) struct Sessions {
+    state: Arc<Mutex<State>>,
+    under_way: Arc<AtomicU32>,
+}
 
 #[derive(Default)]
 struct State {
@@ -70,6 +76,24 @@ pub(super) struct Entry {
 pub(super) struct Seat {
     entry: Arc<Entry>,
     ticket: Ticket,
+    /// What is under way counts for the address that it comes from.
+    _turn: Turn,
+}
+
+/// A body on its way, which counts as one until this is dropped.
+pub(super) struct UnderWay(Arc<AtomicU32>);
+
+impl UnderWay {
+    /// Returns how long to wait between two looks at its receiver's socket.
+    pub(super) fn pause(&self) -> Duration {
+        limits::RELAY_LOOK * (self.0.load(Ordering::Relaxed) / limits::RELAY_LOOKED_AT + 1)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why there is no new session.
@@ -85,7 +109,7 @@ pub(super) enum NoSession {
 
 impl Sessions {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a session.
@@ -162,6 +186,12 @@ impl Sessions {
         }
     }
 
+    /// Counts one more body on its way.
+    pub(super) fn under_way(&self) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self.under_way.clone())
+    }
+
     /// Ends everybody's wait and begins no more sessions; what is being relayed goes on.
     pub(crate) fn stop(&self) {
         let mut state = self.state();
@@ -229,10 +259,11 @@ impl Entry {
     pub(super) fn receive(
         self: &Arc<Self>,
         side: Side,
+        turn: Turn,
     ) -> Result<(Seat, oneshot::Receiver<Box<Parcel>>), Refused> {
         let (sender, receiver) = oneshot::channel();
         let (ticket, parcel) = self.state().receive(side, sender)?;
-        let seat = Seat { entry: self.clone(), ticket };
+        let seat = Seat { entry: self.clone(), ticket, _turn: turn };
         let Some(parcel) = parcel else { return Ok((seat, receiver)) };
         let (sender, receiver) = oneshot::channel();
         // It waits in the channel whose other end is here.
@@ -241,9 +272,9 @@ impl Entry {
     }
 
     /// Takes the place to send.
-    pub(super) fn send(self: &Arc<Self>, side: Side) -> Result<Seat, Refused> {
+    pub(super) fn send(self: &Arc<Self>, side: Side, turn: Turn) -> Result<Seat, Refused> {
         let ticket = self.state().send(side)?;
-        Ok(Seat { entry: self.clone(), ticket })
+        Ok(Seat { entry: self.clone(), ticket, _turn: turn })
     }
 
     /// Offers what a sender has to whoever receives.
@@ -311,6 +342,18 @@ mod tests {
         assert_eq!(sessions.len(), 0);
         assert!(sessions.state().owners.is_empty());
         assert!(entries[1].over.is_cancelled());
+    }
+
+    #[test]
+    fn looks_at_sockets_cost_no_more_the_more_there_are() {
+        let sessions = Sessions::default();
+        let one = sessions.under_way();
+        assert_eq!(one.pause(), limits::RELAY_LOOK);
+        let many: Vec<_> = (0..10_000).map(|_| sessions.under_way()).collect();
+        let looks_each_second = 10_001.0 / one.pause().as_secs_f64();
+        assert!(looks_each_second < 2_000.0, "{looks_each_second}");
+        drop(many);
+        assert_eq!(one.pause(), limits::RELAY_LOOK);
     }
 
     #[test]

@@ -46,7 +46,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     session::Ticket,
-    sessions::Seat,
+    sessions::{Seat, UnderWay},
     socket::{Facts, look},
 };
 use crate::{
@@ -140,7 +140,7 @@ pub(super) fn begin(meter: &Arc<Meter>) -> (Started, Receipt, Early) {
 /// A sender's body as the receiver gets it.
 pub(super) struct Relayed {
     body: Body,
-    in_chunks: bool,
+    may_trail: bool,
     over: Pin<Box<WaitForCancellationFutureOwned>>,
     ended: bool,
     early: Early,
@@ -155,18 +155,18 @@ struct Over;
 impl Relayed {
     pub(super) fn new(
         body: Body,
-        in_chunks: bool,
+        may_trail: bool,
         over: WaitForCancellationFutureOwned,
         early: Early,
         seat: Seat,
     ) -> Self {
-        Self { body, in_chunks, over: Box::pin(over), ended: false, early, _seat: seat }
+        Self { body, may_trail, over: Box::pin(over), ended: false, early, _seat: seat }
     }
 
     fn cut(&mut self, why: BodyError) -> Result<Frame<Bytes>, BodyError> {
         self.ended = true;
         self.early.0.store(true, Ordering::Relaxed);
-        if self.in_chunks {
+        if self.may_trail {
             let complete = [(COMPLETE, HeaderValue::from_static("no"))];
             Ok(Frame::trailers(HeaderMap::from_iter(complete)))
         } else {
@@ -213,7 +213,11 @@ impl http_body::Body for Relayed {
 }
 
 /// Follows a transfer to its end, or until `cut` is cancelled.
-pub(super) async fn follow(started: Started, cut: &CancellationToken) -> Outcome {
+pub(super) async fn follow(
+    started: Started,
+    cut: &CancellationToken,
+    under_way: &UnderWay,
+) -> Outcome {
     let Started { meter, mut lent, taken, mut finished, early } = started;
     let mut receiver = Receiver { meter, socket: None, most: 0, certain: 0 };
     let ended = loop {
@@ -225,7 +229,7 @@ pub(super) async fn follow(started: Started, cut: &CancellationToken) -> Outcome
             socket = &mut lent, if !looks && !lent.is_terminated() => {
                 receiver.socket = socket.ok().and_then(Handle::new);
             }
-            () = sleep(limits::RELAY_LOOK), if looks => {
+            () = sleep(under_way.pause()), if looks => {
                 let _ = receiver.look(taken.load(Ordering::Relaxed));
             }
         }
@@ -235,7 +239,7 @@ pub(super) async fn follow(started: Started, cut: &CancellationToken) -> Outcome
     }
     match ended {
         Ok((bytes, _)) if early.0.load(Ordering::Relaxed) => receiver.cut(bytes),
-        Ok((bytes, ReceiptState::Complete)) => receiver.settle(bytes).await,
+        Ok((bytes, ReceiptState::Complete)) => receiver.settle(bytes, under_way).await,
         Ok((bytes, ReceiptState::Running | ReceiptState::Cut)) => receiver.cut(bytes),
         // The response never began to go out.
         Err(_) => Outcome { bytes: 0, complete: false },
@@ -295,7 +299,7 @@ impl Receiver {
     }
 
     /// Waits until the receiver has shown that it read everything of a body that went out whole.
-    async fn settle(mut self, bytes: u64) -> Outcome {
+    async fn settle(mut self, bytes: u64, under_way: &UnderWay) -> Outcome {
         let (end, heard, began) = (self.meter.written(), self.meter.heard(), Instant::now());
         let whole = Outcome { bytes, complete: true };
         let mut pause = Duration::from_millis(1);
@@ -323,7 +327,7 @@ impl Receiver {
                 return if has_all { whole } else { self.cut(bytes) };
             }
             sleep(pause).await;
-            pause = (pause * 2).min(limits::RELAY_LOOK);
+            pause = (pause * 2).min(under_way.pause());
         }
     }
 

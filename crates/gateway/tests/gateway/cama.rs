@@ -2,6 +2,7 @@
 //! come back. They follow the README of cama and, where it is silent, `docs/protocols/cama.md`.
 
 mod cases;
+mod public;
 
 use std::{
     collections::HashMap,

@@ -1,0 +1,110 @@
+//! The relay of a gateway for the public, behind a proxy.
+
+use std::time::Instant;
+
+use crosstalk::proof::PrivateKey;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::world::{Reply, SOON, World, read_head, soon};
+
+const HOME: &str = "192.0.2.1";
+const ELSEWHERE: &str = "198.51.100.1";
+
+/// As many as one address may have under way.
+const MANY: usize = gateway::limits::TRANSACTIONS_PER_ADDRESS;
+
+/// Allocates a session: its path, and the token of its host.
+async fn allocate(world: &World, key: &PrivateKey) -> (String, String) {
+    let proof = world.proof(key);
+    let headers = format!("authorization: Bearer {proof}\r\nconnection: close\r\n");
+    let reply = world.raw(&request("PUT", "/cama/session", HOME, &headers)).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let cookie = reply.raw_header("set-cookie").unwrap();
+    let token = cookie.strip_prefix("token=").unwrap().split(';').next().unwrap();
+    (reply.raw_header("location").unwrap().to_owned(), token.to_owned())
+}
+
+fn request(method: &str, path: &str, from: &str, headers: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: gateway.example\r\nx-forwarded-for: {from}\r\n{headers}\r\n"
+    )
+}
+
+/// Asks whether something is there, without waiting for it.
+async fn probe(world: &World, path: &str, from: &str) -> Reply {
+    let path = format!("{path}?timeout=0");
+    world.raw(&request("GET", &path, from, "connection: close\r\n")).await
+}
+
+/// Asks until the answer has this status.
+async fn comes_to(world: &World, path: &str, from: &str, status: u16) {
+    let late = Instant::now() + SOON;
+    loop {
+        let reply = probe(world, path, from).await;
+        if reply.status == status {
+            return;
+        }
+        assert!(Instant::now() < late, "{status} never came: {reply:?}");
+    }
+}
+
+async fn wait(world: &World, path: &str) -> TcpStream {
+    let mut stream = world.connect().await;
+    stream.write_all(request("GET", path, HOME, "").as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn one_address_waits_in_so_many_sessions_and_no_more() {
+    let world = World::start_as("gateway.example", true, None).await;
+    let key = PrivateKey::generate();
+    let mut waiting = Vec::new();
+    for _ in 0..MANY {
+        let (session, _) = allocate(&world, &key).await;
+        waiting.push(wait(&world, &session).await);
+        comes_to(&world, &session, ELSEWHERE, 409).await;
+    }
+    let (session, _) = allocate(&world, &key).await;
+    let reply = probe(&world, &session, HOME).await;
+    assert_eq!(reply.status, 429, "{reply:?}");
+    assert_eq!(reply.body, "too many requests from this network are under way\n");
+    assert_eq!(probe(&world, &session, ELSEWHERE).await.status, 504);
+    waiting.pop();
+    comes_to(&world, &session, HOME, 504).await;
+    drop(waiting);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_gateway_called_localhost_behind_a_proxy_wants_a_proof() {
+    let world = World::start_as("localhost", true, None).await;
+    for from in [HOME, "127.0.0.1"] {
+        let allocate = format!(
+            "PUT /cama/session HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: {from}\r\nconnection: close\r\n\r\n"
+        );
+        let reply = world.raw(&allocate).await;
+        assert_eq!(reply.status, 401, "{reply:?}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_cut_body_is_cut_where_a_proxy_may_lose_its_trailer() {
+    let world = World::start_as("gateway.example", true, None).await;
+    let (session, token) = allocate(&world, &PrivateKey::generate()).await;
+    let mut receiver = wait(&world, &session).await;
+    comes_to(&world, &session, ELSEWHERE, 409).await;
+    let mut sender = world.connect().await;
+    let headers = format!("authorization: Bearer {token}\r\ntransfer-encoding: chunked\r\n");
+    let request = request("POST", &session, ELSEWHERE, &headers);
+    sender.write_all(format!("{request}5\r\nHello\r\n").as_bytes()).await.unwrap();
+    let (head, mut body) = read_head(&mut receiver).await;
+    assert_eq!((head.status, head.header("trailer")), (200, None), "{head:?}");
+    drop(sender);
+    soon(receiver.read_to_end(&mut body)).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&body), "5\r\nHello\r\n");
+    world.end().await;
+}
