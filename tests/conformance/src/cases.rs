@@ -27,7 +27,7 @@ const CANCEL_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a visitor may wait who comes while others are stalled. Generous, because the machine
 /// may be busy; a link that is frozen misses any deadline.
-const NOT_SLOWED: Duration = Duration::from_secs(5);
+const NOT_SLOWED: Duration = Duration::from_secs(10);
 
 /// The sizes at which framing goes wrong, and one that needs flow control.
 const SIZES: [usize; 7] = [0, 1, 255, 65_535, 65_536, 65_537, LONGEST];
