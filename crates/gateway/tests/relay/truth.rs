@@ -16,7 +16,7 @@ use tokio::{
 use crate::world::{Answer, Session, World, soon};
 
 /// How much is sent each time: more than all buffers on the way.
-const SIZE: u64 = 64 * 1024 * 1024;
+pub(crate) const SIZE: u64 = 64 * 1024 * 1024;
 
 /// What a program may have read and not written.
 const END: u64 = 1024 * 1024;
@@ -38,12 +38,12 @@ fn receiver(world: &World, session: &Session, file: &Path, rate: Option<&str>) -
     command.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap()
 }
 
-fn size(file: &Path) -> u64 {
+pub(crate) fn size(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
 
 /// Waits until a file has some size; returns whether it came to that before the program ended.
-async fn grows_to(file: &Path, least: u64, program: &mut Child) -> bool {
+pub(crate) async fn grows_to(file: &Path, least: u64, program: &mut Child) -> bool {
     let late = Instant::now() + crate::world::SOON;
     while size(file) < least {
         if program.try_wait().unwrap().is_some() {

@@ -63,16 +63,20 @@ impl World {
     }
 
     pub(crate) async fn allocate(&self) -> Session {
-        let answer = self.ask("PUT /cama/session HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-        let cookie = answer.header("set-cookie").unwrap();
-        let token = cookie.strip_prefix("token=").unwrap().split(';').next().unwrap();
-        Session { path: answer.header("location").unwrap().to_owned(), token: token.to_owned() }
+        session_of(&self.ask("PUT /cama/session HTTP/1.1\r\nhost: localhost\r\n\r\n").await)
     }
 
     pub(crate) fn url(&self, session: &Session) -> String {
         format!("http://{}{}", self.address, session.path)
     }
+}
+
+/// Reads the session that an answer tells of.
+pub(crate) fn session_of(answer: &Answer) -> Session {
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let cookie = answer.header("set-cookie").unwrap();
+    let token = cookie.strip_prefix("token=").unwrap().split(';').next().unwrap();
+    Session { path: answer.header("location").unwrap().to_owned(), token: token.to_owned() }
 }
 
 /// The head of an answer.

@@ -1,4 +1,4 @@
-//! The relay of a gateway for the public, behind a proxy.
+//! The relay and strangers: of a gateway for the public, behind a proxy, and their pages in a browser.
 
 use std::time::Instant;
 
@@ -106,5 +106,30 @@ async fn a_cut_body_is_cut_where_a_proxy_may_lose_its_trailer() {
     drop(sender);
     soon(receiver.read_to_end(&mut body)).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&body), "5\r\nHello\r\n");
+    world.end().await;
+}
+
+/// A page may make a browser send anything that needs no preflight, under names of its own too.
+#[tokio::test]
+async fn a_strangers_page_begins_no_session_on_this_computer() {
+    let world = World::start().await;
+    let asks = "connection: close\r\norigin: http://stranger.example\r\n";
+    for host in ["stranger.example", "photos.localhost", "stranger.localhost.example"] {
+        let allocate = format!("PUT /cama/session HTTP/1.1\r\nhost: {host}\r\n{asks}\r\n");
+        let reply = world.raw(&allocate).await;
+        assert!(reply.status >= 400 && reply.raw_header("location").is_none(), "{reply:?}");
+    }
+    let preflight = format!(
+        "OPTIONS /cama/session HTTP/1.1\r\nhost: localhost\r\n{asks}\
+         access-control-request-method: PUT\r\naccess-control-request-private-network: true\r\n\r\n"
+    );
+    let reply = world.raw(&preflight).await;
+    assert_eq!(reply.status, 204);
+    assert!(!reply.head.contains("access-control"), "{reply:?}");
+    // What needs no preflight begins none.
+    for method in ["GET", "POST", "HEAD"] {
+        let request = format!("{method} /cama/session HTTP/1.1\r\nhost: localhost\r\n{asks}\r\n");
+        assert_eq!(world.raw(&request).await.status, 405, "{method}");
+    }
     world.end().await;
 }
