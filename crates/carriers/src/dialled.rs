@@ -60,7 +60,7 @@ pub(crate) enum Kind {
     Poll(poll::dial::Dialled),
     Ptth { protocol: Protocol, connection: Upgraded, timing: Timing },
     Taxi(taxi::dial::Dialled),
-    Xmpp(xmpp::dial::Dialled),
+    Xmpp(Box<xmpp::dial::Dialled>),
 }
 
 impl Served {

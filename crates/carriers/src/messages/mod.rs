@@ -12,7 +12,7 @@ mod received;
 mod send;
 mod shared;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tunnel;
 
 use std::{io, sync::Arc, time::Duration};

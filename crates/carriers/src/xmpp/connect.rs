@@ -233,9 +233,10 @@ async fn encrypt(
 
 /// What it means when a stream cannot be opened.
 pub(super) fn stream_problem(error: io::Error) -> LoginError {
-    match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => LoginError::NotXmpp,
-        _ => LoginError::Unreachable(error),
+    if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
+        LoginError::NotXmpp
+    } else {
+        LoginError::Unreachable(error)
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) enum Resolver {
     System,
     /// Another, for tests.
     #[cfg(test)]
-    Own(TokioResolver),
+    Own(Box<TokioResolver>),
 }
 
 /// A place where a server may be.
@@ -168,7 +168,8 @@ pub(super) mod tests {
         let server = NameServerConfig::new(address.ip(), true, vec![connection]);
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
         let provider = TokioRuntimeProvider::default();
-        Resolver::Own(TokioResolver::builder_with_config(config, provider).build().unwrap())
+        let resolver = TokioResolver::builder_with_config(config, provider).build().unwrap();
+        Resolver::Own(Box::new(resolver))
     }
 
     async fn answer(socket: &UdpSocket, question: &[u8], from: SocketAddr, zone: &Zone) {

@@ -103,11 +103,16 @@ pub fn server(text: &str) -> Result<(String, u16), ServerError> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<String, PasswordFileError> {
+    fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
         std::fs::write(&file, text).unwrap();
         close(&file);
+        (folder, file)
+    }
+
+    fn read(text: &str) -> Result<String, PasswordFileError> {
+        let (_folder, file) = written(text);
         Password::read(&file).map(|password| password.expose().to_owned())
     }
 

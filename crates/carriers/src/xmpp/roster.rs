@@ -64,7 +64,7 @@ mod tests {
             <item xmlns='urn:other' jid='mallory@m.example'/>
         </query>";
         let contacts = read(&answer.parse().unwrap());
-        let names: Vec<_> = contacts.iter().map(BareJid::as_str).collect();
+        let names: Vec<_> = contacts.iter().map(|jid| jid.as_str()).collect();
         assert_eq!(names, ["anna@a.example", "ben@b.example"]);
     }
 }

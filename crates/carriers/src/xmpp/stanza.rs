@@ -155,7 +155,7 @@ fn write_below(element: &Element, parent: &str, out: &mut Vec<u8>) -> io::Result
     for node in element.nodes() {
         match node {
             Node::Element(child) => write_below(child, &namespace, out)?,
-            Node::Text(text) => escape_into(text, out)?,
+            Node::Text(text) => escape_into(text, false, out)?,
         }
     }
     out.extend_from_slice(b"</");
@@ -168,16 +168,17 @@ fn attribute(name: &str, value: &str, out: &mut Vec<u8>) -> io::Result<()> {
     out.push(b' ');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"='");
-    escape_into(value, out)?;
+    escape_into(value, true, out)?;
     out.push(b'\'');
     Ok(())
 }
 
-/// Writes text so that it can stand in an attribute as well as between tags.
+/// Writes text so that it can stand between tags, or `quoted` in an attribute. Between tags quotation
+/// marks stay, of which heads are full: each would be six bytes.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for characters that XML does not have (XML 1.0 §2.2).
-pub(super) fn escape_into(text: &str, out: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn escape_into(text: &str, quoted: bool, out: &mut Vec<u8>) -> io::Result<()> {
     // Most of it is base64.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" +/=.-_:@#".contains(&byte);
     let mut rest = text;
@@ -191,8 +192,8 @@ pub(super) fn escape_into(text: &str, out: &mut Vec<u8>) -> io::Result<()> {
             '&' => out.extend_from_slice(b"&amp;"),
             '<' => out.extend_from_slice(b"&lt;"),
             '>' => out.extend_from_slice(b"&gt;"),
-            '\'' => out.extend_from_slice(b"&apos;"),
-            '"' => out.extend_from_slice(b"&quot;"),
+            '\'' if quoted => out.extend_from_slice(b"&apos;"),
+            '"' if quoted => out.extend_from_slice(b"&quot;"),
             '\t' | '\n' | '\r' => {
                 out.extend_from_slice(format!("&#{};", u32::from(character)).as_bytes());
             }

@@ -299,7 +299,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> XmlStream<Io> {
         let mut header = b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
             xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='"
             .to_vec();
-        stanza::escape_into(domain, &mut header)?;
+        stanza::escape_into(domain, true, &mut header)?;
         header.extend_from_slice(b"'>");
         self.send(&header).await?;
         self.element().await
@@ -372,7 +372,7 @@ mod tests {
                     assert_eq!((head.attr("id"), head.attr("from")), (Some("1"), Some("a@b")));
                 }
                 Token::Element(..) => assert!(!is_skipped),
-                other => panic!("{other:?}"),
+                other @ (Token::Opened | Token::Closed) => panic!("{other:?}"),
             }
             assert!(matches!(&tokens[2], Token::Element(next, _) if next.attr("id") == Some("2")));
         }

@@ -6,7 +6,7 @@ mod transactions;
 mod websockets;
 
 #[path = "../../../tests/common/mod.rs"]
-mod common;
+pub(crate) mod common;
 
 use std::{
     io,

@@ -49,13 +49,13 @@ fn session(counterpart: &BareJid) -> (Wire, mpsc::Sender<Arrival>, mpsc::Receive
 
 fn chat(from: &str, thread: Option<&str>, body: &str) -> Arrival {
     let (from, thread) = (Jid::new(from).unwrap(), thread.map(str::to_owned));
-    Arrival::Chat { from, id: None, thread, body: body.to_owned() }
+    Arrival::Chat { from, thread, body: body.to_owned() }
 }
 
 /// A presence of the peer's session.
 fn presence(kind: PresenceKind) -> Arrival {
     let from = Jid::new("peer@old.example/headstock-client1").unwrap();
-    Arrival::Presence { from, kind, software: None }
+    Arrival::Presence { from, kind }
 }
 
 fn passed_on(from: &BareJid, said: Chat) -> Arrival {

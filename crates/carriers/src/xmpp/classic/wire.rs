@@ -109,12 +109,12 @@ impl Events {
     /// Reads what came, if it is of a counterpart: the server vouches for `from`.
     fn read(&mut self, arrival: Arrival) -> Option<Event> {
         match arrival {
-            Arrival::Chat { from, id: _, thread, body } => {
+            Arrival::Chat { from, thread, body } => {
                 let with = from.to_bare();
                 let known = self.here.contains_key(&with);
                 known.then_some(Event::Chat(Chat { with, thread, body }))
             }
-            Arrival::Presence { from, kind, software: _ } => self.presence(&from, kind),
+            Arrival::Presence { from, kind } => self.presence(&from, kind),
             Arrival::Set(request) => {
                 let condition = DefinedCondition::ServiceUnavailable;
                 request.refuse(condition, "This session is for chat messages only.", None);

@@ -1,9 +1,6 @@
 //! Links between two sessions in memory, through a server that is as slow as a test wants, in simulated
 //! time.
 
-#[path = "../../../tests/common/mod.rs"]
-mod common;
-
 use crosstalk::transaction::{self, Body, Handler};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -17,9 +14,11 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use self::common::{endless, get, handler, pattern};
 use super::*;
-use crate::{Link, LinkEnd, messages};
+use crate::{
+    Link, LinkEnd, messages,
+    messages::tests::common::{endless, get, handler, pattern},
+};
 
 /// How many stanzas a session's writer holds.
 const WRITER: usize = 8;
