@@ -236,7 +236,8 @@ where
     /// Takes what leaves next.
     fn next(&mut self) -> Option<Stanza> {
         let chunk = self.agreed.settings.chunk;
-        if self.pace.wants_ping(chunk, self.codec.is_idle()) {
+        let is_idle = self.codec.is_idle();
+        if self.pace.wants_ping(chunk, is_idle) || self.pace.is_overdue(self.line.now()) {
             return Some(self.codec.ping(Bytes::new()));
         }
         let head = self.codec.has_heads() && self.pace.head();

@@ -50,6 +50,10 @@ const MEASURED: u64 = 128 * 1024;
 /// But a measurement on a slow way is good after this time.
 const LONG: Duration = Duration::from_secs(5);
 
+/// After so long without an answer another ping is sent: while visitors come in the other direction no
+/// silence does it, and what waits for room would wait for ever. A slow server keeps an answer as long.
+const OVERDUE: Duration = Duration::from_secs(30);
+
 /// How many measurements are kept at most.
 const SAMPLES: usize = 64;
 
@@ -154,6 +158,13 @@ impl Pace {
         let is_full = self.in_flight() + piece > self.limit;
         let share = (self.limit / PINGS).max(piece);
         unasked >= share || (unasked >= UNASKED && idle) || (unasked > 0 && is_full)
+    }
+
+    /// Returns whether the last question has waited so long for its answer that it may be lost, so that
+    /// another is to be sent: the answer to that one tells as much, or shows that one is missing.
+    #[must_use]
+    pub fn is_overdue(&self, now: Duration) -> bool {
+        self.marks.back().is_some_and(|mark| now.saturating_sub(mark.at) >= OVERDUE)
     }
 
     /// Notes that a stanza was sent, with so many bytes of what people sent.

@@ -1,17 +1,16 @@
 //! Between the multiplexer's messages and the stanzas of a link.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    ops::Range,
-};
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
 use super::{
     LinkError, MAX_ANSWERS, MAX_REMEMBERED, SMALL_BODY,
+    answers::Answers,
     heads::{base64_length, checked, code_of, in_xml, request_json},
     incoming::Incoming,
     outgoing::Outgoing,
+    pings::Pings,
     value::{Condition, Head, Payload, Place, Signal, Stanza},
 };
 use crate::{
@@ -51,16 +50,17 @@ pub struct Codec {
     all: HashMap<u64, State>,
     /// The last number of the other end's that came.
     seen: u64,
-    answers: VecDeque<Answer>,
+    answers: Answers,
     urgent: VecDeque<Payload>,
     /// Those whose head waits, each once.
     heads: VecDeque<u64>,
     /// Those that have something to say behind their head, each once.
     turns: VecDeque<u64>,
     bye: Option<Bye>,
-    pings: u64,
+    /// The multiplexer wants a sign of life; the ping gets its number when it leaves.
+    asked: bool,
+    pings: Pings,
     came: VecDeque<Message>,
-    pong: Option<u64>,
 }
 
 /// One transaction.
@@ -72,14 +72,6 @@ struct State {
     farewell: Option<AbortCode>,
 }
 
-/// What is to be answered.
-#[derive(Debug)]
-enum Answer {
-    /// These stanzas of a transaction, with a result or with an error.
-    Parts { number: u64, seqs: Range<u64>, taken: bool },
-    Result(Place),
-}
-
 impl Codec {
     /// Begins.
     #[must_use]
@@ -88,14 +80,14 @@ impl Codec {
             settings,
             all: HashMap::new(),
             seen: 0,
-            answers: VecDeque::new(),
+            answers: Answers::default(),
             urgent: VecDeque::new(),
             heads: VecDeque::new(),
             turns: VecDeque::new(),
             bye: None,
-            pings: 0,
+            asked: false,
+            pings: Pings::default(),
             came: VecDeque::new(),
-            pong: None,
         }
     }
 
@@ -132,12 +124,9 @@ impl Codec {
             Message::Credit { id, bytes } => {
                 let Some(state) = self.all.get_mut(&id.0) else { return };
                 let seqs = state.incoming.credit(bytes.into());
-                self.answer_parts(id.0, seqs, true);
+                self.answers.parts(id.0, seqs, true);
             }
-            Message::Ping => {
-                let ping = self.next_ping(Bytes::new());
-                self.urgent.push_back(ping);
-            }
+            Message::Ping => self.asked = true,
             // The answer to a ping is the result of its IQ.
             Message::Pong => {}
             Message::Bye(bye) => self.bye = Some(bye),
@@ -146,12 +135,7 @@ impl Codec {
 
     /// Returns a stanza that is answered at once, to be sent first; the padding takes its time on the way.
     pub fn ping(&mut self, padding: Bytes) -> Stanza {
-        Stanza::Set(self.next_ping(padding))
-    }
-
-    fn next_ping(&mut self, padding: Bytes) -> Payload {
-        self.pings += 1;
-        Payload::Ping { number: self.pings, padding }
+        Stanza::Set(Payload::Ping { number: self.pings.next(), padding })
     }
 
     /// Returns whether [`Self::poll_message`] has something; writing brings it, too: heads that are too large.
@@ -166,7 +150,7 @@ impl Codec {
 
     /// Returns the ping that was answered last, once.
     pub fn poll_pong(&mut self) -> Option<u64> {
-        self.pong.take()
+        self.pings.poll_pong()
     }
 
     /// Returns whether a head waits to be sent.
@@ -186,6 +170,7 @@ impl Codec {
     pub fn is_idle(&self) -> bool {
         self.answers.is_empty()
             && self.urgent.is_empty()
+            && !self.asked
             && self.bye.is_none()
             && !self.has_heads()
             && !self.has_bodies()
@@ -193,8 +178,11 @@ impl Codec {
 
     /// Returns the next stanza. Ask only when it can leave.
     pub fn poll_stanza(&mut self, room: Room) -> Option<Stanza> {
-        if let Some(answer) = self.next_answer() {
+        if let Some(answer) = self.answers.next() {
             return Some(answer);
+        }
+        if std::mem::take(&mut self.asked) {
+            return Some(self.ping(Bytes::new()));
         }
         if let Some(payload) = self.urgent.pop_front() {
             return Some(Stanza::Set(payload));
@@ -218,7 +206,7 @@ impl Codec {
     pub fn receive(&mut self, stanza: Stanza) -> Result<(), LinkError> {
         match stanza {
             Stanza::Set(payload) => self.receive_set(payload)?,
-            Stanza::Result(place) => self.receive_result(place),
+            Stanza::Result(place) => self.receive_result(place)?,
             Stanza::Error(place, condition) => self.receive_error(place, condition)?,
         }
         if self.answers.len() > MAX_ANSWERS {
@@ -308,7 +296,7 @@ impl Codec {
         let Some(code) = state.farewell.take() else { return };
         state.incoming.finish();
         let rest = state.incoming.rest();
-        self.answer_parts(number, rest, true);
+        self.answers.parts(number, rest, true);
         self.signal(number, code);
         self.settle(number);
     }
@@ -348,50 +336,6 @@ impl Codec {
         None
     }
 
-    fn next_answer(&mut self) -> Option<Stanza> {
-        loop {
-            match self.answers.front_mut()? {
-                Answer::Parts { number, seqs, taken } => {
-                    let (number, taken) = (*number, *taken);
-                    let Some(seq) = seqs.next() else {
-                        self.answers.pop_front();
-                        continue;
-                    };
-                    if seqs.is_empty() {
-                        self.answers.pop_front();
-                    }
-                    let place = Place::Part { number, seq };
-                    return Some(if taken {
-                        Stanza::Result(place)
-                    } else {
-                        Stanza::Error(place, Condition::NotFound)
-                    });
-                }
-                Answer::Result(place) => {
-                    let answer = Stanza::Result(*place);
-                    self.answers.pop_front();
-                    return Some(answer);
-                }
-            }
-        }
-    }
-
-    fn answer_parts(&mut self, number: u64, seqs: Range<u64>, taken: bool) {
-        if seqs.is_empty() {
-            return;
-        }
-        if let Some(Answer::Parts { number: before, seqs: range, taken: same }) =
-            self.answers.back_mut()
-            && *before == number
-            && range.end == seqs.start
-            && *same == taken
-        {
-            range.end = seqs.end;
-            return;
-        }
-        self.answers.push_back(Answer::Parts { number, seqs, taken });
-    }
-
     fn receive_set(&mut self, payload: Payload) -> Result<(), LinkError> {
         match payload {
             Payload::Request(head) => self.receive_request(head)?,
@@ -400,15 +344,16 @@ impl Codec {
                 self.receive_data(number, seq, bytes, last)?;
             }
             Payload::Signal { number, signal } => {
-                self.answers.push_back(Answer::Result(Place::Signal(number)));
+                self.answers.result(Place::Signal(number));
                 self.receive_signal(number, signal);
             }
             Payload::Ping { number, padding } => {
                 self.check_length(&padding)?;
-                self.answers.push_back(Answer::Result(Place::Ping(number)));
+                self.pings.heard(number)?;
+                self.answers.result(Place::Ping(number));
             }
             Payload::Bye(bye) => {
-                self.answers.push_back(Answer::Result(Place::Bye));
+                self.answers.result(Place::Bye);
                 self.came.push_back(Message::Bye(bye));
             }
             Payload::Gone => return Err(LinkError::Gone),
@@ -427,7 +372,7 @@ impl Codec {
         let parts = match object {
             Ok(object) => Box::new(object.into_parts()),
             Err(error) => {
-                self.answer_parts(number, 0..1, false);
+                self.answers.parts(number, 0..1, false);
                 self.signal(number, code_of(error));
                 return Ok(());
             }
@@ -444,7 +389,7 @@ impl Codec {
         self.check_length(&body)?;
         let own = self.is_own(number);
         let Some(state) = self.all.get(&number) else {
-            self.answer_parts(number, 0..1, false);
+            self.answers.parts(number, 0..1, false);
             return Ok(());
         };
         let in_order = own && !state.incoming.has_begun() && !self.never_left(number);
@@ -458,7 +403,7 @@ impl Codec {
                 self.settle(number);
             }
             Ok(_) | Err(_) => {
-                self.answer_parts(number, 0..1, false);
+                self.answers.parts(number, 0..1, false);
                 self.give_up(number, AbortCode::Failed);
             }
         }
@@ -479,13 +424,13 @@ impl Codec {
         // What was on its way when the transaction ended.
         let ended = |state: &State| state.incoming.is_complete() && state.outgoing.is_sent();
         if self.all.get(&number).is_none_or(ended) {
-            self.answer_parts(number, seq..seq.saturating_add(1), false);
+            self.answers.parts(number, seq..seq.saturating_add(1), false);
         } else if self.take_part(number, seq, bytes.len(), last) {
             let id = TransactionId(number);
             self.came.push_back(Message::Data { id, bytes, end: last });
             self.settle(number);
         } else {
-            self.answer_parts(number, seq..seq.saturating_add(1), false);
+            self.answers.parts(number, seq..seq.saturating_add(1), false);
             self.give_up(number, AbortCode::Failed);
         }
         Ok(())
@@ -499,7 +444,7 @@ impl Codec {
         }
         // Behind the last one nobody waits for credit.
         let seqs = if last { state.incoming.rest() } else { state.incoming.credit(0) };
-        self.answer_parts(number, seqs, true);
+        self.answers.parts(number, seqs, true);
         true
     }
 
@@ -511,7 +456,7 @@ impl Codec {
                 if !state.incoming.is_complete() {
                     state.incoming.finish();
                     let rest = state.incoming.rest();
-                    self.answer_parts(number, rest, true);
+                    self.answers.parts(number, rest, true);
                     self.came.push_back(Message::Data { id, bytes: Bytes::new(), end: true });
                     self.settle(number);
                 }
@@ -528,11 +473,11 @@ impl Codec {
         }
     }
 
-    fn receive_result(&mut self, place: Place) {
+    fn receive_result(&mut self, place: Place) -> Result<(), LinkError> {
         match place {
             Place::Part { number, seq } => {
-                let Some(state) = self.all.get_mut(&number) else { return };
-                let Some(bytes) = state.outgoing.answered(seq) else { return };
+                let Some(state) = self.all.get_mut(&number) else { return Ok(()) };
+                let Some(bytes) = state.outgoing.answered(seq) else { return Ok(()) };
                 if bytes > 0 {
                     let id = TransactionId(number);
                     self.came.push_back(Message::Credit { id, bytes });
@@ -540,13 +485,13 @@ impl Codec {
                 self.settle(number);
             }
             Place::Ping(number) => {
-                if number > 0 && number <= self.pings {
-                    self.pong = self.pong.max(Some(number));
+                if self.pings.answered(number)? {
                     self.came.push_back(Message::Pong);
                 }
             }
             Place::Signal(_) | Place::Bye | Place::Gone => {}
         }
+        Ok(())
     }
 
     fn receive_error(&mut self, place: Place, condition: Condition) -> Result<(), LinkError> {
@@ -591,7 +536,7 @@ impl Codec {
             self.heads.retain(|other| *other != number);
         }
         let rest = state.incoming.rest();
-        self.answer_parts(number, rest, true);
+        self.answers.parts(number, rest, true);
     }
 
     fn is_own(&self, number: u64) -> bool {

@@ -11,10 +11,12 @@
 //! The numbers of IQs are those of what they carry ([`Place`]), so that neither end has to remember
 //! names that the other chose.
 
+mod answers;
 mod codec;
 mod heads;
 mod incoming;
 mod outgoing;
+mod pings;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -96,6 +98,9 @@ pub enum LinkError {
     /// More bytes in one stanza than was agreed on.
     #[error("a stanza has more bytes than was agreed on")]
     TooLong,
+    /// Something is missing between two pings, or between their answers.
+    #[error("something was lost on the way")]
+    Lost,
     /// Answers pile up that the other end does not take.
     #[error("the other end does not take its answers")]
     Flood,

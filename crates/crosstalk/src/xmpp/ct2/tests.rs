@@ -342,8 +342,32 @@ fn pings_are_answered_whatever_waits_and_tell_of_life() {
     // To pings that were never sent there are no answers.
     gateway.receive(Stanza::Result(Place::Ping(9))).unwrap();
     assert_eq!(gateway.poll_pong(), None);
+    // Nor a second answer to the same.
+    gateway.receive(Stanza::Result(Place::Ping(number))).unwrap();
+    assert!(gateway.poll_pong().is_none() && came(&mut gateway).is_empty());
     let unknown = gateway.receive(Stanza::Error(Place::Ping(1), Condition::NotFound));
     assert_eq!(unknown, Err(LinkError::Gone));
+}
+
+#[test]
+fn what_is_lost_on_the_way_ends_the_link() {
+    // Nobody says so when a connection between servers breaks with stanzas in it, and for the answers
+    // to a body's parts their sender would wait for ever.
+    let ping = |number| Stanza::Set(Payload::Ping { number, padding: Bytes::new() });
+    let mut gateway = gateway();
+    // The one that the multiplexer asked for leaves in order, too.
+    gateway.write(Message::Ping);
+    assert_eq!(gateway.ping(Bytes::new()), ping(1));
+    assert_eq!(stanzas(&mut gateway), [ping(2)]);
+    assert_eq!(gateway.ping(Bytes::new()), ping(3));
+    assert_eq!(gateway.receive(Stanza::Result(Place::Ping(1))), Ok(()));
+    assert_eq!(gateway.receive(Stanza::Result(Place::Ping(3))), Err(LinkError::Lost));
+    let lost = Err(LinkError::Lost);
+    for (numbers, end) in [([1, 3], lost), ([1, 2], Ok(())), ([1, 1], lost)] {
+        let mut peer = peer();
+        assert_eq!(peer.receive(ping(numbers[0])), Ok(()));
+        assert_eq!(peer.receive(ping(numbers[1])), end);
+    }
 }
 
 #[test]

@@ -191,6 +191,21 @@ fn on_a_lost_way_nothing_more_than_the_limit_is_sent() {
 }
 
 #[test]
+fn who_hears_nothing_asks_again() {
+    let mut pace = Pace::new();
+    let second = Duration::from_secs(1);
+    assert!(!pace.is_overdue(100 * second), "nothing was asked");
+    pace.sent(MIN_LIMIT, second);
+    pace.pinged(1, second);
+    assert!(!pace.is_overdue(30 * second) && pace.is_overdue(31 * second));
+    pace.pinged(2, 31 * second);
+    assert!(!pace.is_overdue(32 * second));
+    pace.answered(2, 33 * second);
+    assert_eq!(pace.in_flight(), 0);
+    assert!(!pace.is_overdue(100 * second));
+}
+
+#[test]
 fn who_sends_little_is_not_taken_for_a_slow_way() {
     let mut way = Way::new(2_400_000, 0, micros(1_000));
     way.send_until(Duration::from_secs(1));
