@@ -1,12 +1,12 @@
 //! What belongs to no conversation: hellos, presence of others, and chat.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use crosstalk::xmpp::Jid;
 use tokio::sync::mpsc;
 use xmpp_parsers::{minidom::Element, stanza_error::DefinedCondition};
 
-use super::{presence::Software, session::Shared, stanza};
+use super::{session::Shared, stanza};
 
 /// How many arrivals wait for their taker. A gateway's knocks come one at a time; more is a flood.
 pub(super) const ARRIVALS: usize = 64;
@@ -29,16 +29,12 @@ pub(crate) enum Arrival {
         from: Jid,
         /// What kind.
         kind: PresenceKind,
-        /// What the other end is, as far as it says.
-        software: Option<Software>,
     },
     /// A `<message>` of type `chat` or `normal` with a body. Not an answer to be trusted: anybody
     /// can send one.
     Chat {
         /// From whom, as the server vouches.
         from: Jid,
-        /// The stanza's id.
-        id: Option<String>,
         /// The conversation it says it belongs to.
         thread: Option<String>,
         /// All `<body>` elements, one after the other.
@@ -111,16 +107,13 @@ impl Request {
 
     /// Answers with a result.
     pub(crate) fn accept(self, payload: Option<&Element>) {
-        self.answer(stanza::result(Some(self.from.as_str()), &self.id, payload));
+        self.shared.outbox.push_own(stanza::result(Some(self.from.as_str()), &self.id, payload));
     }
 
     /// Answers with an error, a sentence for a person, and more for the program at the other end.
     pub(crate) fn refuse(self, condition: DefinedCondition, text: &str, extra: Option<&Element>) {
         let to = Some(self.from.as_str());
-        self.answer(stanza::refusal(to, &self.id, condition, Some(text), extra));
-    }
-
-    fn answer(&self, bytes: io::Result<bytes::Bytes>) {
-        self.shared.outbox.push_own(bytes);
+        let refusal = stanza::refusal(to, &self.id, condition, Some(text), extra);
+        self.shared.outbox.push_answer(refusal);
     }
 }

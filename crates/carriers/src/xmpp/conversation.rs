@@ -105,7 +105,8 @@ struct State {
     reader: Option<Waker>,
     outbox: VecDeque<Bytes>,
     outbox_bytes: usize,
-    writer: Option<Waker>,
+    /// Who waits for room; of what is said outside of conversations, several.
+    writers: Vec<Waker>,
     /// Whether the session's writer has this conversation in its round.
     queued: bool,
     end: Option<ConversationEnd>,
@@ -257,7 +258,9 @@ impl Pipe {
         if state.outbox_bytes < bytes {
             return Poll::Ready(Ok(()));
         }
-        state.writer = Some(cx.waker().clone());
+        if !state.writers.iter().any(|writer| writer.will_wake(cx.waker())) {
+            state.writers.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -267,7 +270,7 @@ impl Pipe {
         let next = state.outbox.pop_front();
         state.outbox_bytes -= next.as_ref().map_or(0, Bytes::len);
         state.queued = !state.outbox.is_empty();
-        if let Some(waker) = state.writer.take() {
+        for waker in state.writers.drain(..) {
             waker.wake();
         }
         (next, state.queued)
@@ -276,7 +279,7 @@ impl Pipe {
 
 impl State {
     fn wake_all(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+        for waker in self.reader.take().into_iter().chain(self.writers.drain(..)) {
             waker.wake();
         }
     }

@@ -236,11 +236,10 @@ fn may_answer(shared: &Shared, waiting: &Waiting, from: Option<&Jid>) -> bool {
         (None, None) => true,
         (None, Some(from)) => {
             let own = &shared.jid;
-            *from == Jid::from(own.clone())
-                || *from == Jid::from(own.to_bare())
-                || (from.node().is_none()
-                    && from.resource().is_none()
-                    && from.domain() == own.domain())
+            let is_account = from.node() == own.node()
+                && (from.resource().is_none() || from.resource() == Some(own.resource()));
+            let is_server = from.node().is_none() && from.resource().is_none();
+            from.domain() == own.domain() && (is_account || is_server)
         }
     }
 }
@@ -251,7 +250,6 @@ fn presence(shared: &Arc<Shared>, from: Option<Jid>, presence: &Element) {
     if from == own {
         return;
     }
-    let software = Software::of(presence);
     let kind = match presence.attr("type") {
         None => PresenceKind::Available,
         Some("unavailable") => PresenceKind::Unavailable,
@@ -269,6 +267,7 @@ fn presence(shared: &Arc<Shared>, from: Option<Jid>, presence: &Element) {
     match kind {
         PresenceKind::Available => {
             if let Ok(full) = from.clone().try_into_full() {
+                let software = Software::of(presence);
                 tell(shared, &from, || Seen::Available(full.clone(), software.clone()));
                 // A gateway never greets first, so two of them do not go on for ever.
                 let is_gateway = software.as_ref().is_some_and(Software::is_gateway);
@@ -283,7 +282,7 @@ fn presence(shared: &Arc<Shared>, from: Option<Jid>, presence: &Element) {
         | PresenceKind::Unsubscribe
         | PresenceKind::Unsubscribed => {}
     }
-    let arrival = Arrival::Presence { from: from.clone(), kind, software };
+    let arrival = Arrival::Presence { from: from.clone(), kind };
     let is_taken = pass_on(shared, &from, arrival);
     if !is_taken && kind == PresenceKind::Subscribe {
         let no = PresenceKind::Unsubscribed.name();
@@ -334,8 +333,7 @@ fn message(shared: &Shared, from: Option<Jid>, message: &Element) {
         return;
     }
     let thread = message.get_child("thread", ns::JABBER_CLIENT).map(Element::text);
-    let id = stanza::id(message).map(str::to_owned);
-    let arrival = Arrival::Chat { from: from.clone(), id, thread, body };
+    let arrival = Arrival::Chat { from: from.clone(), thread, body };
     pass_on(shared, &from, arrival);
 }
 
