@@ -142,6 +142,9 @@ fn choose(
         .map(|mechanism| mechanism.text().trim().to_owned())
         .collect();
     let offers = |name: &str| offered.iter().any(|offered| offered == name);
+    // RFC 5802 §6: what a server does not offer is said not to be offered, so that it notices when
+    // somebody on the way has taken it out.
+    let unoffered = binding.is_some() && !offered.iter().any(|name| name.ends_with("-PLUS"));
     // XEP-0440: a server that has only the kinds of older TLS refuses this one.
     let binding = binding.filter(|_| {
         let kinds = features.get_child("sasl-channel-binding", ns::SASL_CB);
@@ -158,6 +161,7 @@ fn choose(
     let scram = |bound| {
         let binding = match &binding {
             Some(binding) if bound => ChannelBinding::TlsExporter(binding.clone()),
+            Some(_) | None if unoffered => ChannelBinding::Unsupported,
             Some(_) | None => ChannelBinding::None,
         };
         credentials(&escaped).with_channel_binding(binding)
@@ -197,7 +201,14 @@ fn check(challenge: &[u8], nonce: Option<&str>) -> Result<(), LoginError> {
     let text = std::str::from_utf8(challenge).map_err(|_| LoginError::NotXmpp)?;
     let repeated = field(text, 'r').zip(nonce).is_some_and(|(all, ours)| all.starts_with(ours));
     let rounds = field(text, 'i').and_then(|rounds| rounds.parse::<u32>().ok());
-    if repeated && rounds.is_some_and(|rounds| (1..=MAX_ROUNDS).contains(&rounds)) {
+    // Of two with one name the mechanism would take the one that was not looked at here; `m` is for
+    // what must be understood (RFC 5802 §5.1), of which there is nothing.
+    let mut names: Vec<_> = text.split(',').map(|part| part.split('=').next()).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    let clear = names.len() == count && !names.contains(&Some("m"));
+    if clear && repeated && rounds.is_some_and(|rounds| (1..=MAX_ROUNDS).contains(&rounds)) {
         Ok(())
     } else {
         Err(LoginError::NoMechanism)
@@ -241,13 +252,15 @@ async fn bind(stream: &mut XmlStream<Stream>) -> Result<FullJid, LoginError> {
         }
         if element.attr("type") == Some("error") {
             let refusal = stanza::refused(&element);
-            return Err(match refusal.condition {
+            let is_busy = matches!(
+                refusal.condition,
                 DefinedCondition::ResourceConstraint
-                | DefinedCondition::NotAllowed
-                | DefinedCondition::Conflict
-                | DefinedCondition::PolicyViolation => LoginError::Busy,
-                other => LoginError::Refused(refusal.text.unwrap_or_else(|| format!("{other:?}"))),
-            });
+                    | DefinedCondition::NotAllowed
+                    | DefinedCondition::Conflict
+                    | DefinedCondition::PolicyViolation
+            );
+            let why = refusal.text.unwrap_or_else(|| format!("{:?}", refusal.condition));
+            return Err(if is_busy { LoginError::Busy } else { LoginError::Refused(why) });
         }
         let bound = element.get_child("bind", ns::BIND);
         let jid = bound.and_then(|bound| bound.get_child("jid", ns::BIND)).map(Element::text);
@@ -273,4 +286,50 @@ fn decode(element: &Element) -> Result<Vec<u8>, LoginError> {
         return Ok(Vec::new());
     }
     BASE64_STANDARD.decode(text).map_err(|_| LoginError::NotXmpp)
+}
+
+#[cfg(test)]
+mod tests {
+    use crosstalk::xmpp::BareJid;
+
+    use super::*;
+    use crate::{tls::Roots, xmpp::Password};
+
+    fn begun(mechanisms: &[&str], kinds: &[&str]) -> (String, String) {
+        let mut features = Element::bare("features", ns::STREAM);
+        let mut offered = Element::bare("mechanisms", ns::SASL);
+        for name in mechanisms {
+            offered.append_child(Element::builder("mechanism", ns::SASL).append(*name).build());
+        }
+        features.append_child(offered);
+        let mut bindings = Element::bare("sasl-channel-binding", ns::SASL_CB);
+        for kind in kinds {
+            let mut binding = Element::bare("channel-binding", ns::SASL_CB);
+            stanza::set_attribute(&mut binding, "type", kind);
+            bindings.append_child(binding);
+        }
+        features.append_child(bindings);
+        let login = Login {
+            jid: BareJid::new("me@xmpp.example").unwrap(),
+            password: Password::from("secret".to_owned()),
+            server: None,
+            roots: Roots::System,
+        };
+        let mut mechanism = choose(&features, Some(vec![1; 32]), &login).unwrap();
+        let initial = String::from_utf8(mechanism.initial()).unwrap();
+        let header = initial.split_once("n=me").unwrap().0.to_owned();
+        (mechanism.name().to_owned(), header)
+    }
+
+    #[test]
+    fn whoever_takes_the_binding_out_of_the_offer_is_noticed() {
+        let both = ["PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"];
+        let is = |name: &str, header: &str| (name.to_owned(), header.to_owned());
+        let exporter = ["tls-server-end-point", "tls-exporter"];
+        assert_eq!(begun(&both, &exporter), is("SCRAM-SHA-256-PLUS", "p=tls-exporter,,"));
+        // A server with other kinds only would refuse ours, and it would refuse the lie as well.
+        assert_eq!(begun(&both, &exporter[..1]), is("SCRAM-SHA-256", "n,,"));
+        // Without an offer the server hears that there was none.
+        assert_eq!(begun(&both[..3], &[]), is("SCRAM-SHA-256", "y,,"));
+    }
 }

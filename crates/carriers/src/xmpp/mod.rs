@@ -31,6 +31,7 @@ mod writer;
 use std::{
     fmt, io,
     sync::{Arc, Weak},
+    time::Instant,
 };
 
 use crosstalk::xmpp::BareJid;
@@ -57,7 +58,14 @@ pub struct Account(Arc<Inner>);
 struct Inner {
     login: Login,
     /// Held while somebody logs in, so that all who ask meanwhile get the same session.
-    session: Mutex<Weak<session::Core>>,
+    session: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    session: Weak<session::Core>,
+    /// The last login that failed, and when it had.
+    failure: Option<(Instant, LoginError)>,
 }
 
 /// How to log in.
@@ -121,18 +129,30 @@ impl Account {
     }
 
     /// Returns the session of this account: the one that is there, or a new login. Whoever asks while
-    /// one is under way waits for it, and after a failure tries again.
+    /// one is under way waits for it, and hears of its failure too: the links of an account do not
+    /// try a wrong password one after the other.
     ///
     /// # Errors
     /// See [`LoginError`].
     pub async fn session(&self) -> Result<Session, LoginError> {
+        let asked = Instant::now();
         let mut kept = self.0.session.lock().await;
-        if let Some(session) = Session::revive(&kept) {
+        if let Some(session) = Session::revive(&kept.session) {
             return Ok(session);
         }
-        let session = Session::log_in(&self.0.login).await?;
-        *kept = session.downgrade();
-        Ok(session)
+        if let Some((_, error)) = kept.failure.as_ref().filter(|(when, _)| *when >= asked) {
+            return Err(error.repeated());
+        }
+        match Session::log_in(&self.0.login).await {
+            Ok(session) => {
+                *kept = Kept { session: session.downgrade(), failure: None };
+                Ok(session)
+            }
+            Err(error) => {
+                kept.failure = Some((Instant::now(), error.repeated()));
+                Err(error)
+            }
+        }
     }
 
     /// Returns how to log in.
@@ -169,6 +189,23 @@ impl fmt::Debug for Account {
 }
 
 impl LoginError {
+    /// The same for somebody else who waited.
+    fn repeated(&self) -> Self {
+        let again = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        match self {
+            Self::NoServer(error) => Self::NoServer(again(error)),
+            Self::NotXmpp => Self::NotXmpp,
+            Self::Unreachable(error) => Self::Unreachable(again(error)),
+            Self::NoTls => Self::NoTls,
+            Self::Certificate(error) => Self::Certificate(again(error)),
+            Self::Password => Self::Password,
+            Self::Refused(why) => Self::Refused(why.clone()),
+            Self::NoMechanism => Self::NoMechanism,
+            Self::Busy => Self::Busy,
+            Self::TimedOut => Self::TimedOut,
+        }
+    }
+
     /// Returns whether trying again can help without anyone doing anything.
     #[must_use]
     pub fn is_worth_retrying(&self) -> bool {

@@ -161,7 +161,9 @@ impl Session {
         });
         let task = Arc::clone(&shared);
         let stopped = stop.clone();
+        let over = Over(Arc::clone(&shared));
         shared.tasks.spawn(async move {
+            let over = over;
             let mut write = None;
             let mut stream = stream.map(|io| {
                 let (reader, writer) = split(io);
@@ -187,7 +189,7 @@ impl Session {
             } else {
                 tracing::debug!(?end, "A session at an XMPP server has ended");
             }
-            task.finish(end);
+            over.0.finish(end);
         });
         shared.tasks.close();
         Self(Arc::new(Core { shared, _log_out: stop.clone().drop_guard(), stop }))
@@ -415,7 +417,11 @@ impl Shared {
     /// Tells everybody who waits that nothing more comes.
     fn finish(&self, end: SessionEnd) {
         let mut routes = self.routes();
-        self.end.send_replace(Some(end));
+        self.end.send_if_modified(|first| {
+            let is_first = first.is_none();
+            first.get_or_insert(end);
+            is_first
+        });
         let Routes { conversations, requests, meetings, arrivals, counterparts: _, is_gateway: _ } =
             std::mem::take(&mut *routes);
         drop(routes);
@@ -425,6 +431,16 @@ impl Shared {
         self.chat.finish(ConversationEnd::SessionEnded);
         // Whoever holds the other ends sees that these are gone.
         drop((requests, meetings, arrivals));
+    }
+}
+
+/// Ends a session for all who wait, also when its task has panicked or went with its runtime: a
+/// session that is over and does not know it would be shared for ever.
+struct Over(Arc<Shared>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.finish(SessionEnd::Lost);
     }
 }
 

@@ -26,6 +26,16 @@ async fn a_login_has_an_address_and_ends_with_its_last_handle() {
     assert!(line.rest().await.ends_with("</stream:stream>"));
 }
 
+#[test]
+fn a_session_whose_task_is_gone_is_over() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let (session, _line) = first.block_on(async { Server::start().await.session().await });
+    drop(first);
+    let end = runtime().block_on(async { timeout(PATIENCE, session.ended()).await });
+    assert_eq!(end.unwrap(), crate::xmpp::SessionEnd::Lost);
+}
+
 #[tokio::test]
 async fn plain_is_what_the_rfc_says() {
     let server = Server::start().await;
@@ -75,10 +85,16 @@ async fn what_a_refusal_says_becomes_the_reason() {
 #[tokio::test]
 async fn a_server_that_does_not_know_the_password_is_an_impostor() {
     let server = Server::start().await;
-    // The nonce is not ours, too many rounds, no rounds, and a signature that is made up.
-    for (nonce, rounds, gets_answer) in
-        [("x", "4096", false), ("", "4000000000", false), ("", "0", false), ("", "4096", true)]
-    {
+    // The nonce is not ours, too many rounds, no rounds, rounds twice, something that must be
+    // understood, and a signature that is made up.
+    for (nonce, rounds, gets_answer) in [
+        ("x", "4096", false),
+        ("", "4000000000", false),
+        ("", "0", false),
+        ("", "4096,i=2000000", false),
+        ("", "4096,m=x", false),
+        ("", "4096", true),
+    ] {
         let script = async {
             let mut line = server.accept_with(&["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]).await;
             let auth = line.until("<auth", "</auth>").await;
@@ -99,10 +115,10 @@ async fn a_server_that_does_not_know_the_password_is_an_impostor() {
         };
         let (login, _line) = tokio::join!(server.try_to_log_in(), script);
         let error = login.err().unwrap();
-        let is_right = match error {
-            LoginError::Refused(_) => gets_answer,
-            LoginError::NoMechanism => !gets_answer,
-            _ => false,
+        let is_right = if gets_answer {
+            matches!(error, LoginError::Refused(_))
+        } else {
+            matches!(error, LoginError::NoMechanism)
         };
         assert!(is_right, "{nonce} {rounds}: {error:?}");
     }
@@ -217,11 +233,13 @@ async fn a_server_that_gives_no_resource_is_busy_or_says_why() {
             line
         };
         let (login, _line) = tokio::join!(server.try_to_log_in(), script);
-        match login.err().unwrap() {
-            LoginError::Busy => assert!(is_busy),
-            LoginError::Refused(_) => assert!(!is_busy),
-            other => panic!("{other:?}"),
-        }
+        let error = login.err().unwrap();
+        let is_right = if is_busy {
+            matches!(error, LoginError::Busy)
+        } else {
+            matches!(error, LoginError::Refused(_))
+        };
+        assert!(is_right, "{error:?}");
     }
 }
 
@@ -247,6 +265,26 @@ async fn a_server_is_found_by_its_record_and_the_next_is_tried() {
     let network = Network { resolver, ..network() };
     let (session, _line) = tokio::join!(Session::log_in_over(&login, &network), server.let_in());
     assert_eq!(session.unwrap().jid().as_str(), "me@xmpp.example/here");
+}
+
+#[tokio::test]
+async fn all_who_wait_for_a_login_hear_of_its_failure_and_none_tries_again() {
+    let server = Server::start().await;
+    let account = Account::new(server.login.clone());
+    let script = async {
+        let mut line = server.accept_with(&["PLAIN"]).await;
+        line.until("<auth", "</auth>").await;
+        let namespace = "urn:ietf:params:xml:ns:xmpp-sasl";
+        line.say(&format!("<failure xmlns='{namespace}'><not-authorized/></failure>")).await;
+        line
+    };
+    let both = async { tokio::join!(account.session(), account.session(), script) };
+    let (one, other, _line) = timeout(PATIENCE, both).await.unwrap();
+    assert!(matches!(one, Err(LoginError::Password)));
+    assert!(matches!(other, Err(LoginError::Password)));
+    // Who asks later may have a reason to.
+    let (later, _line) = tokio::join!(account.session(), server.let_in());
+    assert!(later.is_ok());
 }
 
 #[tokio::test]
