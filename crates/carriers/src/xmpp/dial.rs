@@ -8,7 +8,7 @@ use std::{
 use crosstalk::{
     address::GatewayAddress,
     petrichor::Denial,
-    registry::Refused,
+    registry::{Reason, Refused},
     transaction::{Body, Handler},
     transactions::Numbers,
     xmpp::{
@@ -16,7 +16,7 @@ use crosstalk::{
         ct2::{self, Condition},
     },
 };
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use xmpp_parsers::{minidom::Element, stanza_error::DefinedCondition};
@@ -82,7 +82,7 @@ pub async fn dial(options: &DialOptions) -> Result<Served, DialError> {
     let line = LineHandle::alone();
     let mut transport = Transport::new(conversation, agreed.clone(), line.clone(), Some(told));
     transport.speak().map_err(DialError::Unreachable)?;
-    Ok(Served(Kind::Xmpp(Dialled { transport, agreed, line, rate })))
+    Ok(Served(Kind::Xmpp(Box::new(Dialled { transport, agreed, line, rate }))))
 }
 
 /// A conversation in which the gateway itself is asked. It ends when this is dropped.
@@ -175,6 +175,14 @@ fn not_met(error: MeetError) -> DialError {
 
 /// What a hello comes back with when no gateway has answered it.
 fn bounced(condition: &DefinedCondition) -> DialError {
+    // A gateway, or a server on the way, to which too much comes at once (RFC 6120 §8.3.3.18): later it
+    // may be better, so nobody is told that this is no gateway.
+    if *condition == DefinedCondition::ResourceConstraint {
+        let sentence = "too much comes to it just now; try again soon".to_owned();
+        let refused = Refused { reason: Reason::Busy, sentence };
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        return DialError::Refused { status, refused, retry_after: None };
+    }
     match super::payload::read_condition(condition) {
         Condition::Unavailable => {
             let error = MeetError::Offline;
@@ -194,4 +202,21 @@ fn refused(denial: Denial) -> DialError {
         refused = Refused { sentence: "it does not say why".to_owned(), ..refused };
     }
     DialError::Refused { status, refused, retry_after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_gateway_is_not_taken_for_none() {
+        let is_busy = |error| matches!(error, DialError::Refused { refused, .. } if refused.reason == Reason::Busy);
+        assert!(is_busy(bounced(&DefinedCondition::ResourceConstraint)));
+        assert!(matches!(
+            bounced(&DefinedCondition::FeatureNotImplemented),
+            DialError::NotAGateway
+        ));
+        let gone = bounced(&DefinedCondition::ServiceUnavailable);
+        assert!(matches!(gone, DialError::Unreachable(_)));
+    }
 }

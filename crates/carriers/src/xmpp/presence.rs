@@ -35,6 +35,9 @@ const NAME: &str = "Veranda";
 /// How many presences of one account wait for [`Session::meet`]; a person has a handful of devices.
 pub(super) const SEEN: usize = 16;
 
+/// How many presences of an account are looked at until it is given up: more is a flood.
+const MOST_SEEN: usize = 4 * SEEN;
+
 /// How long a session may take to say what it can do, when its caps do not.
 const QUESTION: Duration = Duration::from_secs(5);
 
@@ -156,6 +159,7 @@ pub(super) async fn meet(
     let mut again = Instant::now() + AGAIN;
     let mut met = None;
     let mut others = BTreeSet::new();
+    let mut looked_at = 0;
     loop {
         // Whoever answered last is the newest, as far as answers are already here.
         let next = match (&met, seen.try_recv()) {
@@ -173,6 +177,10 @@ pub(super) async fn meet(
                 Err(_) => return Err(MeetError::NotAGateway),
             },
         };
+        looked_at += 1;
+        if looked_at > MOST_SEEN {
+            return met.ok_or(MeetError::NotAGateway);
+        }
         match next {
             Seen::Available(jid, software) => {
                 if speaks_crosstalk(session, &jid, software.as_ref(), deadline).await {
