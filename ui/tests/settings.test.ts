@@ -186,6 +186,56 @@ describe("a gateway that is reached over a chat account", () => {
     expect(document.body.textContent).not.toContain("wronr");
   });
 
+  it("is in use however the owner writes account and server", async () => {
+    const { user } = await pasteAddress("gateway@chat.example");
+    await user.type(jid(), "xmpp:Anna@Chat.Example");
+    await user.type(password(), "right");
+    await user.type(server(), "xmpp.chat.example");
+    await user.click(screen.getByLabelText("Show the password"));
+    await user.click(use());
+    await waitFor(() => expect(screen.queryByTestId("use-gateway")).toBeNull());
+    expect(jid().value).toBe("anna@chat.example");
+    expect(server().value).toBe("xmpp.chat.example:5222");
+    // The next password is not shown to who looks over the shoulder.
+    expect(password().type).toBe("password");
+
+    // Another case is the same account, so its password is known.
+    await user.clear(jid());
+    await user.type(jid(), "Anna@chat.example");
+    expect(screen.queryByTestId("use-gateway")).toBeNull();
+    expect(screen.getByText(/Leave it empty/)).toBeTruthy();
+  });
+
+  it("shows and reads out nothing old while a new test begins", async () => {
+    const { backend, user } = await openSettings("chatWrongPassword");
+    await user.type(password(), "right");
+    let begin = () => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const ask = backend.ask.bind(backend);
+    backend.ask = async (request) => {
+      await begun;
+      return ask(request);
+    };
+    backend.testState = { type: "works" };
+    await user.click(test());
+    expect(screen.queryByTestId("account-test")).toBeNull();
+    begin();
+    const result = await screen.findByTestId("account-result");
+    expect(result.textContent).toBe("Everything works.");
+  });
+
+  it("keeps no password in the form when the account is forgotten", async () => {
+    const { user } = await openSettings("chat");
+    await user.type(password(), "secret");
+    await user.click(screen.getByTestId("forget-account"));
+    await user.click(screen.getByTestId("confirm-forget-account"));
+    await waitFor(() => expect(screen.queryByTestId("known-account")).toBeNull());
+    await user.click(screen.getByRole("radio", { name: "Another gateway" }));
+    expect(password().value).toBe("");
+  });
+
   it("is not used when it does not work, and the test says why", async () => {
     const { backend, user } = await pasteAddress("gateway@chat.example");
     await user.type(jid(), "anna@chat.example");
@@ -235,7 +285,7 @@ describe("a gateway that is reached over a chat account", () => {
 
   it("wants a password again that is not kept any more", async () => {
     const { backend, user } = await openSettings("chatPasswordLost");
-    expect(screen.getByText(/not kept any more/)).toBeTruthy();
+    expect(screen.getByText(/does not have the password/)).toBeTruthy();
     await user.click(use());
     expect(backend.asked).toEqual([]);
     await user.type(password(), "right");

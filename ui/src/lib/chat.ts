@@ -9,6 +9,11 @@ export function isSameGateway(typed: string, gateway: string): boolean {
   return typed.trim() === gateway || (isChatAddress(typed) && plain(typed) === plain(gateway));
 }
 
+/** Returns whether a typed address means the account with this one. */
+export function isSameAccount(typed: string, jid: string): boolean {
+  return plain(typed) === plain(jid);
+}
+
 /** Returns the name of the server in the address of an account. */
 export function serverOf(jid: string): string {
   return jid.slice(jid.indexOf("@") + 1);

@@ -1,5 +1,14 @@
-import type { Note, Problem, Request, TestState, View } from "../generated/bindings";
+import type {
+  Account,
+  Note,
+  Problem,
+  Request,
+  TestState,
+  TypedAccount,
+  View,
+} from "../generated/bindings";
 import type { Backend } from "../lib/backend";
+import { plain } from "../lib/chat";
 import { photos } from "./scenes";
 
 /** How often transfers go on in a scene that moves. */
@@ -151,8 +160,12 @@ export class Pretend implements Backend {
             ? { type: "remote", address }
             : { type: "embedded", address: "http://localhost:8423/" },
           ...(account && {
-            account: { jid: account.jid, server: account.server, hasPassword: true },
-            accountTest: { jid: account.jid, gateway: address, state: { type: "works" } },
+            account: kept(account),
+            accountTest: {
+              jid: kept(account).jid,
+              gateway: address,
+              state: { type: "works" },
+            },
           }),
         };
       }
@@ -188,4 +201,10 @@ const NOTIFICATIONS = {
 
 function connected(): View["connection"] {
   return { type: "connected", how: "petrichor", since: Date.now(), missed: [], pace: null };
+}
+
+/** Writes an account as the app keeps it. */
+function kept({ jid, server }: TypedAccount): Account {
+  const place = server && !/:\d+$/.test(server) ? `${server}:5222` : server;
+  return { jid: plain(jid), server: place, hasPassword: true };
 }
