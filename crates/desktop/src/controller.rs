@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    account::Safe,
+    account::{KeptAccount, Safe},
     bring_up::{Embedded, Engine, Unlocked, Up},
     display::{self, Facts},
     keychain::{Found, Keychain, NoKey},
@@ -104,7 +104,7 @@ enum Work {
     /// Whether a tray would show the app without its window.
     Tray(bool),
     /// The account was looked for again.
-    Unlocked(Unlocked),
+    Unlocked(KeptAccount, Unlocked),
     /// Everything is started, or not.
     Up(anyhow::Result<Up>),
 }
@@ -328,12 +328,15 @@ impl Controller {
                 self.switch = Switch::None;
                 match bound {
                     Ok(embedded) => self.use_embedded(embedded, reply),
-                    Err(problem) => self.answer(reply, Err(problem)),
+                    Err(problem) => {
+                        self.leave_account();
+                        self.answer(reply, Err(problem));
+                    }
                 }
             }
             Work::Forgotten(reply, forgotten) => self.forgotten(reply, forgotten),
             Work::Nothing => {}
-            Work::Unlocked(unlocked) => self.unlocked_again(unlocked),
+            Work::Unlocked(account, unlocked) => self.unlocked_again(&account, unlocked),
             Work::Remote(reply, checked) => {
                 self.switch = Switch::None;
                 match checked {

@@ -150,7 +150,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Forgets the account. The gateway that was reached by it is left first.
+    /// Forgets the account, and leaves the gateway that was reached by it.
     pub(super) fn forget_account(&mut self, reply: Reply) {
         let (Stage::Ready(_), Some(safe)) = (&self.stage, self.safe.clone()) else {
             return self.answer(reply, Err(requests::not_ready(words::NOT_READY)));
@@ -159,6 +159,8 @@ impl Controller {
         if self.switch != Switch::None {
             return self.answer(reply, Err(internal(words::TOO_BUSY)));
         }
+        // The keychain may ask its owner, and what is switched to meanwhile may need the account.
+        self.switch = Switch::Looking;
         self.jobs.spawn(async move {
             let forgotten = safe.forget(&account.jid).await;
             Work::Forgotten(
@@ -170,6 +172,7 @@ impl Controller {
 
     /// Goes on once the password is gone.
     pub(super) fn forgotten(&mut self, reply: Reply, forgotten: Result<(), Problem>) {
+        self.switch = Switch::None;
         let kept = Kept { account: None, ..self.kept.clone() };
         let result = forgotten.and_then(|()| self.keep(kept));
         if result.is_err() {
@@ -209,13 +212,18 @@ impl Controller {
         }
         if let (Some(account), Some(safe)) = (self.kept.account.clone(), self.safe.clone()) {
             self.jobs.spawn(async move {
-                Work::Unlocked(bring_up::unlock(Some(&account), &safe).await)
+                let unlocked = bring_up::unlock(Some(&account), &safe).await;
+                Work::Unlocked(account, unlocked)
             });
         }
     }
 
     /// Goes on once the password was looked for again.
-    pub(super) fn unlocked_again(&mut self, unlocked: Unlocked) {
+    pub(super) fn unlocked_again(&mut self, account: &KeptAccount, unlocked: Unlocked) {
+        if self.accounts.usable.is_some() || self.kept.account.as_ref() != Some(account) {
+            // The owner typed it, or another account, while the keychain was asked.
+            return;
+        }
         self.unlocked(unlocked);
         if let (Some(gateway), Some(_)) = (self.kept.gateway.clone(), &self.accounts.usable)
             && self.needs_account()
@@ -223,6 +231,15 @@ impl Controller {
         {
             let invite = self.kept.invite.clone();
             self.turn_to(Invitation { gateway, invite }, Reply::Aloud);
+        }
+    }
+
+    /// Ends a link over an account that was forgotten, where no other gateway takes its place.
+    pub(super) fn leave_account(&mut self) {
+        if let (Some(gateway), None, true) =
+            (self.kept.gateway.clone(), &self.kept.account, self.needs_account())
+        {
+            self.turn_to(Invitation::from(gateway), Reply::Aloud);
         }
     }
 

@@ -258,3 +258,36 @@ async fn a_keychain_that_forgets_nothing_is_told() {
     app.do_it(Request::ForgetAccount).await;
     app.quit().await;
 }
+
+#[tokio::test]
+async fn nothing_is_switched_while_the_keychain_asks_whether_to_forget() {
+    let home = home_with_account(Memory::Empty);
+    home.keychain.passwords().insert(JID.to_owned(), PASSWORD.to_owned());
+    let app = home.ready().await;
+    home.keychain.asks(true);
+    let forgetting = app.do_it(Request::ForgetAccount);
+    let switching = async {
+        let request = Request::UseGateway { address: None, account: None };
+        app.refused(request, ProblemCode::Internal).await;
+        home.keychain.asks(false);
+    };
+    tokio::join!(forgetting, switching);
+    let view = app.until_view("the gateway inside", connected).await;
+    assert_eq!(view.account, None);
+    app.do_it(Request::UseGateway { address: None, account: None }).await;
+    app.quit().await;
+}
+
+#[tokio::test]
+async fn a_forgotten_account_is_left_even_where_no_other_gateway_starts() {
+    let home = home_with_account(Memory::Empty);
+    home.keychain.passwords().insert(JID.to_owned(), PASSWORD.to_owned());
+    // Where its folder should be, there is a file.
+    home.write("gateway", "");
+    let app = home.ready().await;
+    app.refused(Request::ForgetAccount, ProblemCode::Internal).await;
+    let left = |view: &View| matches!(&view.connection, Connection::Lost { sentence, .. } if sentence.contains("account of yours"));
+    let view = app.until_view("the need of an account", left).await;
+    assert_eq!(view.account, None);
+    app.quit().await;
+}

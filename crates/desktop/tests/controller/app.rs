@@ -107,16 +107,31 @@ pub(crate) enum Memory {
 
 /// A keychain in memory, which outlives the app as the real one does.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryKeychain(Arc<Mutex<Memory>>, Arc<Mutex<BTreeMap<String, String>>>);
+pub(crate) struct MemoryKeychain {
+    key: Arc<Mutex<Memory>>,
+    kept: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Asks its owner before it gives or forgets a password, and there is no answer yet.
+    asks: watch::Sender<bool>,
+}
 
 impl MemoryKeychain {
     pub(crate) fn new(memory: Memory) -> Self {
-        Self(Arc::new(Mutex::new(memory)), Arc::default())
+        Self { key: Arc::new(Mutex::new(memory)), ..Self::default() }
+    }
+
+    /// From now on passwords wait for the owner, or not any more.
+    pub(crate) fn asks(&self, asks: bool) {
+        self.asks.send_replace(asks);
+    }
+
+    /// Waits for the owner.
+    async fn answered(&self) {
+        self.asks.subscribe().wait_for(|asks| !asks).await.expect("it holds the other end");
     }
 
     /// The passwords in it, by account.
     pub(crate) fn passwords(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.1.lock().expect("no test panics in here")
+        self.kept.lock().expect("no test panics in here")
     }
 
     fn open(&self) -> Result<MutexGuard<'_, BTreeMap<String, String>>, KeyError> {
@@ -128,7 +143,7 @@ impl MemoryKeychain {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.0.lock().expect("no test panics in here")
+        self.key.lock().expect("no test panics in here")
     }
 
     pub(crate) fn becomes(&self, change: impl FnOnce(Memory) -> Memory) {
@@ -162,8 +177,10 @@ impl Keychain for MemoryKeychain {
     }
 
     fn load_password<'a>(&'a self, jid: &'a str) -> Answer<'a, Result<Option<Password>, KeyError>> {
-        let loaded = self.open().map(|open| open.get(jid).cloned().map(Password::from));
-        Box::pin(async move { loaded })
+        Box::pin(async move {
+            self.answered().await;
+            self.open().map(|open| open.get(jid).cloned().map(Password::from))
+        })
     }
 
     fn save_password<'a>(
@@ -178,10 +195,12 @@ impl Keychain for MemoryKeychain {
     }
 
     fn forget_password<'a>(&'a self, jid: &'a str) -> Answer<'a, Result<(), KeyError>> {
-        let forgotten = self.open().map(|mut open| {
-            open.remove(jid);
-        });
-        Box::pin(async move { forgotten })
+        Box::pin(async move {
+            self.answered().await;
+            self.open().map(|mut open| {
+                open.remove(jid);
+            })
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use testkit::{chat::Chat, prosody::Prosody};
 
 use crate::{
     accounts::{nothing_leaks, tested},
-    app::{App, Home, Memory},
+    app::{App, Home, Memory, free_port},
     visitor::visit,
 };
 
@@ -121,6 +121,40 @@ async fn without_a_keychain_the_passphrase_of_the_key_is_enough() {
     app.until_view("the need of the passphrase", needs(KeyTrouble::FileLocked)).await;
     app.do_it(Request::UnlockKeyFile { passphrase: passphrase() }).await;
     assert_eq!(linked(&app, &chat).await, url, "another link");
+    app.quit().await;
+    chat.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_keychain_says_of_an_account_before_is_not_about_this_one() {
+    let chat = Chat::start(Prosody::tuned()).await.unwrap();
+    let home = Home::with_own_port();
+    let settings = serde_json::json!({
+        "port": free_port(),
+        "gateway": chat.address().to_string(),
+        "account": { "jid": "otto@xmpp.test", "server": format!("127.0.0.1:{}", free_port()) },
+    });
+    home.write("settings.json", &settings.to_string());
+    let app = home.ready().await;
+    let told = |view: &View| view.problem.is_some();
+    app.until_view("a word about the password", told).await;
+    app.do_it(Request::DismissProblem).await;
+
+    // The keychain asks its owner, who types another account meanwhile.
+    home.keychain.asks(true);
+    app.do_it(Request::Retry).await;
+    let request = Request::UseGateway {
+        address: Some(chat.invitation()),
+        account: Some(anna(&chat, Some(password(&chat)))),
+    };
+    app.do_it(request).await;
+    home.keychain.asks(false);
+    // Goes the same way as the answer, and later.
+    app.do_it(Request::TestAccount { account: anna(&chat, None), gateway: None }).await;
+    let view = app.until_view("a test", |view| view.account_test.is_some()).await;
+    let account = view.account.expect("an account");
+    assert_eq!((account.jid.as_str(), account.has_password), ("anna@xmpp.test", true));
+    assert_eq!(view.problem, None);
     app.quit().await;
     chat.stop().await;
 }
