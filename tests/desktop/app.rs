@@ -182,10 +182,30 @@ impl App {
     pub(crate) async fn click(&self, id: &str) -> anyhow::Result<()> {
         // It may be drawn anew between finding and clicking.
         eventually(&format!("a click on {id}"), async || {
-            self.element(id).await?.click().await?;
+            let element = self.element(id).await?;
+            if !self.is_ready(&element).await? {
+                return Ok(None);
+            }
+            element.click().await?;
             Ok(Some(()))
         })
         .await
+    }
+
+    /// Returns whether a click would arrive: not where a button waits for an answer, and not where it
+    /// moves under the mouse because a line appears above it.
+    async fn is_ready(&self, element: &Element) -> anyhow::Result<bool> {
+        let script = "const [element, done] = arguments;
+            element.scrollIntoView({ block: 'nearest' });
+            const place = () => {
+                const { left, top, width, height } = element.getBoundingClientRect();
+                return [left, top, width, height].join();
+            };
+            const before = place();
+            requestAnimationFrame(() => requestAnimationFrame(() =>
+                done(element.isConnected && !element.disabled && place() === before)));";
+        let ready = self.page.execute_async(script, vec![serde_json::to_value(element)?]).await?;
+        Ok(ready.as_bool().unwrap_or_default())
     }
 
     /// Returns the text of what bears this `data-testid`.
