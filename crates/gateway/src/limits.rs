@@ -120,9 +120,16 @@ pub const LINKS_PER_ACCOUNT: usize = 32;
 /// links over XMPP share one session, so a server's share is less than a network's elsewhere.
 pub const LINKS_PER_SERVER: usize = 1024;
 
-/// How many who knock at the gateway's account are heard at once. Those beyond get no answer and come
-/// back later.
+/// How many who knock at the gateway's account are heard at once, those who only ask among them. Those
+/// beyond are told to come back later.
 pub const MAX_KNOCKS: usize = 256;
+
+/// How many rounds of questions one account may have open at the same time: a program asks one for its
+/// names and one for each answer to a visitor, and ends each at once.
+pub const QUESTIONS_PER_ACCOUNT: usize = 16;
+
+/// The same for all accounts of one server: half of [`MAX_KNOCKS`], so that no server takes all.
+pub const QUESTIONS_PER_SERVER: usize = MAX_KNOCKS / 2;
 
 /// How many times one account may say hello in a row, and how long one of them takes to be allowed
 /// again. A peer says it once for its link and once for each round of questions.

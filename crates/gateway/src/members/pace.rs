@@ -31,6 +31,12 @@ impl Pace {
         self.left == self.burst
     }
 
+    /// Returns whether nothing may go through now.
+    pub(crate) fn is_empty(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.left == 0
+    }
+
     fn fill(&mut self, now: Instant) {
         while self.left < self.burst && now.duration_since(self.counted) >= self.every {
             self.left += 1;

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use crate::{limits, members::pace::Pace};
 
-/// Counts links and hellos of accounts and servers.
+/// Counts links, rounds of questions and hellos, of each account and of all accounts of each server.
 #[derive(Clone)]
 pub(super) struct Counts {
-    /// Links of each account, and of all accounts of each server.
     links: [Places; 2],
+    questions: [Places; 2],
     hellos: [Paces; 2],
 }
 
@@ -26,49 +26,66 @@ type Paces = Arc<Mutex<HashMap<String, Pace>>>;
 const ACCOUNTS: usize = 0;
 const SERVERS: usize = 1;
 
-/// A link of an account; it counts until this is dropped.
+/// A link of an account, or a round of questions; it counts until this is dropped.
 pub(super) struct Turn {
     taken: Vec<(Places, String)>,
 }
 
 impl Counts {
     pub(super) fn new() -> Self {
-        Self { links: Default::default(), hellos: Default::default() }
+        Self {
+            links: Default::default(),
+            questions: Default::default(),
+            hellos: Default::default(),
+        }
     }
 
     /// Returns whether an account may say hello now.
     pub(super) fn hears(&self, jid: &BareJid, now: Instant) -> bool {
         let (account, server) = keys(jid);
-        let account =
-            allows(&self.hellos[ACCOUNTS], account, (limits::HELLO_BURST, limits::HELLO_PACE), now);
-        // Who is too quick alone takes nothing from the others of the server.
-        account
+        // Who is too quick alone takes nothing from the others of the server, and no server fills the
+        // list of accounts with ever new ones.
+        !is_too_quick(&self.hellos[ACCOUNTS], &account, now)
             && allows(
                 &self.hellos[SERVERS],
                 server,
                 (limits::SERVER_HELLO_BURST, limits::SERVER_HELLO_PACE),
                 now,
             )
+            && allows(
+                &self.hellos[ACCOUNTS],
+                account,
+                (limits::HELLO_BURST, limits::HELLO_PACE),
+                now,
+            )
     }
 
     /// Counts one more link, or returns `None` when there are as many as there may be.
     pub(super) fn enter(&self, jid: &BareJid) -> Option<Turn> {
-        let (account, server) = keys(jid);
-        let mut turn = Turn { taken: Vec::with_capacity(2) };
-        for (places, key, limit) in [
-            (&self.links[ACCOUNTS], account, limits::LINKS_PER_ACCOUNT),
-            (&self.links[SERVERS], server, limits::LINKS_PER_SERVER),
-        ] {
-            let mut counts = places.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = counts.entry(key.clone()).or_default();
-            if *count >= limit {
-                return None;
-            }
-            *count += 1;
-            turn.taken.push((places.clone(), key));
-        }
-        Some(turn)
+        let most = [limits::LINKS_PER_ACCOUNT, limits::LINKS_PER_SERVER];
+        take(&self.links, jid, most)
     }
+
+    /// The same for one more round of questions.
+    pub(super) fn ask(&self, jid: &BareJid) -> Option<Turn> {
+        let most = [limits::QUESTIONS_PER_ACCOUNT, limits::QUESTIONS_PER_SERVER];
+        take(&self.questions, jid, most)
+    }
+}
+
+fn take(all: &[Places; 2], jid: &BareJid, most: [usize; 2]) -> Option<Turn> {
+    let (account, server) = keys(jid);
+    let mut turn = Turn { taken: Vec::with_capacity(2) };
+    for ((places, key), limit) in all.iter().zip([account, server]).zip(most) {
+        let mut counts = places.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(key.clone()).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        turn.taken.push((places.clone(), key));
+    }
+    Some(turn)
 }
 
 impl Drop for Turn {
@@ -87,6 +104,12 @@ impl Drop for Turn {
 
 fn keys(jid: &BareJid) -> (String, String) {
     (jid.to_string(), jid.domain().to_string())
+}
+
+/// Returns whether somebody is remembered who has to wait. Nobody is remembered for that.
+fn is_too_quick(paces: &Paces, key: &str, now: Instant) -> bool {
+    let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
+    paces.get_mut(key).is_some_and(|pace| pace.is_empty(now))
 }
 
 fn allows(paces: &Paces, key: String, (burst, every): (u32, Duration), now: Instant) -> bool {
@@ -134,6 +157,32 @@ mod tests {
         assert_eq!(heard, limits::HELLO_BURST as usize);
         assert!(counts.hears(&ben, now));
         assert!(counts.hears(&anna, now + limits::HELLO_PACE));
+    }
+
+    #[test]
+    fn a_server_with_ever_new_accounts_keeps_nobody_of_another_server_out() {
+        let (counts, now) = (Counts::new(), Instant::now());
+        let heard = (0..limits::MAX_PACED + 1)
+            .filter(|number| counts.hears(&jid(&format!("user-{number}@a.example")), now))
+            .count();
+        assert_eq!(heard, limits::SERVER_HELLO_BURST as usize);
+        assert!(counts.hears(&jid("ben@b.example"), now));
+    }
+
+    #[test]
+    fn who_asks_and_asks_leaves_room_for_others() {
+        let counts = Counts::new();
+        let anna = jid("anna@a.example");
+        let asked: Vec<_> = (0..limits::MAX_KNOCKS).filter_map(|_| counts.ask(&anna)).collect();
+        assert_eq!(asked.len(), limits::QUESTIONS_PER_ACCOUNT);
+        let of = |number: usize| jid(&format!("user-{number}@a.example"));
+        let others = (0..limits::MAX_KNOCKS).filter_map(|number| counts.ask(&of(number)));
+        let others: Vec<_> = others.collect();
+        assert!(asked.len() + others.len() <= limits::MAX_KNOCKS / 2);
+        assert!(counts.ask(&jid("ben@b.example")).is_some());
+        assert!(counts.enter(&anna).is_some(), "links are counted apart");
+        drop((asked, others));
+        assert!(counts.questions.iter().all(|places| places.lock().unwrap().is_empty()));
     }
 
     #[test]

@@ -39,6 +39,14 @@ const NOWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 /// The longest sentence of a server that is shown.
 const MAX_SENTENCE: usize = 300;
 
+/// Who may come in, and what counts for them meanwhile.
+enum Coming {
+    /// For a link, perhaps of one name only.
+    ToPublish(Berth, Option<Label>, Turn),
+    /// Only with questions.
+    ToAsk(Turn),
+}
+
 /// Hears everybody who knocks until the session ends.
 pub(super) async fn each(door: &mut Door, hall: &Arc<Hall>) {
     let roster = door.roster();
@@ -48,6 +56,7 @@ pub(super) async fn each(door: &mut Door, hall: &Arc<Hall>) {
     while let Some(knock) = door.next().await {
         let Ok(permit) = hall.greetings.clone().try_acquire_owned() else {
             tracing::debug!("Too many knock at the gateway's account at once");
+            deny(knock, Refusal::busy("too many others ask the gateway at the moment")).await;
             continue;
         };
         let (hall, roster, ended) = (hall.clone(), roster.clone(), ended.clone());
@@ -72,7 +81,13 @@ async fn greet(
     let admitted = async {
         let hello = knock.hello();
         known(hall, &jid, hello, roster).await?;
-        if asks { Ok(None) } else { admit(hall, &jid, hello).await.map(Some) }
+        if asks {
+            let turn = hall.counts.ask(&jid);
+            let turn =
+                turn.ok_or_else(|| Refusal::busy("this XMPP account or server asks too much"));
+            return turn.map(Coming::ToAsk);
+        }
+        admit(hall, &jid, hello).await
     };
     let admitted = match admitted.await {
         Ok(admitted) => admitted,
@@ -82,18 +97,22 @@ async fn greet(
             return;
         }
     };
-    let Some((berth, label, turn)) = admitted else {
-        let connection = Connection {
-            shared: shared.clone(),
-            meter: Arc::default(),
-            partner: NOWHERE,
-            place: Arc::new(ConnectionPlace {
-                _permit: permit,
-                _turn: shared.connections.uncounted(),
-            }),
-        };
-        answer(knock, connection, ended).await;
-        return;
+    let (berth, label, turn) = match admitted {
+        Coming::ToPublish(berth, label, turn) => (berth, label, turn),
+        Coming::ToAsk(turn) => {
+            let connection = Connection {
+                shared: shared.clone(),
+                meter: Arc::default(),
+                partner: NOWHERE,
+                place: Arc::new(ConnectionPlace {
+                    _permit: permit,
+                    _turn: shared.connections.uncounted(),
+                }),
+            };
+            answer(knock, connection, ended).await;
+            drop(turn);
+            return;
+        }
     };
     let (links, tasks) = (shared.links.clone(), shared.tasks.clone());
     let sentence = format!("Welcome to {}.", shared.hosts.address());
@@ -127,11 +146,7 @@ async fn known(hall: &Hall, jid: &BareJid, hello: &Hello, roster: &Roster) -> Re
 }
 
 /// Decides whether a peer may have a link, as for one that begins with a request.
-async fn admit(
-    hall: &Hall,
-    jid: &BareJid,
-    hello: &Hello,
-) -> Result<(Berth, Option<Label>, Turn), Refusal> {
+async fn admit(hall: &Hall, jid: &BareJid, hello: &Hello) -> Result<Coming, Refusal> {
     let shared = &hall.shared;
     let proof = Some(hello.proof.as_str()).filter(|proof| !proof.is_empty());
     let key = shared.auth.identify_by(proof).await?;
@@ -143,7 +158,7 @@ async fn admit(
     if let Some(label) = &hello.label {
         shared.names.claim(label.clone(), key).await?;
     }
-    Ok((berth, hello.label.clone(), turn))
+    Ok(Coming::ToPublish(berth, hello.label.clone(), turn))
 }
 
 /// Answers questions to the gateway itself, for a limited time.
