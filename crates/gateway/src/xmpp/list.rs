@@ -46,6 +46,8 @@ pub enum ListError {
 pub(super) struct Watched<T> {
     file: PathBuf,
     last: Mutex<(Option<Stamp>, Arc<T>)>,
+    /// What is wrong with it at the moment, as far as it was told.
+    told: Mutex<Option<String>>,
 }
 
 /// What is different after a change.
@@ -65,7 +67,7 @@ impl<T: Listed> Watched<T> {
     /// Reads the file for the first time.
     pub(super) fn open(file: &Path) -> Result<Self, ListError> {
         let last = read(file)?;
-        Ok(Self { file: file.to_owned(), last: Mutex::new(last) })
+        Ok(Self { file: file.to_owned(), last: Mutex::new(last), told: Mutex::default() })
     }
 
     /// Returns what is in the file now. When that cannot be used, it is what was in it before.
@@ -79,21 +81,38 @@ impl<T: Listed> Watched<T> {
             Some(read::<T>(&file))
         });
         match timeout(limits::LIST_TIMEOUT, look).await {
-            Ok(Ok(None)) => known,
+            Ok(Ok(None)) => {
+                self.is_news(None);
+                known
+            }
             Ok(Ok(Some(Ok(new)))) => {
+                self.is_news(None);
                 let list = Arc::clone(&new.1);
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = new;
                 list
             }
             Ok(Ok(Some(Err(error)))) => {
-                tracing::error!("What was there before is still used: {error}");
+                // Once, and not to whoever knocks.
+                if self.is_news(Some(error.to_string())) {
+                    tracing::error!("What was there before is still used: {error}");
+                }
                 known
             }
             Ok(Err(_)) | Err(_) => {
-                tracing::error!(file = %self.file.display(), "A list cannot be read in time");
+                if self.is_news(Some("it cannot be read in time".to_owned())) {
+                    tracing::error!(file = %self.file.display(), "A list cannot be read in time");
+                }
                 known
             }
         }
+    }
+
+    /// Remembers what is wrong; returns whether it was something else before.
+    fn is_news(&self, wrong: Option<String>) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *told != wrong;
+        *told = wrong;
+        is_news
     }
 }
 
@@ -254,11 +273,14 @@ mod tests {
         for mistake in ["anna@a.example\nno account", "\u{0}", "a b@c"] {
             std::fs::write(&file, mistake).unwrap();
             assert!(watched.now().await.has(&jid("ben@a.example")), "{mistake:?}");
+            let told = watched.told.lock().unwrap().clone();
+            assert!(told.is_some() && !watched.is_news(told), "it is told once");
         }
         std::fs::remove_file(&file).unwrap();
         assert!(watched.now().await.has(&jid("ben@a.example")));
         std::fs::write(&file, "").unwrap();
         assert!(!watched.now().await.has(&jid("ben@a.example")));
+        assert_eq!(*watched.told.lock().unwrap(), None, "the next mistake is told again");
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Who may publish.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::HashSet;
 
 use carriers::xmpp::roster::Roster;
 use crosstalk::{registry::Reason, xmpp::BareJid};
 use http::StatusCode;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 use super::{
     XmppAdmission, XmppAdmit,
@@ -27,7 +27,9 @@ pub(super) struct Policy {
     invites: Option<Watched<Invites>>,
     /// Remembers who came with an invitation.
     names: Names,
-    contacts: Mutex<Option<(Instant, Arc<HashSet<BareJid>>)>>,
+    /// What the server said last of the account's contacts, and when; nothing when it said nothing.
+    /// Held while it is asked, so that a crowd of strangers is one question.
+    contacts: Mutex<Option<(Instant, Option<HashSet<BareJid>>)>>,
 }
 
 /// Why somebody may publish.
@@ -118,22 +120,21 @@ impl Policy {
     }
 
     async fn is_contact(&self, jid: &BareJid, roster: &Roster) -> Result<bool, Refusal> {
-        let known = self.contacts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, contacts)) = known
-            && at.elapsed() < limits::ROSTER_FRESH
-        {
-            return Ok(contacts.contains(jid));
+        let mut known = self.contacts.lock().await;
+        let is_fresh = known.as_ref().is_some_and(|(at, _)| at.elapsed() < limits::ROSTER_FRESH);
+        if !is_fresh {
+            let contacts = timeout(limits::ROSTER_TIMEOUT, roster.contacts()).await;
+            let contacts = contacts.ok().and_then(Result::ok);
+            if contacts.is_none() {
+                tracing::warn!("The server does not say who the contacts of the account are");
+            }
+            let contacts = contacts.map(HashSet::from_iter);
+            *known = Some((Instant::now(), contacts));
         }
-        let contacts = timeout(limits::ROSTER_TIMEOUT, roster.contacts()).await;
-        let Ok(Ok(contacts)) = contacts else {
-            tracing::warn!("The server does not say who the contacts of the account are");
-            return Err(Refusal::busy("the gateway cannot look at its contacts at the moment"));
-        };
-        let contacts: Arc<HashSet<_>> = Arc::new(contacts.into_iter().collect());
-        let is_contact = contacts.contains(jid);
-        *self.contacts.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((Instant::now(), contacts));
-        Ok(is_contact)
+        match known.as_ref().and_then(|(_, contacts)| contacts.as_ref()) {
+            Some(contacts) => Ok(contacts.contains(jid)),
+            None => Err(Refusal::busy("the gateway cannot look at its contacts at the moment")),
+        }
     }
 }
 
