@@ -13,42 +13,46 @@ use gateway::{XmppAccount, XmppAdmission, XmppAdmit};
 
 /// The gateway's XMPP account.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "XMPP")]
 pub(crate) struct XmppOptions {
     /// Be reached over XMPP, too, as this account of the gateway's own: name@server. Peers need an
     /// account on any server, and no way to this computer. Nothing but a client's connection is
     /// made from here.
-    #[arg(long, value_name = "JID", value_parser = given::jid, requires = "xmpp_password_file")]
+    #[arg(long, help_heading = "XMPP", value_name = "JID", value_parser = given::jid, requires = "xmpp_password_file")]
     xmpp_jid: Option<BareJid>,
 
     /// The account's password: the first line of a file that others cannot read.
-    #[arg(long, value_name = "FILE", requires = "xmpp_jid")]
+    #[arg(long, help_heading = "XMPP", value_name = "FILE", requires = "xmpp_jid")]
     xmpp_password_file: Option<PathBuf>,
 
     /// Where the account's server is, when DNS does not say. Without TLS only on this computer.
-    #[arg(long, value_name = "HOST:PORT", value_parser = given::server, requires = "xmpp_jid")]
+    #[arg(long, help_heading = "XMPP", value_name = "HOST:PORT", value_parser = given::server, requires = "xmpp_jid")]
     xmpp_server: Option<(String, u16)>,
 
     /// Who may publish, besides the contacts in the account's roster, which any chat program can
     /// add.
-    #[arg(long, value_name = "WHO", value_enum, default_value_t = Who::List,
+    #[arg(long, help_heading = "XMPP", value_name = "WHO", value_enum, default_value_t = Who::List,
           requires = "xmpp_jid")]
     xmpp_admit: Who,
 
     /// Who may publish: a file with one account (anna@chat.example) or server (chat.example) a line.
     /// A line that begins with ! says who may never. It is read again when it changes.
-    #[arg(long, value_name = "FILE", requires = "xmpp_jid")]
+    #[arg(long, help_heading = "XMPP", value_name = "FILE", requires = "xmpp_jid")]
     xmpp_allow: Option<PathBuf>,
 
     /// Codes for --xmpp-admit invite: a file with one a line, of 8 to 64 letters, digits, - and _.
     /// Each lets one account in, which is remembered. It is read again when it changes. People get
     /// xmpp:JID?invite=CODE as the gateway's address.
-    #[arg(long, value_name = "FILE", required_if_eq("xmpp_admit", "invite"))]
+    #[arg(
+        long,
+        help_heading = "XMPP",
+        value_name = "FILE",
+        required_if_eq("xmpp_admit", "invite")
+    )]
     xmpp_invites: Option<PathBuf>,
 
     /// Believe only this certificate (or those it signed) of the server: a PEM file. If left out, those
     /// that the system believes.
-    #[arg(long, value_name = "FILE", requires = "xmpp_jid")]
+    #[arg(long, help_heading = "XMPP", value_name = "FILE", requires = "xmpp_jid")]
     xmpp_root_certificate: Option<PathBuf>,
 }
 

@@ -109,6 +109,21 @@ fn the_port_for_petrichor_is_said_and_refused_where_it_could_be_read() {
     }
 }
 
+#[test]
+fn only_options_of_xmpp_stand_under_its_heading() {
+    let mut program = start(&["--help"]);
+    let mut help = String::new();
+    program.stdout.take().unwrap().read_to_string(&mut help).unwrap();
+    assert!(program.wait().unwrap().success());
+    let (others, xmpp) = help.split_once("\nXMPP:\n").unwrap();
+    let xmpp = xmpp.split("\n\nExamples").next().unwrap();
+    let option = |line: &str| line.trim_start().starts_with("--").then(|| line.trim().to_owned());
+    let of_xmpp: Vec<_> = xmpp.lines().filter_map(option).collect();
+    assert!(!of_xmpp.is_empty());
+    assert!(of_xmpp.iter().all(|line| line.starts_with("--xmpp-")), "{of_xmpp:?}");
+    assert!(!others.contains("  --xmpp-") && others.contains("  --json"), "{others}");
+}
+
 /// Returns the arguments for an account whose password is in this file.
 fn account(file: &std::path::Path) -> [&str; 4] {
     ["--xmpp-jid", "gateway@localhost", "--xmpp-password-file", file.to_str().unwrap()]

@@ -11,21 +11,24 @@ use crosstalk::xmpp::BareJid;
 
 use super::{ACCOUNT, Failure};
 
+/// What stands above these options in the help. Each names it, since one that is given to all of them
+/// together would stand above everything behind them, too.
+const HEADING: &str = "XMPP, for a gateway with an address like xmpp:gateway@chat.example";
+
 /// The owner's account, for a gateway that is reached over XMPP.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "XMPP, for a gateway with an address like xmpp:gateway@chat.example")]
 pub(super) struct XmppOptions {
     /// Your XMPP account: name@server.
-    #[arg(long, value_name = "JID", value_parser = given::jid, requires = "xmpp_password_file")]
+    #[arg(long, help_heading = HEADING, value_name = "JID", value_parser = given::jid, requires = "xmpp_password_file")]
     xmpp_jid: Option<BareJid>,
     /// Its password: the first line of a file that others cannot read.
-    #[arg(long, value_name = "FILE", requires = "xmpp_jid")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", requires = "xmpp_jid")]
     xmpp_password_file: Option<PathBuf>,
     /// Where its server is, when DNS does not say.
-    #[arg(long, value_name = "HOST:PORT", value_parser = given::server, requires = "xmpp_jid")]
+    #[arg(long, help_heading = HEADING, value_name = "HOST:PORT", value_parser = given::server, requires = "xmpp_jid")]
     xmpp_server: Option<(String, u16)>,
     /// Believe only this certificate (or those it signed) of the server: a PEM file.
-    #[arg(long, value_name = "FILE", requires = "xmpp_jid")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", requires = "xmpp_jid")]
     xmpp_root_certificate: Option<PathBuf>,
 }
 
