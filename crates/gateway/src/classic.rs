@@ -106,6 +106,7 @@ impl OpenClassic {
             let opened =
                 timeout(limits::CLASSIC_LOGIN, Desk::open(&login, accounts.clone(), &tasks));
             let Some(opened) = stop.run_until_cancelled(opened).await else { return };
+            let mut pause = None;
             match opened.unwrap_or(Err(LoginError::TimedOut)) {
                 Ok(desk) => {
                     tracing::info!(account = %login.jid, "Counterparts of 2008 can be asked");
@@ -127,13 +128,21 @@ impl OpenClassic {
                         "The session for counterparts of 2008 has ended. The gateway logs in again"
                     );
                 }
-                Err(error) => tracing::warn!(
+                Err(error) if error.is_worth_retrying() => tracing::warn!(
                     account = %login.jid, %error,
                     "Counterparts of 2008 cannot be asked. The gateway tries again"
                 ),
+                Err(error) => {
+                    tracing::error!(
+                        account = %login.jid, %error,
+                        "Counterparts of 2008 cannot be asked. The gateway tries again, but seldom"
+                    );
+                    pause = Some(limits::XMPP_REFUSED_PAUSE);
+                }
             }
             let shortened = wait.mul_f64(rand::random_range(0.5..=1.0));
-            if stop.run_until_cancelled(sleep(shortened)).await.is_none() {
+            let pause = pause.unwrap_or(shortened);
+            if stop.run_until_cancelled(sleep(pause)).await.is_none() {
                 return;
             }
             wait = wait.saturating_mul(2).min(limits::CLASSIC_LAST_WAIT);

@@ -67,7 +67,8 @@ pub(crate) enum OpenError {
     Database(#[from] rusqlite::Error),
     #[error(
         "the list of names in {0} is damaged. Put a copy of it back from a backup, or move the \
-         file away to begin with no names; then everybody can claim every name again"
+         file away to begin with no names; then everybody can claim every name again, and \
+         invitations that were used are good again"
     )]
     Damaged(PathBuf),
     #[error("the list of names was written by a newer version of this program")]

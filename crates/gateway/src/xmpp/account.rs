@@ -146,12 +146,19 @@ fn sentence(login: &Login, error: &LoginError) -> String {
         LoginError::Certificate(_) => {
             "Check its name and its date, or name the one to believe with --xmpp-root-certificate."
         }
-        LoginError::Password => "Check --xmpp-jid and the first line of --xmpp-password-file.",
+        LoginError::Password => {
+            "Check --xmpp-jid and the first line of --xmpp-password-file, then start the gateway again."
+        }
         LoginError::Refused(_) => "Ask the server's operator.",
         LoginError::NoMechanism => "Allow SCRAM or, within TLS, PLAIN at the server.",
         LoginError::Busy => "The gateway tries again.",
     };
-    let why = crate::xmpp::greet::printable(&error.to_string());
+    // What an operator can look up is in the cause: an expired certificate, a refused connection.
+    let why = match std::error::Error::source(error) {
+        Some(cause) => format!("{error} ({cause})"),
+        None => error.to_string(),
+    };
+    let why = crate::xmpp::greet::printable(&why);
     format!("The gateway is not reached over XMPP as {jid}: {why}. {what}")
 }
 
@@ -182,6 +189,25 @@ mod tests {
         for whole in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
             let wait = waits.next().as_secs_f64();
             assert!((whole / 2.0..=whole).contains(&wait), "{wait} for {whole}");
+        }
+    }
+
+    #[test]
+    fn an_operator_reads_the_cause_and_what_helps() {
+        let login = Login {
+            jid: "gateway@chat.example".parse().unwrap(),
+            password: carriers::xmpp::Password::from("secret".to_owned()),
+            server: None,
+            roots: carriers::tls::Roots::System,
+        };
+        let expired = LoginError::Certificate(std::io::Error::other("certificate expired"));
+        for (error, words) in [
+            (expired, "not valid (certificate expired). Check its name"),
+            (LoginError::Password, "is wrong. Check --xmpp-jid"),
+            (LoginError::Password, "start the gateway again"),
+        ] {
+            let sentence = sentence(&login, &error);
+            assert!(sentence.contains(words) && !sentence.contains("secret"), "{sentence}");
         }
     }
 

@@ -148,7 +148,7 @@ pub(crate) fn login_sentence(error: &LoginError) -> String {
              Check what stands behind the @ and the clock of this computer."
         }
         LoginError::Password => {
-            "The name or the password of your XMPP account is wrong. Type the password again."
+            "The name or the password of your XMPP account is wrong. Check both."
         }
         LoginError::Refused(words) => {
             let words = registry::printable(words);
