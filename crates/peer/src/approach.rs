@@ -13,7 +13,7 @@ use crosstalk::{
 use crate::{keeper, model::LinkTrouble, registry::Registry};
 
 /// How a gateway is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Approach {
     pub(crate) gateway: GatewayAddress,
     pub(crate) roots: Roots,
