@@ -292,4 +292,23 @@ mod tests {
             assert_eq!(handler.call(request).await.unwrap().status(), status, "{path}");
         }
     }
+
+    #[tokio::test]
+    async fn it_stops_while_a_server_says_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = config(place.path(), None);
+        config.login.server = Some(("127.0.0.1".to_owned(), server.local_addr().unwrap().port()));
+        let classic = Classic::open(config).await.unwrap();
+        let stop = CancellationToken::new();
+        let running = classic.run(stop.clone(), |news| panic!("{news:?}"));
+        let stopping = async {
+            let connection = server.accept().await.unwrap();
+            stop.cancel();
+            connection
+        };
+        let both = async { tokio::join!(running, stopping) };
+        let (ended, _connection) = timeout(Duration::from_secs(5), both).await.unwrap();
+        assert!(ended.is_ok());
+    }
 }

@@ -13,6 +13,19 @@ use super::{ACCOUNT, FOLDER, Failure, Publish, publish::store, say};
 /// What stands in a link before the address is known.
 const SOME_ADDRESS: &str = "ADDRESS";
 
+/// Reads what links begin with; such a gateway may well be one without TLS.
+pub(super) fn address(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    let is_good = |uri: http::Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none()
+    };
+    if !text.contains('#') && text.parse().is_ok_and(is_good) {
+        Ok(text.to_owned())
+    } else {
+        Err("it looks like http://gateway.example:8080/name")
+    }
+}
+
 /// Publishes until `ending` does.
 pub(super) async fn run(
     arguments: &Publish,

@@ -58,9 +58,9 @@ Exit codes:
   1  something else went wrong
   2  the command line cannot be read, for example the gateway's address
   3  the folder cannot be published
-  4  the gateway says no, and trying again would not change that
+  4  the gateway or the XMPP server says no, and trying again would not change that
   5  the identity's key cannot be used
-  6  the XMPP account's password or certificate cannot be read
+  6  the XMPP account is missing, or its password or certificate cannot be read
 
 Environment:
   VERANDA_PASSPHRASE  opens the file of --key-file, instead of asking on the terminal
@@ -111,6 +111,7 @@ struct Publish {
     #[arg(
         long,
         value_name = "URL",
+        value_parser = classic::address,
         requires = "classic_gateway",
         help_heading = "XMPP, for a gateway of 2008"
     )]
@@ -213,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn only_options_of_xmpp_stand_under_its_heading() {
+        let command = Arguments::command();
+        let publish = command.find_subcommand("publish").unwrap();
+        for option in publish.get_arguments() {
+            let name = option.get_id().as_str();
+            let of_xmpp = name.starts_with("xmpp") || name.starts_with("classic");
+            assert_eq!(option.get_help_heading().is_some(), of_xmpp, "{name}");
+        }
+    }
+
+    #[test]
     fn reads_what_the_readme_says() {
         let line =
             "veranda-peer publish ./folder --gateway localhost:8080 --name Photos --json --once";
@@ -235,6 +247,10 @@ mod tests {
         let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
         let Command::Publish(publish) = arguments.command else { panic!() };
         assert!(publish.gateway.is_none() && publish.classic_gateway.is_some());
+        let nowhere = line.replace("http://gateway.example:8080/anna", "gateway.example/anna");
+        let sentence =
+            Arguments::try_parse_from(nowhere.split_whitespace()).unwrap_err().to_string();
+        assert!(sentence.contains("http://gateway.example:8080/name"), "{sentence}");
         assert!(Arguments::try_parse_from(["veranda-peer", "publish", "./folder"]).is_err());
         let bad = "veranda-peer publish ./folder --gateway http://gateway.example";
         let sentence = Arguments::try_parse_from(bad.split(' ')).unwrap_err().to_string();

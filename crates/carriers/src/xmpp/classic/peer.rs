@@ -44,7 +44,10 @@ pub async fn serve(
     grace: Duration,
 ) -> Result<LinkEnd, LoginError> {
     let tasks = TaskTracker::new();
-    let wire = Wire::open(login, std::slice::from_ref(gateway), &tasks).await?;
+    let opened = Wire::open(login, std::slice::from_ref(gateway), &tasks);
+    // A server may take its time, and who is told to stop does not wait for it.
+    let Some(wire) = stop.run_until_cancelled(opened).await else { return Ok(LinkEnd::Closed) };
+    let wire = wire?;
     Ok(serve_over(wire, gateway, host, handler, stop, grace).await)
 }
 
