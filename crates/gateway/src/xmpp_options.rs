@@ -17,7 +17,8 @@ pub(crate) struct XmppOptions {
     /// Be reached over XMPP, too, as this account of the gateway's own: name@server. Peers need an
     /// account on any server, and no way to this computer. Nothing but a client's connection is
     /// made from here.
-    #[arg(long, help_heading = "XMPP", value_name = "JID", value_parser = given::jid, requires = "xmpp_password_file")]
+    #[arg(long, help_heading = "XMPP",
+          value_name = "JID", value_parser = given::jid, requires = "xmpp_password_file")]
     xmpp_jid: Option<BareJid>,
 
     /// The account's password: the first line of a file that others cannot read.
@@ -25,7 +26,8 @@ pub(crate) struct XmppOptions {
     xmpp_password_file: Option<PathBuf>,
 
     /// Where the account's server is, when DNS does not say. Without TLS only on this computer.
-    #[arg(long, help_heading = "XMPP", value_name = "HOST:PORT", value_parser = given::server, requires = "xmpp_jid")]
+    #[arg(long, help_heading = "XMPP",
+          value_name = "HOST:PORT", value_parser = given::server, requires = "xmpp_jid")]
     xmpp_server: Option<(String, u16)>,
 
     /// Who may publish, besides the contacts in the account's roster, which any chat program can

@@ -19,13 +19,15 @@ const HEADING: &str = "XMPP, for a gateway with an address like xmpp:gateway@cha
 #[derive(Args, Debug)]
 pub(super) struct XmppOptions {
     /// Your XMPP account: name@server.
-    #[arg(long, help_heading = HEADING, value_name = "JID", value_parser = given::jid, requires = "xmpp_password_file")]
+    #[arg(long, help_heading = HEADING,
+          value_name = "JID", value_parser = given::jid, requires = "xmpp_password_file")]
     xmpp_jid: Option<BareJid>,
     /// Its password: the first line of a file that others cannot read.
     #[arg(long, help_heading = HEADING, value_name = "FILE", requires = "xmpp_jid")]
     xmpp_password_file: Option<PathBuf>,
     /// Where its server is, when DNS does not say.
-    #[arg(long, help_heading = HEADING, value_name = "HOST:PORT", value_parser = given::server, requires = "xmpp_jid")]
+    #[arg(long, help_heading = HEADING,
+          value_name = "HOST:PORT", value_parser = given::server, requires = "xmpp_jid")]
     xmpp_server: Option<(String, u16)>,
     /// Believe only this certificate (or those it signed) of the server: a PEM file.
     #[arg(long, help_heading = HEADING, value_name = "FILE", requires = "xmpp_jid")]
