@@ -81,7 +81,8 @@ impl Outbox {
         let is_first = waiting.answers.stanzas.is_empty();
         let has_room = waiting.answers.push(bytes, MAX_ANSWERS);
         if is_first && has_room {
-            waiting.round.push_back(Turn::Answers);
+            // A greeting does not wait for a round of chunks; whoever asks much does.
+            waiting.round.push_front(Turn::Answers);
         }
         drop(waiting);
         self.more.notify_one();
@@ -215,10 +216,10 @@ mod tests {
         let outbox = Outbox::default();
         let partner = FullJid::new("gate@far.example/1").unwrap();
         let pipe = Pipe::new(partner, "token", 0);
-        while outbox.push_answer(Ok(Bytes::from_static(b"answer "))) {}
         for _ in 0..2 {
             pipe.push_out(&outbox, Bytes::from_static(b"chunk ")).unwrap();
         }
+        while outbox.push_answer(Ok(Bytes::from_static(b"answer "))) {}
         assert!(outbox.push_own(Ok(Bytes::from_static(b"own "))), "strangers leave room");
         let mut taken = BytesMut::new();
         outbox.take(&mut taken);
