@@ -305,13 +305,15 @@ impl Receiver {
         let mut pause = Duration::from_millis(1);
         loop {
             let facts = self.look(bytes);
+            // Before the next question, since a connection that breaks has ended, too.
+            let has_ended = self.has_ended();
             if self.is_broken() {
                 return self.cut(bytes);
             }
             let waited = began.elapsed();
             let has_all = facts.is_none_or(|facts| facts.acknowledged >= end);
             let has_read = facts.is_some_and(|facts| facts.unread == Some(0));
-            if has_all && (has_read || self.meter.heard() > heard || self.has_ended()) {
+            if has_all && (has_read || self.meter.heard() > heard || has_ended) {
                 return whole;
             }
             // Who has read nearly everything offers nearly all its room again.
