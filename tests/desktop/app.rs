@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU16, Ordering},
+    time::Instant,
 };
 
 use anyhow::{Context as _, bail};
@@ -178,16 +179,17 @@ impl App {
             .await
     }
 
-    /// Clicks on what bears this `data-testid`.
-    pub(crate) async fn click(&self, id: &str) -> anyhow::Result<()> {
+    /// Clicks on what bears this `data-testid`, and returns when.
+    pub(crate) async fn click(&self, id: &str) -> anyhow::Result<Instant> {
         // It may be drawn anew between finding and clicking.
         eventually(&format!("a click on {id}"), async || {
             let element = self.element(id).await?;
             if !self.is_ready(&element).await? {
                 return Ok(None);
             }
+            let clicked = Instant::now();
             element.click().await?;
-            Ok(Some(()))
+            Ok(Some(clicked))
         })
         .await
     }
