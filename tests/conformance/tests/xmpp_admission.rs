@@ -190,18 +190,8 @@ async fn a_refused_owner_reads_why_and_the_one_who_is_let_in_publishes() {
     );
     ben.shutdown().await;
 
-    let photos = folder.path().join("photos");
-    std::fs::create_dir(&photos).unwrap();
-    std::fs::write(photos.join("a.txt"), "hello over XMPP").unwrap();
     let anna = start_peer(&prosody, "anna", &gateway).await;
-    anna.publish(&photos).await.unwrap();
-    let url = until(&anna, |snapshot| match &snapshot.link {
-        LinkState::Up { carrier: Carrier::Xmpp, .. } => snapshot.sites[0].url.clone(),
-        LinkState::Up { .. } | LinkState::Dialling | LinkState::Down { .. } => None,
-    });
-    let (visitor, _) = Visitor::enter(&url.await).await.unwrap();
-    let answer = visitor.get("/a.txt").await.unwrap();
-    assert_eq!(text(&answer), "hello over XMPP");
+    assert_visited(&anna, folder.path()).await;
     anna.shutdown().await;
     gateway.stop().await;
 }
@@ -238,4 +228,47 @@ async fn a_wrong_password_is_one_sentence_and_http_goes_on() {
     let trouble = peer::test_account(&Account::new(login), None).await.unwrap_err();
     assert_eq!(trouble.step, AccountStep::Password, "{}", trouble.sentence);
     beside.stop().await;
+}
+
+/// Publishes a folder below this one over XMPP, and fetches a file as a visitor.
+async fn assert_visited(peer: &Peer, below: &Path) {
+    let photos = tempfile::tempdir_in(below).unwrap();
+    let content = photos.path().to_string_lossy().into_owned();
+    std::fs::write(photos.path().join("a.txt"), &content).unwrap();
+    peer.publish(photos.path()).await.unwrap();
+    let url = until(peer, |snapshot| match &snapshot.link {
+        LinkState::Up { carrier: Carrier::Xmpp, .. } => snapshot.sites[0].url.clone(),
+        LinkState::Up { .. } | LinkState::Dialling | LinkState::Down { .. } => None,
+    });
+    let (visitor, _) = Visitor::enter(&url.await).await.unwrap();
+    assert_eq!(text(&visitor.get("/a.txt").await.unwrap()), content);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_of_two_servers_publish_through_each_others_gateways() {
+    let server = async |host| {
+        let setup = Prosody::tuned().with_settings(PLAIN_ALLOWED).with_host(host);
+        setup.start().await.unwrap()
+    };
+    let (one, other) = (server("a.test").await, server("b.test").await);
+    one.federate(&other).unwrap();
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let list = |folder: &Path, of: &Prosody| {
+        let allow = folder.join("allow");
+        std::fs::write(&allow, format!("{}\n", of.host())).unwrap();
+        XmppAdmission { admit: XmppAdmit::List, allow: Some(allow), invites: None }
+    };
+    let [near, far] = [folders[0].path(), folders[1].path()];
+    let gateways = [
+        Beside::start(&one, near, list(near, &other)).await,
+        Beside::start(&other, far, list(far, &one)).await,
+    ];
+    let anna = start_peer(&one, "anna", &gateways[1]).await;
+    let ben = start_peer(&other, "ben", &gateways[0]).await;
+    tokio::join!(assert_visited(&anna, far), assert_visited(&ben, near));
+    anna.shutdown().await;
+    ben.shutdown().await;
+    for gateway in gateways {
+        gateway.stop().await;
+    }
 }
