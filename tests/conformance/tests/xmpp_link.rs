@@ -22,7 +22,6 @@ use crosstalk::{
     registry::{Reason, Refused},
     transaction::{self, Body, Handler},
 };
-use futures_util::StreamExt as _;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
@@ -191,13 +190,11 @@ impl World {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_carries_megabytes_both_ways_and_a_hundred_at_once() -> anyhow::Result<()> {
     let world = World::new(Prosody::tuned().start().await?).await?;
-    let took = get(&world.link, MEGABYTE).await?;
-    println!("a megabyte took {took:?}");
+    get(&world.link, MEGABYTE).await?;
     let body = transaction::full(pattern(MEGABYTE));
     let echo = bytes(fetch(&world.link, "POST", "/echo", body).await?).await?;
     ensure!(echo == pattern(MEGABYTE), "{} bytes came back", echo.len());
-    let every = get(&world.link, 20 * MEGABYTE).await?;
-    println!("twenty took {every:?}");
+    get(&world.link, 20 * MEGABYTE).await?;
 
     let mut all = JoinSet::new();
     for number in 0..100 {
@@ -236,8 +233,8 @@ async fn thirty_visitors_that_take_nothing_slow_no_other() -> anyhow::Result<()>
     world.endless_bodies(30).await?;
     let small = get(&world.link, 100).await?;
     let large = get(&world.link, MEGABYTE).await?;
-    println!("among thirty: {small:?} for a hundred bytes, {large:?} for a megabyte");
-    ensure!(small < Duration::from_secs(2) && large < Duration::from_secs(10));
+    // Generous, because the machine may be busy; behind the thirty they would never come.
+    ensure!(small < Duration::from_secs(10) && large < Duration::from_secs(30));
     drop(stalled);
     world.endless_bodies(0).await?;
     world.finish().await
@@ -261,13 +258,10 @@ async fn a_no_has_its_reason_a_gateway_that_is_away_is_away_and_questions_are_an
         anyhow::Ok(())
     });
     heard?;
-    match dialled.err().context("refused, and yet a link")? {
-        DialError::Refused { status, refused, retry_after } => {
-            ensure!((status, &refused) == (denial.status, &denial.refused), "{refused:?}");
-            ensure!(retry_after == denial.retry_after);
-        }
-        other => anyhow::bail!("{other:?}"),
-    }
+    let no = dialled.err().context("refused, and yet a link")?;
+    let DialError::Refused { status, refused, retry_after } = no else { anyhow::bail!("{no:?}") };
+    ensure!((status, &refused) == (denial.status, &denial.refused), "{refused:?}");
+    ensure!(retry_after == denial.retry_after);
 
     let account = options.account.clone().context("an account")?;
     let mut answering = JoinSet::new();
