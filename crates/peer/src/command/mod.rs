@@ -107,7 +107,7 @@ struct Publish {
     #[arg(long, value_name = "JID", value_parser = carriers::xmpp::given::jid,
           requires = "xmpp_jid", help_heading = "XMPP, for a gateway of 2008")]
     classic_gateway: Option<BareJid>,
-    /// What links begin with there, as the gateway's operator says: http://gateway.example:8080/name
+    /// What links begin with there, as the gateway's operator says: `http://gateway.example:8080/name`
     #[arg(
         long,
         value_name = "URL",
