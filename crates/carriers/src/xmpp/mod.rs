@@ -1,6 +1,6 @@
 //! CrossTalk over XMPP: gateway and peer each have an account, and stanzas carry the transactions.
 //!
-//! [`session`] is one login of an account, with all conversations that go over it; [`dial`] begins a
+//! `session` is one login of an account, with all conversations that go over it; [`dial`] begins a
 //! link as a peer, [`accept`] as a gateway.
 
 pub mod accept;

@@ -6,7 +6,7 @@
 //! its answer comes.
 //!
 //! The limit grows while answers come fast and it is in the way, up to what the way carries in
-//! [`BACKLOG`] and a few round trips; it falls when an answer takes longer than [`SLOW`]. Told the
+//! `BACKLOG` and a few round trips; it falls when an answer takes longer than [`SLOW`]. Told the
 //! time, like everything here.
 
 use std::{collections::VecDeque, time::Duration};

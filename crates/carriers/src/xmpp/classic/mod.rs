@@ -5,7 +5,7 @@
 //! to one of its sessions, and to reach this one it has to be announced to everybody on the account's
 //! list, which the other wire avoids.
 //!
-//! [`Desk`] is the gateway's end: each counterpart that is there is a [`Link`]. [`serve`] is the peer's.
+//! [`Desk`] is the gateway's end: each counterpart that is there is a [`Link`](crate::Link). [`serve`] is the peer's.
 
 mod batches;
 mod conversation;
