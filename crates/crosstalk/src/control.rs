@@ -20,6 +20,11 @@ pub const TRANSACTION_HEADER: &str = "veranda-transaction";
 /// removes it. A peer of somebody else never sends it and is never sent receipts.
 pub const RECEIPT_HEADER: &str = "veranda-receipt";
 
+/// The value of [`RECEIPT_HEADER`] by which a peer asks that not what the visitor's connection took is
+/// counted but what the visitor's program read, as for a relay session: for what is handed over once. A
+/// gateway whose system does not tell counts what the connection took.
+pub const RECEIPT_READ: &str = "read";
+
 /// How far one transaction's response got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {

@@ -381,6 +381,7 @@ impl Controller {
             Ok(Event::TransferEnded(record)) => self.notices.transfer(record),
             // Told by the snapshots, which nobody misses.
             Ok(Event::Link(_) | Event::Published { .. } | Event::TransferStarted(_)) => {}
+            Ok(Event::HandOver(_) | Event::Knock { .. } | Event::Received { .. }) => {}
             Err(RecvError::Lagged(missed)) => {
                 tracing::debug!(missed, "Some events went by untold");
             }

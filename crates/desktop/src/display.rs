@@ -375,6 +375,7 @@ mod tests {
                 seen: false,
                 reply: None,
             }],
+            hand_overs: vec![],
         }
     }
 

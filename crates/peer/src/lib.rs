@@ -36,8 +36,9 @@ pub use classic::{Classic, ClassicConfig, ClassicNews, ClassicStartError};
 pub use engine::{Config, Peer, StartError};
 pub use keeper::{Scope, prove};
 pub use model::{
-    Ended, Event, LinkState, LinkTrouble, Missed, Note, NoteId, NoteReply, Obstacle, PublishError,
-    SiteId, SiteState, SiteTrouble, Snapshot, TransferEnd, TransferId, TransferRecord,
-    TransferState,
+    Direction, Ended, Event, HandOver, HandOverError, HandOverId, HandOverTrouble, Knock, KnockId,
+    LinkState, LinkTrouble, Missed, Note, NoteId, NoteReply, Obstacle, Passing, PublishError,
+    Received, SiteId, SiteState, SiteTrouble, Snapshot, Stage, Terms, TransferEnd, TransferId,
+    TransferRecord, TransferState,
 };
 pub use slow::slow_way;

@@ -14,6 +14,14 @@ pub struct TransferId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NoteId(pub i64);
 
+/// Names a hand-over, over restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HandOverId(pub i64);
+
+/// Names a visitor who asks whether she may, within one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KnockId(pub u64);
+
 /// Everything at one moment; a new one is published at each change, at most four times a second
 /// while only figures of transfers change.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +38,8 @@ pub struct Snapshot {
     pub history: Vec<TransferRecord>,
     /// What visitors wrote, newest first; the last 200 of each site.
     pub notes: Vec<Note>,
+    /// What is handed over, or was, newest first; at most 100.
+    pub hand_overs: Vec<HandOver>,
 }
 
 /// The link to the gateway.
@@ -253,15 +263,191 @@ pub enum Ended {
     Visitor,
 }
 
+/// How somebody may take or give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// What the visitor reads on the landing page; what is not printable in it is left out, and so is
+    /// what is longer than 1000 characters.
+    pub note: String,
+    /// Whether the owner is asked first, and only the visitor whom she allows may, from the address that
+    /// she came from.
+    pub nod: bool,
+}
+
+/// Something that is handed over: files to one visitor, or from visitors into a folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandOver {
+    /// Its id.
+    pub id: HandOverId,
+    /// What goes where.
+    pub direction: Direction,
+    /// What the owner wrote to the visitor.
+    pub note: String,
+    /// Whether the owner is asked first.
+    pub nod: bool,
+    /// The link to the landing page, once the gateway confirmed the name. `None` again when it is done.
+    pub url: Option<String>,
+    /// Why it cannot be had at the moment.
+    pub trouble: Option<HandOverTrouble>,
+    /// How far it is.
+    pub stage: Stage,
+    /// What is on its way now: at most one to a visitor, at most four from visitors.
+    pub passing: Vec<Passing>,
+    /// Who asks whether she may, in the order in which they came; at most eight.
+    pub knocks: Vec<Knock>,
+    /// What arrived in the folder, newest first; at most 100.
+    pub received: Vec<Received>,
+    /// When the owner made it.
+    pub since: SystemTime,
+}
+
+/// What goes where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the owner to a visitor.
+    Send {
+        /// What the visitor saves, printable.
+        name: String,
+        /// How many bytes that has.
+        size: u64,
+        /// How many files are in it.
+        files: u32,
+    },
+    /// From visitors to the owner.
+    Ask {
+        /// Where it goes.
+        folder: PathBuf,
+        /// The most bytes of one file.
+        largest: u64,
+        /// How many files may still come.
+        files_left: u32,
+    },
+}
+
+/// How far a hand-over is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nobody came yet, or somebody is here now ([`HandOver::passing`]).
+    Waiting,
+    /// The last one was cut; it can be continued.
+    Cut {
+        /// Of what: the name of a file.
+        file: String,
+        /// How many bytes of it arrived, counted from its beginning. Never too high.
+        arrived: u64,
+        /// How many it has, if that is known.
+        size: Option<u64>,
+        /// When.
+        at: SystemTime,
+        /// By whom.
+        by: Ended,
+    },
+    /// All of it arrived, or all files came that were asked for: the link leads to nothing any more.
+    Done {
+        /// When.
+        at: SystemTime,
+    },
+}
+
+/// Why a hand-over cannot be had at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandOverTrouble {
+    /// A file is not there, or the folder cannot be written.
+    Away,
+    /// The gateway gives no name, in its words.
+    Refused(String),
+}
+
+/// A file on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Passing {
+    /// The file, printable; from a visitor it is the visitor's word.
+    pub file: String,
+    /// The visitor's address, as the gateway tells it.
+    pub visitor: Option<IpAddr>,
+    /// The visitor's program, shortened and printable; empty when it does not say.
+    pub agent: String,
+    /// How many bytes the file has, if that is known.
+    pub size: Option<u64>,
+    /// How many arrived, counted from the file's beginning, also of one that is continued.
+    pub arrived: u64,
+    /// Bytes a second, over the last seconds.
+    pub rate: u64,
+    /// Since when.
+    pub since: SystemTime,
+}
+
+/// A visitor who asks whether she may.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Knock {
+    /// Its id.
+    pub id: KnockId,
+    /// The visitor's address, as the gateway tells it.
+    pub visitor: Option<IpAddr>,
+    /// The visitor's program, shortened and printable; empty when it does not say.
+    pub agent: String,
+    /// When she asked.
+    pub at: SystemTime,
+}
+
+/// A file that arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// The name that it has now, printable.
+    pub file: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// The visitor's address, as the gateway tells it.
+    pub visitor: Option<IpAddr>,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// Why nothing is handed over.
+#[derive(Debug, thiserror::Error)]
+pub enum HandOverError {
+    /// The files cannot be sent.
+    #[error(transparent)]
+    Files(#[from] sites::hand_over::ParcelError),
+    /// The folder cannot take files.
+    #[error("{0} cannot take files: {1}")]
+    Folder(PathBuf, String),
+    /// There are too many already.
+    #[error("there are too many links already; end some first")]
+    TooMany,
+    /// The store cannot be written.
+    #[error("cannot keep it: {0}")]
+    Store(String),
+    /// There is no such hand-over, or nobody asks any more.
+    #[error("this is over")]
+    Unknown,
+}
+
 /// Something that happened, for notifications and for `--json`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Somebody fetched something from this site for the first time since it was added.
     FirstVisitor(SiteId),
+    /// A hand-over has (or changed) its link, is done, or was cut.
+    HandOver(HandOver),
+    /// A visitor asks whether she may.
+    Knock {
+        /// What she wants.
+        hand_over: HandOver,
+        /// Who.
+        knock: Knock,
+    },
     /// The link came up (again) or went down.
     Link(LinkState),
     /// A visitor wrote to the owner.
     Note(Note),
+    /// A file arrived.
+    Received {
+        /// Which one was asked for.
+        hand_over: HandOver,
+        /// What came.
+        file: Received,
+    },
     /// A site has (or changed) its session URL.
     Published {
         /// Which site.

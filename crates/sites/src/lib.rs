@@ -1,6 +1,8 @@
-//! What can be published. Today a [`folder`]; nothing outside it, ever.
+//! What can be published: a [`folder`], and nothing outside it, ever; and what is handed over once
+//! ([`hand_over`]).
 
 pub mod folder;
+pub mod hand_over;
 pub mod note;
 
 /// What a response of a site delivers, for the owner's eyes; sites put it into the response's

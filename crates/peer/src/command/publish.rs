@@ -242,6 +242,8 @@ impl Told {
     fn event(&mut self, event: Event) -> Result<Step, Trouble> {
         match event {
             Event::FirstVisitor(_) | Event::Published { .. } => {}
+            // A program that publishes hands nothing over.
+            Event::HandOver(_) | Event::Knock { .. } | Event::Received { .. } => {}
             Event::Note(note) => self.output.note(&note)?,
             // Before that it is told in sentences.
             Event::Link(state) => {
@@ -419,6 +421,7 @@ mod tests {
             }],
             transfers: Vec::new(),
             notes: Vec::new(),
+            hand_overs: Vec::new(),
             history: Vec::new(),
         };
         let mut told = Told::new(site, Output::new(true), true);

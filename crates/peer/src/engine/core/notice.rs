@@ -219,6 +219,7 @@ impl Core {
             transfers: ledger.states(Now::read()),
             history: self.history.iter().cloned().collect(),
             notes: book.notes(),
+            hand_overs: Vec::new(),
         };
         drop((ledger, book));
         self.snapshots.send_if_modified(|current| {

@@ -47,6 +47,7 @@ async fn without_store() -> Core {
         transfers: Vec::new(),
         history: Vec::new(),
         notes: Vec::new(),
+        hand_overs: Vec::new(),
     });
     let (events, _) = broadcast::channel(8);
     let core = Core::new(config, Scope::Identity, store, contents, snapshots, events);

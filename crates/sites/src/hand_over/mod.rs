@@ -1,0 +1,13 @@
+//! Handing one thing over: files that go to one visitor ([`Parcel`]), and a folder into which
+//! visitors put files ([`Inbox`]); with the pages that a visitor sees ([`pages`]).
+//!
+//! Who may come, how often, and what is remembered of it is the peer's business.
+
+pub mod inbox;
+pub mod pages;
+mod parcel;
+
+pub use self::{
+    inbox::Inbox,
+    parcel::{MAX_FILES, Parcel, ParcelError, ParcelFile},
+};
