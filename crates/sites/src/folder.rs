@@ -1,11 +1,11 @@
 //! A folder as a site: files as they are, and a page that lists what is there.
 
 mod answer;
-mod disk;
-mod listing;
+pub(crate) mod disk;
+pub(crate) mod listing;
 mod media;
 pub(crate) mod pages;
-mod path;
+pub(crate) mod path;
 mod range;
 mod reading;
 #[cfg(target_os = "linux")]

@@ -19,7 +19,7 @@ use super::path::{SitePath, is_hidden_name, name_bytes};
 /// The folder, by its path. It is opened anew for each request: a drive can be unplugged while
 /// nobody fetches from it, and is served again when it is back.
 #[derive(Debug)]
-pub(super) struct Root {
+pub(crate) struct Root {
     shown: PathBuf,
     /// The path without any link in it.
     real: PathBuf,
@@ -82,7 +82,7 @@ pub(super) struct Entry {
 
 impl Root {
     /// Opens the folder at this path.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let real = fs::canonicalize(path)?;
         let dir = Dir::open_ambient_dir(&real, ambient_authority())?;
         let known = Known { identity: identity(&dir)?, is_local: is_local(&dir) };
@@ -100,7 +100,7 @@ impl Root {
     /// A different folder in its place is taken for the same one brought back (from a copy, from
     /// a drive), as long as it really is at this path: somebody else who may write next to the
     /// folder could put a link to other files in its place.
-    pub(super) fn dir(&self) -> io::Result<Dir> {
+    pub(crate) fn dir(&self) -> io::Result<Dir> {
         let dir = Dir::open_ambient_dir(&self.real, ambient_authority())?;
         let found = identity(&dir)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,7 +124,7 @@ impl Root {
     }
 
     /// Returns whether the folder is there and can be listed.
-    pub(super) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.dir().and_then(|dir| dir.entries()).is_ok()
     }
 }

@@ -134,7 +134,7 @@ fn count(folders: usize, files: usize) -> String {
 }
 
 /// Returns a size as file managers write it, in steps of 1000.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     if bytes == 1 {
         return String::from("1 byte");
     }

@@ -126,6 +126,11 @@ impl Notice {
 
 /// Returns a whole page.
 pub(crate) fn frame(title: &str, content: Markup) -> Markup {
+    frame_styled(title, "", content)
+}
+
+/// The same with more style; the page's policy has to allow it by its own digest.
+pub(crate) fn frame_styled(title: &str, style: &'static str, content: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -136,6 +141,7 @@ pub(crate) fn frame(title: &str, content: Markup) -> Markup {
                 meta name="robots" content="noindex";
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
+                @if !style.is_empty() { style { (PreEscaped(style)) } }
             }
             body { (content) }
         }

@@ -99,7 +99,7 @@ impl SitePath {
     }
 
     /// Returns the path for people.
-    pub(super) fn printable(&self) -> String {
+    pub(crate) fn printable(&self) -> String {
         let names: Vec<_> = self.names.iter().map(|name| printable(name)).collect();
         names.join("/")
     }
@@ -132,7 +132,7 @@ fn hex(digit: u8) -> Option<u8> {
 /// characters, names that lose their last letters (`secret.`, `secret `), and device names with
 /// any ending, also with superscript digits (`COM¹.txt`).
 /// <https://learn.microsoft.com/windows/win32/fileio/naming-a-file>
-pub(super) fn is_windows_name(name: &[u8]) -> bool {
+pub(crate) fn is_windows_name(name: &[u8]) -> bool {
     let Ok(name) = std::str::from_utf8(name) else { return false };
     if name.is_empty() || name.ends_with(['.', ' ']) {
         return false;
@@ -164,7 +164,7 @@ const DROPPINGS: [&str; 8] = [
 ];
 
 /// Returns whether a name is one that people do not see in their folders.
-pub(super) fn is_hidden_name(name: &[u8]) -> bool {
+pub(crate) fn is_hidden_name(name: &[u8]) -> bool {
     // HFS+ does not see these letters, so `<U+200C>.env` opens `.env` there.
     let shown = String::from_utf8_lossy(name);
     let seen: String = shown
@@ -215,7 +215,7 @@ pub(super) fn name_bytes(name: &std::ffi::OsStr) -> Option<Vec<u8>> {
 
 /// Returns a name as people may see it: nothing in it moves the cursor, ends the line or turns
 /// the direction of writing around.
-pub(super) fn printable(name: &[u8]) -> String {
+pub(crate) fn printable(name: &[u8]) -> String {
     let mut shown = String::with_capacity(name.len());
     for letter in String::from_utf8_lossy(name).chars() {
         match letter {
@@ -235,7 +235,7 @@ pub(super) fn printable(name: &[u8]) -> String {
 }
 
 /// Returns whether a letter shows nothing and changes how the others are shown.
-pub(super) fn is_invisible_order(letter: char) -> bool {
+pub(crate) fn is_invisible_order(letter: char) -> bool {
     matches!(
         letter,
         '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'

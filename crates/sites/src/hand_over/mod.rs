@@ -6,6 +6,7 @@
 pub mod inbox;
 pub mod pages;
 mod parcel;
+mod wish;
 
 pub use self::{
     inbox::Inbox,

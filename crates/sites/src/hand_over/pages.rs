@@ -5,6 +5,8 @@ use http::{HeaderMap, Response};
 
 use super::ParcelFile;
 
+pub use super::wish::{SCRIPT_PATH, Wish, script, wish};
+
 /// A parcel, as its landing page shows it. All text is the owner's.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'a> {
@@ -20,24 +22,6 @@ pub struct Offer<'a> {
     pub asks_first: bool,
     /// Where the button's form is posted.
     pub take: &'a str,
-}
-
-/// What is asked for, as its landing page shows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
-    /// What the owner wrote.
-    pub note: &'a str,
-    /// The most bytes of one file.
-    pub largest: u64,
-    /// How many files may still come.
-    pub files_left: u32,
-    /// Whether the owner has to be asked, and was not yet: then there is only a button, whose form is
-    /// posted to `take`.
-    pub asks_first: bool,
-    /// Where that form is posted.
-    pub take: &'a str,
-    /// Where uploads begin, by tus.
-    pub uploads: &'a str,
 }
 
 /// What a page of a hand-over says that has nothing to take or to give.
@@ -83,25 +67,9 @@ pub fn offer(request: &HeaderMap, offer: &Offer<'_>) -> Response<Body> {
     Response::new(crosstalk::transaction::empty())
 }
 
-/// Returns the landing page of something that is asked for.
-#[must_use]
-pub fn wish(request: &HeaderMap, wish: &Wish<'_>) -> Response<Body> {
-    let _ = (request, wish);
-    Response::new(crosstalk::transaction::empty())
-}
-
 /// Returns a page of a few words; as text for programs that do not show pages.
 #[must_use]
 pub fn word(request: &HeaderMap, word: &Word<'_>) -> Response<Body> {
     let _ = (request, word);
-    Response::new(crosstalk::transaction::empty())
-}
-
-/// Where the script of [`wish`] is; no file of anybody is ever there.
-pub const SCRIPT_PATH: &str = "/.well-known/veranda/hand-over.js";
-
-/// Returns that script.
-#[must_use]
-pub fn script() -> Response<Body> {
     Response::new(crosstalk::transaction::empty())
 }
