@@ -77,12 +77,15 @@ pub struct Options {
     pub publish: Vec<PathBuf>,
 }
 
+/// What a wish comes to.
+type Outcome = Result<(), Problem>;
+
 /// Who waits for the answer to a wish.
 enum Reply {
     /// Nobody: problems are shown.
     Aloud,
     /// The window.
-    Window(oneshot::Sender<Result<(), Problem>>),
+    Window(oneshot::Sender<Outcome>),
 }
 
 /// What a job in the background comes back with.
@@ -172,6 +175,8 @@ pub struct Controller {
     kept: Kept,
     start_at_login: bool,
     problems: VecDeque<Problem>,
+    /// What is answered after the next picture, which the same turn of the loop draws.
+    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     drop_target: bool,
     /// The site whose notes the owner wants to see.
     open_notes: Option<String>,
@@ -212,6 +217,7 @@ impl Controller {
             kept: Kept::default(),
             start_at_login: false,
             problems: VecDeque::new(),
+            answers: Vec::new(),
             drop_target: false,
             open_notes: None,
             waiting_folders: publish,
@@ -315,6 +321,10 @@ impl Controller {
     }
 
     fn done(&mut self, work: Work) {
+        // What a job told on its way is older than what it comes back with.
+        while let Ok(told) = self.test_states.1.try_recv() {
+            self.tested(told);
+        }
         match work {
             Work::Answered(reply, result) => self.answer(reply, result),
             Work::Key(reply, found) => self.key(reply, found),
@@ -406,14 +416,26 @@ impl Controller {
         }
     }
 
-    /// Shows what changed, and notifies; puts off what would come too soon.
+    /// Shows what changed, notifies and answers; puts off what would come too soon.
     fn refresh(&mut self) {
         let now = Instant::now();
         for notification in self.notices.poll(now, &self.kept.notifications) {
             self.shell.notify(&notification);
         }
+        // Who hears that a wish is fulfilled looks at what came of it, and must not see the picture of
+        // before: so it is shown first, and at once. Nobody wishes faster than a window can draw.
+        let answers = std::mem::take(&mut self.answers);
+        self.draw(now, !answers.is_empty());
+        for (reply, result) in answers {
+            // The window may be gone by now; then nobody wants to know.
+            let _ = reply.send(result);
+        }
+    }
+
+    /// Shows what changed, in the window and in the tray.
+    fn draw(&mut self, now: Instant, at_once: bool) {
         self.put_off = None;
-        if now < self.show_from {
+        if now < self.show_from && !at_once {
             self.put_off = Some(self.show_from);
             return;
         }
@@ -475,10 +497,7 @@ impl Controller {
 
     fn answer(&mut self, reply: Reply, result: Result<(), Problem>) {
         match (reply, result) {
-            (Reply::Window(reply), result) => {
-                // The window may be gone by now; then nobody wants to know.
-                let _ = reply.send(result);
-            }
+            (Reply::Window(reply), result) => self.answers.push((reply, result)),
             (Reply::Aloud, Ok(())) => {}
             (Reply::Aloud, Err(problem)) => {
                 self.problem(problem);

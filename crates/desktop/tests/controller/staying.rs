@@ -60,6 +60,19 @@ async fn switches_stay_switched() {
 }
 
 #[tokio::test]
+async fn an_answer_follows_the_picture_of_what_came_of_it() {
+    let home = Home::with_own_port();
+    let app = home.ready().await;
+    // Faster than pictures follow each other while nobody wishes for anything.
+    for on in [true, false].into_iter().cycle().take(20) {
+        app.do_it(Request::SetStartAtLogin { on }).await;
+        let view = app.notes.borrow().view.clone().expect("a view");
+        assert_eq!(view.settings.start_at_login, on);
+    }
+    app.quit().await;
+}
+
+#[tokio::test]
 async fn a_taken_port_is_said_and_the_new_one_stays() {
     let home = Home::new();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
