@@ -176,7 +176,7 @@ async fn bind(data: &Path, port: u16) -> Result<Embedded, gateway::StartError> {
         behind_proxy: false,
         data: Some(data.join(GATEWAY_FOLDER)),
     };
-    let gateway = Gateway::bind(config).await?;
+    let gateway = Gateway::bind_for_this_computer(config).await?;
     let (address, port) = (gateway.address(), gateway.local_addr().port());
     Ok(Embedded { gateway, address, port })
 }

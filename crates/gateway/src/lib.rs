@@ -93,13 +93,26 @@ pub enum StartError {
 impl Gateway {
     /// Opens the names and listens; nothing is served before [`Gateway::run`].
     ///
-    /// A damaged list of names is an error, because without it anybody could claim anybody's
-    /// name. Only with the domain `localhost`, where all peers are this computer's own, it is moved
-    /// aside and a new one begun; see [`Gateway::set_aside`].
+    /// A damaged list of names is an error, because without it anybody could claim anybody's name.
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn bind(config: Config) -> Result<Self, StartError> {
+        Self::open(config, false).await
+    }
+
+    /// The same for a gateway whose peers are all this computer's own: a damaged list of names is
+    /// moved aside and a new one begun, because its only owner claims the names again at once; see
+    /// [`Gateway::set_aside`]. Not for one that is then reached by Petrichor or XMPP, too; and where
+    /// the domain or the address it listens on lets in others, it is an error all the same.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn bind_for_this_computer(config: Config) -> Result<Self, StartError> {
+        Self::open(config, true).await
+    }
+
+    async fn open(config: Config, for_this_computer: bool) -> Result<Self, StartError> {
         let Config { listen, domain, behind_proxy, data } = config;
         let cannot_listen = |error| StartError::Listen(listen, error);
         let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
@@ -107,7 +120,9 @@ impl Gateway {
         let hosts = Hosts::new(&domain, local.port(), behind_proxy);
         let hosts = hosts.ok_or(StartError::Domain(domain))?;
         let (visitors, tasks) = (TaskTracker::new(), TaskTracker::new());
-        let opened = Names::open(data.clone(), hosts.is_this_computer(), &tasks).await;
+        let may_begin_anew =
+            for_this_computer && hosts.is_this_computer() && local.ip().is_loopback();
+        let opened = Names::open(data.clone(), may_begin_anew, &tasks).await;
         let (names, set_aside) =
             opened.map_err(|e| StartError::Data(data.unwrap_or_default(), e.to_string()))?;
         if let Some(set_aside) = &set_aside {

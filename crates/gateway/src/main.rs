@@ -149,7 +149,11 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let classic = account.as_ref().filter(|_| !xmpp_classic.is_empty());
     let classic = classic.map(|account| account.login.clone());
     let config = Config { listen, domain, behind_proxy, data: Some(data) };
-    let mut gateway = Gateway::bind(config).await?;
+    let mut gateway = if petrichor.is_none() && account.is_none() {
+        Gateway::bind_for_this_computer(config).await?
+    } else {
+        Gateway::bind(config).await?
+    };
     if let Some(port) = petrichor {
         gateway = gateway.with_petrichor(port).await?;
     }

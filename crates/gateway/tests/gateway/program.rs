@@ -45,25 +45,52 @@ fn it_says_where_it_listens_and_stops_when_asked() {
 
 #[test]
 fn a_damaged_list_of_a_public_gateway_is_left_where_it_is() {
+    let public = ["--domain", "gateway.example", "--behind-proxy"];
+    for arguments in [
+        &public[..],
+        // The web side is this computer's, but peers come from elsewhere.
+        &["--petrichor", "127.0.0.1:0"],
+        &["--xmpp-jid", "gateway@localhost", "--xmpp-password-file", "PASSWORD"],
+        &["--listen", "0.0.0.0:0"],
+    ] {
+        let (folder, mut program) = start_with_damaged_list(arguments);
+        let mut sentence = String::new();
+        program.stderr.take().unwrap().read_to_string(&mut sentence).unwrap();
+        assert_eq!(program.wait().unwrap().code(), Some(1), "{arguments:?}");
+        assert!(sentence.contains("is damaged"), "{arguments:?}: {sentence}");
+        let list = folder.path().join("names.sqlite");
+        assert_eq!(std::fs::read_to_string(list).unwrap(), "no database");
+    }
+}
+
+#[test]
+fn a_damaged_list_of_this_computer_alone_is_put_aside_and_said() {
+    let (_folder, mut program) = start_with_damaged_list(&[]);
+    let first = BufReader::new(program.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let first: serde_json::Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(first["event"], "set-aside");
+    assert_eq!(std::fs::read_to_string(first["file"].as_str().unwrap()).unwrap(), "no database");
+    end(&mut program);
+    program.wait().unwrap();
+}
+
+/// Starts one in a folder with a damaged list of names, and a password in the file `PASSWORD`.
+fn start_with_damaged_list(arguments: &[&str]) -> (tempfile::TempDir, Child) {
     let folder = tempfile::tempdir().unwrap();
-    let list = folder.path().join("names.sqlite");
-    std::fs::write(&list, "no database").unwrap();
-    let data = folder.path().to_str().unwrap();
-    let arguments = [
-        "--listen",
-        "127.0.0.1:0",
-        "--domain",
-        "gateway.example",
-        "--behind-proxy",
-        "--data",
-        data,
-    ];
-    let mut program = start(&arguments);
-    assert_eq!(program.wait().unwrap().code(), Some(1));
-    let mut sentence = String::new();
-    program.stderr.take().unwrap().read_to_string(&mut sentence).unwrap();
-    assert!(sentence.contains("is damaged"), "{sentence}");
-    assert_eq!(std::fs::read_to_string(list).unwrap(), "no database");
+    std::fs::write(folder.path().join("names.sqlite"), "no database").unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "secret").unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    let mut all = vec!["--json", "--data", folder.path().to_str().unwrap()];
+    if !arguments.contains(&"--listen") {
+        all.extend(["--listen", "127.0.0.1:0"]);
+    }
+    let password = password.to_str().unwrap();
+    all.extend(arguments.iter().map(|word| if *word == "PASSWORD" { password } else { word }));
+    let program = start(&all);
+    (folder, program)
 }
 
 #[test]
