@@ -1,16 +1,16 @@
 //! A folder as a site: files as they are, and a page that lists what is there.
 
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod disk;
 pub(crate) mod listing;
-mod media;
+pub(crate) mod media;
 pub(crate) mod pages;
 pub(crate) mod path;
 mod range;
-mod reading;
+pub(crate) mod reading;
 #[cfg(target_os = "linux")]
 mod resident;
-mod validators;
+pub(crate) mod validators;
 
 use std::{
     io,

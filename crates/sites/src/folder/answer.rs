@@ -15,7 +15,7 @@ use super::{
     pages::{self, Notice},
     path::{PathError, SitePath, System, title},
     range::{self, Part},
-    reading::{FileBody, ReadError, SMALL, read_small},
+    reading::{Changes, FileBody, ReadError, SMALL, read_small},
     validators::{Validators, Verdict},
 };
 use crate::{
@@ -31,14 +31,14 @@ const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// When to ask again after a 503: a drive that is plugged in again, or a queue that is over.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
+pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 
 /// The files that stand for their folder, the first that is there.
 const INDEXES: [&str; 2] = ["index.html", "index.htm"];
 
 /// How a visitor's program wants to be answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(crate) struct Manner {
     is_head: bool,
     reads_pages: bool,
 }
@@ -54,15 +54,13 @@ pub(super) struct Ask {
 }
 
 impl Manner {
-    fn of(parts: &request::Parts) -> Self {
-        let reads_pages = parts.headers.get_all(header::ACCEPT).iter().any(|value| {
-            value.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"text/html"))
-        });
-        Self { is_head: parts.method == Method::HEAD, reads_pages }
+    /// Reads it from a request.
+    pub(crate) fn of(parts: &request::Parts) -> Self {
+        Self { is_head: parts.method == Method::HEAD, reads_pages: reads_pages(&parts.headers) }
     }
 
     /// Returns a page that says what is wrong.
-    pub(super) fn notice(self, notice: &Notice) -> Response<Body> {
+    pub(crate) fn notice(self, notice: &Notice) -> Response<Body> {
         let (kind, bytes) = if self.reads_pages {
             ("text/html; charset=utf-8", notice.page().into_string())
         } else {
@@ -74,6 +72,16 @@ impl Manner {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         response
+    }
+
+    /// Returns a page that says why a file is not sent.
+    fn unreadable(self, error: &ReadError) -> Response<Body> {
+        tracing::debug!(%error, "A file cannot be read");
+        self.notice(match error {
+            ReadError::Shorter | ReadError::Changed | ReadError::Stopped => &pages::CHANGING,
+            ReadError::TimedOut => &pages::BUSY,
+            ReadError::Disk(_) => &pages::DISK,
+        })
     }
 
     /// Returns a response with something of ours in it.
@@ -241,7 +249,7 @@ impl Ask {
             if length <= super::reading::CHUNK as u64 {
                 super::resident::read(&open, offset, length).map(transaction::full).ok_or(())
             } else {
-                FileBody::new(open, offset, length, Arc::clone(jobs))
+                FileBody::new(open, offset, length, Changes::Growth, Arc::clone(jobs))
                     .map(transaction::boxed)
                     .map_err(|_| ())
             }
@@ -261,10 +269,11 @@ impl Ask {
             if length <= SMALL {
                 read_small(open, offset, length).map(transaction::full)
             } else {
-                FileBody::begin(open, offset, length, Arc::clone(jobs)).map(transaction::boxed)
+                FileBody::begin(open, offset, length, Changes::Growth, Arc::clone(jobs))
+                    .map(transaction::boxed)
             }
         };
-        self.file(open, name, shown, read).unwrap_or_else(|error| self.unreadable(&error))
+        self.file(open, name, shown, read).unwrap_or_else(|error| self.manner.unreadable(&error))
     }
 
     /// Answers with a file whose part (offset, length) is read by `read`.
@@ -275,9 +284,46 @@ impl Ask {
         shown: String,
         read: impl FnOnce(OpenFile, u64, u64) -> Result<Body, E>,
     ) -> Result<Response<Body>, E> {
-        let size = open.size;
-        let validators = Validators::new(size, open.modified, open.number, SystemTime::now());
-        match validators.judge(&self.headers) {
+        let content = Content {
+            manner: self.manner,
+            asked: &self.headers,
+            validators: Validators::new(open.size, open.modified, open.number, SystemTime::now()),
+            size: open.size,
+            shown,
+        };
+        let mut response = content.answer(|offset, length| read(open, offset, length))?;
+        if response.status().is_success() {
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, content_type(name));
+            if wants_download(self.query.as_deref()) {
+                headers.insert(header::CONTENT_DISPOSITION, attachment(name));
+            }
+        }
+        Ok(response)
+    }
+}
+
+/// Something of which all or a part is sent.
+pub(crate) struct Content<'a> {
+    pub(crate) manner: Manner,
+    /// The headers of the request.
+    pub(crate) asked: &'a HeaderMap,
+    pub(crate) validators: Validators,
+    /// How many bytes all of it has.
+    pub(crate) size: u64,
+    /// What the owner reads of it.
+    pub(crate) shown: String,
+}
+
+impl Content<'_> {
+    /// Answers with the part (offset, length) that was asked for, read by `read`, or with what conditions
+    /// come to. What it is (its type, its name) is left to the caller.
+    pub(crate) fn answer<E>(
+        self,
+        read: impl FnOnce(u64, u64) -> Result<Body, E>,
+    ) -> Result<Response<Body>, E> {
+        let Self { manner, asked, validators, size, shown } = self;
+        match validators.judge(asked) {
             Verdict::Proceed => {}
             Verdict::NotModified => {
                 let mut response = Response::new(transaction::empty());
@@ -287,22 +333,22 @@ impl Ask {
                 return Ok(response);
             }
             Verdict::Failed => {
-                let mut response = self.manner.notice(&pages::CONDITION);
+                let mut response = manner.notice(&pages::CONDITION);
                 validators.write(response.headers_mut());
                 return Ok(response);
             }
         }
         // Ranges are defined for GET alone (RFC 9110, section 14.2).
-        let part = if self.manner.is_head || !validators.allow_range(&self.headers) {
+        let part = if manner.is_head || !validators.allow_range(asked) {
             Part::Whole
         } else {
-            range::part(&self.headers, size)
+            range::part(asked, size)
         };
         let (offset, length) = match part {
             Part::Whole => (0, size),
             Part::Range { offset, length } => (offset, length),
             Part::Nothing => {
-                let mut response = self.manner.notice(&pages::RANGE);
+                let mut response = manner.notice(&pages::RANGE);
                 let range = HeaderValue::try_from(format!("bytes */{size}"));
                 response.headers_mut().extend(range.map(|range| (header::CONTENT_RANGE, range)));
                 response
@@ -311,20 +357,16 @@ impl Ask {
                 return Ok(response);
             }
         };
-        let body = if self.manner.is_head || length == 0 {
+        let body = if manner.is_head || length == 0 {
             transaction::empty()
         } else {
-            read(open, offset, length)?
+            read(offset, length)?
         };
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         validators.write(headers);
-        headers.insert(header::CONTENT_TYPE, content_type(name));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        if wants_download(self.query.as_deref()) {
-            headers.insert(header::CONTENT_DISPOSITION, attachment(name));
-        }
         harden(headers);
         if let Part::Range { .. } = part {
             let last = offset + length - 1;
@@ -332,20 +374,18 @@ impl Ask {
             headers.extend(range.map(|range| (header::CONTENT_RANGE, range)));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
-        if !self.manner.is_head {
+        if !manner.is_head {
             response.extensions_mut().insert(Delivery { name: shown, size, offset, length });
         }
         Ok(response)
     }
+}
 
-    fn unreadable(&self, error: &ReadError) -> Response<Body> {
-        tracing::debug!(%error, "A file cannot be read");
-        self.manner.notice(match error {
-            ReadError::Shorter | ReadError::Changed | ReadError::Stopped => &pages::CHANGING,
-            ReadError::TimedOut => &pages::BUSY,
-            ReadError::Disk(_) => &pages::DISK,
-        })
-    }
+/// Returns whether a visitor's program shows pages.
+pub(crate) fn reads_pages(asked: &HeaderMap) -> bool {
+    asked.get_all(header::ACCEPT).iter().any(|value| {
+        value.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"text/html"))
+    })
 }
 
 fn harden(headers: &mut HeaderMap) {

@@ -40,15 +40,15 @@ pub(super) type Identity = (u64, u64);
 
 /// A file that is open, and what was known when it was opened.
 #[derive(Debug)]
-pub(super) struct OpenFile {
+pub(crate) struct OpenFile {
     /// The handle.
-    pub(super) file: fs::File,
+    pub(crate) file: fs::File,
     /// Its size in bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// When it was changed last, if the disk says it.
-    pub(super) modified: Option<SystemTime>,
+    pub(crate) modified: Option<SystemTime>,
     /// Its number on the disk, 0 where there is none.
-    pub(super) number: u64,
+    pub(crate) number: u64,
 }
 
 /// What a path leads to.
@@ -60,7 +60,7 @@ pub(super) enum Node {
 
 /// Why a path leads nowhere.
 #[derive(Debug)]
-pub(super) enum LookupError {
+pub(crate) enum LookupError {
     /// Nothing is there, or nothing that is published: a link that leaves the folder, a device.
     NotFound,
     /// The owner may not read it.
@@ -198,7 +198,7 @@ fn look_up_on_disk(dir: &Dir, on_disk: &Path) -> Result<Node, LookupError> {
 pub(super) const READ_FLAGS: rustix::fs::OFlags =
     rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY);
 
-fn reading() -> OpenOptions {
+pub(crate) fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]

@@ -39,7 +39,7 @@ pub(super) fn content_type(name: &[u8]) -> HeaderValue {
 }
 
 /// Returns `Content-Disposition` for a file that is to be kept under this name (RFC 6266).
-pub(super) fn attachment(name: &[u8]) -> HeaderValue {
+pub(crate) fn attachment(name: &[u8]) -> HeaderValue {
     let harmless: String = String::from_utf8_lossy(name)
         .chars()
         .map(|letter| {

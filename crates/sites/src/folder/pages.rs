@@ -22,7 +22,7 @@ pub(crate) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 
 /// What a page says that is no file and no listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Notice {
+pub(crate) struct Notice {
     pub(super) status: StatusCode,
     title: &'static str,
     sentence: &'static str,
@@ -37,7 +37,7 @@ pub(super) const MALFORMED: Notice = Notice {
     offers_start: true,
 };
 
-pub(super) const DENIED: Notice = Notice {
+pub(crate) const DENIED: Notice = Notice {
     status: StatusCode::FORBIDDEN,
     title: "This cannot be opened",
     sentence: "It is there, but the computer it lies on does not allow it to be read. Whoever shares it can change that.",
@@ -51,7 +51,7 @@ pub(super) const NOT_FOUND: Notice = Notice {
     offers_start: true,
 };
 
-pub(super) const METHOD: Notice = Notice {
+pub(crate) const METHOD: Notice = Notice {
     status: StatusCode::METHOD_NOT_ALLOWED,
     title: "This can only be read",
     sentence: "Files here can be looked at and downloaded, but not sent or changed.",
@@ -72,14 +72,14 @@ pub(super) const RANGE: Notice = Notice {
     offers_start: false,
 };
 
-pub(super) const DISK: Notice = Notice {
+pub(crate) const DISK: Notice = Notice {
     status: StatusCode::INTERNAL_SERVER_ERROR,
     title: "This cannot be read",
     sentence: "The disk it lies on reports an error. Try again; if it stays like this, tell whoever shares it.",
     offers_start: true,
 };
 
-pub(super) const CHANGING: Notice = Notice {
+pub(crate) const CHANGING: Notice = Notice {
     status: StatusCode::SERVICE_UNAVAILABLE,
     title: "This is being changed",
     sentence: "Somebody is writing to this file right now. Try again in a moment.",
@@ -93,7 +93,7 @@ pub(super) const GONE: Notice = Notice {
     offers_start: false,
 };
 
-pub(super) const BUSY: Notice = Notice {
+pub(crate) const BUSY: Notice = Notice {
     status: StatusCode::SERVICE_UNAVAILABLE,
     title: "Too much at once",
     sentence: "The disk behind this link is not keeping up. Try again in a moment.",
@@ -101,6 +101,11 @@ pub(super) const BUSY: Notice = Notice {
 };
 
 impl Notice {
+    /// Returns the same for where a site has no start to go to.
+    pub(crate) const fn without_start(self) -> Self {
+        Self { offers_start: false, ..self }
+    }
+
     /// Returns it as a page.
     pub(super) fn page(&self) -> Markup {
         frame(
@@ -131,6 +136,16 @@ pub(crate) fn frame(title: &str, content: Markup) -> Markup {
 
 /// The same with more style; the page's policy has to allow it by its own digest.
 pub(crate) fn frame_styled(title: &str, style: &'static str, content: Markup) -> Markup {
+    frame_with(title, html! {}, style, content)
+}
+
+/// The same with something more in its head.
+pub(crate) fn frame_with(
+    title: &str,
+    head: Markup,
+    style: &'static str,
+    content: Markup,
+) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -140,6 +155,7 @@ pub(crate) fn frame_styled(title: &str, style: &'static str, content: Markup) ->
                 meta name="color-scheme" content="light dark";
                 meta name="robots" content="noindex";
                 title { (title) }
+                (head)
                 style { (PreEscaped(STYLE)) }
                 @if !style.is_empty() { style { (PreEscaped(style)) } }
             }

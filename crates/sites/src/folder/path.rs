@@ -203,13 +203,13 @@ pub(super) fn os_name(name: &[u8]) -> Option<OsString> {
 
 /// Returns the bytes that a path needs to name this file; `None` when none can.
 #[cfg(unix)]
-pub(super) fn name_bytes(name: &std::ffi::OsStr) -> Option<Vec<u8>> {
+pub(crate) fn name_bytes(name: &std::ffi::OsStr) -> Option<Vec<u8>> {
     use std::os::unix::ffi::OsStrExt as _;
     Some(name.as_bytes().to_vec())
 }
 
 #[cfg(not(unix))]
-pub(super) fn name_bytes(name: &std::ffi::OsStr) -> Option<Vec<u8>> {
+pub(crate) fn name_bytes(name: &std::ffi::OsStr) -> Option<Vec<u8>> {
     name.to_str().map(|name| name.as_bytes().to_vec())
 }
 

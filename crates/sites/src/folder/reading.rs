@@ -27,7 +27,7 @@ pub(super) const SMALL: u64 = 64 * 1024;
 
 /// How much is read at once. Below this the calls cost more than the copying: 16 KiB reads reach
 /// a sixth of what these reach.
-pub(super) const CHUNK: usize = 256 * 1024;
+pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// How many pieces of [`CHUNK`] there are in the whole process: 64 MiB, enough for 128 downloads
 /// at full speed.
@@ -41,7 +41,7 @@ const SCARCE_CHUNK: usize = 32 * 1024;
 const IDLE_CHUNKS: usize = 16;
 
 /// How long a disk may take for one piece.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a body ends before its file does.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ pub enum ReadError {
 
 /// Reads a part of a file that is at most [`SMALL`]. Waits for the disk.
 pub(super) fn read_small(open: OpenFile, offset: u64, length: u64) -> Result<Bytes, ReadError> {
-    let mut source = Source::begin(open, offset)?;
+    let mut source = Source::begin(open, offset, Changes::Growth)?;
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     (&mut source.file).take(length).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != length {
@@ -74,8 +74,17 @@ pub(super) fn read_small(open: OpenFile, offset: u64, length: u64) -> Result<Byt
     Ok(bytes.into())
 }
 
+/// What may happen to a file while it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// Something may be added at its end, as to a log: its beginning stays what was announced.
+    Growth,
+    /// Nothing: the whole is sent as what it was, or not at all.
+    Nothing,
+}
+
 /// A part of a file on its way.
-pub(super) struct FileBody {
+pub(crate) struct FileBody {
     /// Bytes that were not handed out.
     left: u64,
     /// Read and not handed out.
@@ -97,25 +106,27 @@ impl FileBody {
         open: OpenFile,
         offset: u64,
         length: u64,
+        changes: Changes,
         jobs: Arc<Semaphore>,
     ) -> Result<Self, ReadError> {
         Ok(Self {
             left: length,
             next: None,
-            state: State::Resting(Source::begin(open, offset)?),
+            state: State::Resting(Source::begin(open, offset, changes)?),
             jobs: PollSemaphore::new(jobs),
             deadline: None,
         })
     }
 
     /// The same with the first piece read. Waits for the disk.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         open: OpenFile,
         offset: u64,
         length: u64,
+        changes: Changes,
         jobs: Arc<Semaphore>,
     ) -> Result<Self, ReadError> {
-        let mut body = Self::new(open, offset, length, jobs)?;
+        let mut body = Self::new(open, offset, length, changes, jobs)?;
         if let State::Resting(source) = std::mem::replace(&mut body.state, State::Over) {
             let (source, first) = source.read(length, Room::take_or_little())?;
             body.next = Some(first);
@@ -228,15 +239,16 @@ struct Source {
     file: File,
     size: u64,
     modified: Option<SystemTime>,
+    changes: Changes,
 }
 
 impl Source {
-    fn begin(open: OpenFile, offset: u64) -> Result<Self, ReadError> {
+    fn begin(open: OpenFile, offset: u64, changes: Changes) -> Result<Self, ReadError> {
         let OpenFile { mut file, size, modified, number: _ } = open;
         if offset > 0 {
             file.seek(SeekFrom::Start(offset))?;
         }
-        Ok(Self { file, size, modified })
+        Ok(Self { file, size, modified, changes })
     }
 
     /// Reads as much as there is room for of the `unread` bytes that are still to come.
@@ -252,20 +264,24 @@ impl Source {
                 Err(error) => return Err(error.into()),
             }
         }
-        if wanted as u64 == unread {
+        if wanted as u64 == unread || self.changes == Changes::Nothing {
             self.check_unchanged()?;
         }
         Ok((self, room.filled(filled)))
     }
 
     /// Looks whether what was sent is one state of the file. What only grew has the same
-    /// beginning; a file that was replaced (renamed over) is still what we have open.
+    /// beginning, if it may; a file that was replaced (renamed over) is still what we have open.
     fn check_unchanged(&self) -> Result<(), ReadError> {
         let metadata = self.file.metadata()?;
         if metadata.len() < self.size {
             return Err(ReadError::Shorter);
         }
-        if metadata.len() == self.size && metadata.modified().ok() != self.modified {
+        let has_grown = metadata.len() > self.size;
+        if has_grown && self.changes == Changes::Growth {
+            return Ok(());
+        }
+        if has_grown || metadata.modified().ok() != self.modified {
             return Err(ReadError::Changed);
         }
         Ok(())
@@ -350,7 +366,8 @@ mod tests {
         let modified = metadata.modified().ok();
         let open = OpenFile { file, size: metadata.len(), modified, number: 0 };
         let jobs = Arc::new(Semaphore::new(1));
-        let mut body = FileBody::begin(open, 0, size as u64, Arc::clone(&jobs)).unwrap();
+        let mut body =
+            FileBody::begin(open, 0, size as u64, Changes::Growth, Arc::clone(&jobs)).unwrap();
         // Another visitor has the only thread while the first piece is taken, and no more is.
         let other = Arc::clone(&jobs).acquire_owned().await.unwrap();
         let first = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, header};
+use sha2::{Digest as _, Sha256};
 
 /// How long after its last change a file may change again without its time showing it: FAT
 /// counts in steps of two seconds, and some network drives as well.
@@ -13,7 +15,7 @@ const LAST_DATE: u64 = 253_402_300_799;
 
 /// What tells one state of a file from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Validators {
+pub(crate) struct Validators {
     opaque: String,
     weak: bool,
     modified: Option<SystemTime>,
@@ -33,7 +35,7 @@ pub(super) enum Verdict {
 impl Validators {
     /// Makes the validators of a file of this size, changed at this time, with this number on
     /// its disk (0 where there is none).
-    pub(super) fn new(
+    pub(crate) fn new(
         size: u64,
         modified: Option<SystemTime>,
         number: u64,
@@ -53,6 +55,27 @@ impl Validators {
                 .map(|since| SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs()))
                 .map(|at| at.min(now)),
         }
+    }
+
+    /// Makes the validators of something that is made of files with these names and validators, in this
+    /// order: they change when any of that does, or when `making` does, which names the way it is made.
+    pub(crate) fn of_all<'a>(making: &str, parts: impl Iterator<Item = (&'a str, Self)>) -> Self {
+        let mut digest = Sha256::new_with_prefix(making);
+        let mut weak = false;
+        for (name, part) in parts {
+            weak |= part.weak;
+            for text in [name, &part.opaque] {
+                digest.update((text.len() as u64).to_be_bytes());
+                digest.update(text);
+            }
+        }
+        let opaque = URL_SAFE_NO_PAD.encode(&digest.finalize()[..16]);
+        Self { opaque, weak, modified: None }
+    }
+
+    /// Returns what names this state, whether it can be relied on yet or not.
+    pub(crate) fn opaque(&self) -> &str {
+        &self.opaque
     }
 
     /// Writes `ETag` and `Last-Modified`.

@@ -4,6 +4,8 @@
 //! Who may come, how often, and what is remembered of it is the peer's business.
 
 pub mod inbox;
+mod name;
+mod original;
 pub mod pages;
 mod parcel;
 mod wish;

@@ -1,11 +1,43 @@
 //! What is sent: one file as it is, or several as a zip archive that is made while it is sent.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
-use crosstalk::transaction::Body;
+use crosstalk::transaction::{self, Body};
+use http::{HeaderMap, HeaderValue, Method, Response, header};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+
+use super::{
+    name,
+    original::Original,
+    pages::{self, Word},
+};
+use crate::folder::{
+    DISK_JOBS, DISK_TIMEOUT, ReadError,
+    answer::{Content, Manner},
+    disk::LookupError,
+    media::attachment,
+    pages::{BUSY, CHANGING, DENIED, DISK, METHOD, Notice},
+    reading::{Changes, FileBody},
+    validators::Validators,
+};
 
 /// How many files one parcel has at most: an archive's list of them is kept in memory.
 pub const MAX_FILES: usize = 1000;
+
+/// What may be asked of a parcel.
+const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD");
+
+/// What a parcel is to a browser: something to keep, never to show, whatever is in it.
+const KIND: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// A browser that shows it all the same lets it do nothing.
+const POLICY: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
 
 /// Files to send, as they were when it was opened; cheap to clone.
 #[derive(Clone, Debug)]
@@ -18,6 +50,8 @@ struct Shared {
     name: String,
     size: u64,
     files: Vec<ParcelFile>,
+    originals: Vec<Original>,
+    jobs: Arc<Semaphore>,
 }
 
 /// One file of a parcel.
@@ -58,7 +92,27 @@ impl Parcel {
         if files.is_empty() || files.len() > MAX_FILES {
             return Err(ParcelError::Count);
         }
-        Err(ParcelError::NotFound(files.first().cloned().unwrap_or_default()))
+        let originals =
+            files.iter().map(|path| Original::choose(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut taken = HashSet::new();
+        let files: Vec<_> = originals
+            .iter()
+            .map(|original| ParcelFile {
+                name: name::unlike(name::safe(original.name()), &mut taken),
+                size: original.size(),
+            })
+            .collect();
+        let (name, size) = match files.as_slice() {
+            [] => return Err(ParcelError::Count),
+            [file] => (file.name.clone(), file.size),
+            [first, others @ ..] => (name::of_archive(&first.name, others.len()), 0),
+        };
+        if files.len() > 1 {
+            // Archives come next.
+            return Err(ParcelError::Count);
+        }
+        let jobs = Arc::new(Semaphore::new(DISK_JOBS));
+        Ok(Self { shared: Arc::new(Shared { name, size, files, originals, jobs }) })
     }
 
     /// Returns the name under which a visitor saves it, printable and without a path: the file's own,
@@ -81,17 +135,150 @@ impl Parcel {
         &self.shared.files
     }
 
+    /// Returns what names the state that the files are in. Another one at the same paths, after the program
+    /// was started again, is another content: what visitors have of the old one is no part of it.
+    #[must_use]
+    pub fn state(&self) -> String {
+        self.shared.validators(SystemTime::now()).opaque().to_owned()
+    }
+
     /// Answers GET and HEAD with the content as an attachment: never shown in the browser, ranges and
     /// `If-Range` by a strong validator (RFC 9110 §8.8, §14) for archives, too, so that a download that
-    /// was cut goes on. It never fails: what goes wrong is a page with a status. The response's extensions
-    /// hold a [`Delivery`](crate::Delivery); the body ends with a
-    /// [`ReadError`](crate::folder::ReadError) when a file is not any more what it was at [`Parcel::open`].
-    /// Needs a tokio runtime.
+    /// was cut goes on. It never fails: what goes wrong is a page with a status, 503 when a file is not
+    /// there or not any more what it was at [`Parcel::open`]. The response's extensions hold a
+    /// [`Delivery`](crate::Delivery); the body ends with a [`ReadError`] when a file changes while it is
+    /// sent. Dropping the body ends the reading. Needs a tokio runtime.
     pub fn respond(
         &self,
         request: http::Request<Body>,
     ) -> impl Future<Output = http::Response<Body>> + Send + use<> {
-        let _ = request;
-        async { http::Response::new(crosstalk::transaction::empty()) }
+        let shared = Arc::clone(&self.shared);
+        let (parts, _) = request.into_parts();
+        async move {
+            let manner = Manner::of(&parts);
+            let mut response = if parts.method == Method::GET || parts.method == Method::HEAD {
+                let answered = timeout(DISK_TIMEOUT, async {
+                    let permit = Arc::clone(&shared.jobs).acquire_owned().await.ok()?;
+                    let answering = spawn_blocking(move || {
+                        let _permit = permit;
+                        shared.answer(manner, &parts.headers)
+                    });
+                    answering.await.ok()
+                });
+                match answered.await {
+                    Ok(Some(response)) => response,
+                    Ok(None) => notice(manner, &DISK),
+                    Err(_) => notice(manner, &BUSY),
+                }
+            } else {
+                let mut response = notice(manner, &METHOD);
+                response.headers_mut().insert(header::ALLOW, ALLOW);
+                response
+            };
+            pages::shield(response.headers_mut());
+            response
+        }
+    }
+}
+
+impl Shared {
+    /// Answers a request. Waits for the disk.
+    fn answer(&self, manner: Manner, asked: &HeaderMap) -> Response<Body> {
+        let content = Content {
+            manner,
+            asked,
+            validators: self.validators(SystemTime::now()),
+            size: self.size,
+            shown: self.name.clone(),
+        };
+        let mut response = match self.content(content) {
+            Ok(response) => response,
+            Err(error) => return refusal(manner, asked, error),
+        };
+        if response.status().is_success() {
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, KIND);
+            headers.insert(header::CONTENT_DISPOSITION, attachment(self.name.as_bytes()));
+            headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+        }
+        response
+    }
+
+    fn content(&self, content: Content<'_>) -> Result<Response<Body>, Refusal> {
+        let Some(original) = self.originals.first() else { return Err(Refusal::Away) };
+        let open = original.open()?;
+        content.answer(|offset, length| {
+            let jobs = Arc::clone(&self.jobs);
+            let body = FileBody::begin(open, offset, length, Changes::Nothing, jobs)?;
+            Ok(transaction::boxed(body))
+        })
+    }
+
+    fn validators(&self, now: SystemTime) -> Validators {
+        let parts = self.files.iter().zip(&self.originals);
+        Validators::of_all(
+            "file",
+            parts.map(|(file, original)| (file.name.as_str(), original.validators(now))),
+        )
+    }
+}
+
+/// Why there is no content.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("a file is not there, or not what it was")]
+    Away,
+    #[error("a file may not be read")]
+    Denied,
+    #[error("too many files are open")]
+    Busy,
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+}
+
+impl From<LookupError> for Refusal {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::NotFound => Self::Away,
+            LookupError::Denied => Self::Denied,
+            LookupError::Busy => Self::Busy,
+            LookupError::Disk(error) => Self::Unreadable(error.into()),
+        }
+    }
+}
+
+fn refusal(manner: Manner, asked: &HeaderMap, error: Refusal) -> Response<Body> {
+    tracing::debug!(%error, "A parcel cannot be sent");
+    notice(
+        manner,
+        match error {
+            Refusal::Away => return pages::word(asked, &Word::Away),
+            Refusal::Denied => &DENIED,
+            Refusal::Busy | Refusal::Unreadable(ReadError::TimedOut) => &BUSY,
+            Refusal::Unreadable(ReadError::Shorter | ReadError::Changed | ReadError::Stopped) => {
+                &CHANGING
+            }
+            Refusal::Unreadable(ReadError::Disk(_)) => &DISK,
+        },
+    )
+}
+
+/// Returns a page that says what is wrong; a hand-over has no start to go to.
+fn notice(manner: Manner, notice: &Notice) -> Response<Body> {
+    manner.notice(&notice.without_start())
+}
+
+impl ParcelError {
+    pub(super) fn new(path: &Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "ErrorKind grows; the rest is told as it is"
+        )]
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound(path),
+            io::ErrorKind::PermissionDenied => Self::Denied(path),
+            _ => Self::Other(path, error),
+        }
     }
 }
