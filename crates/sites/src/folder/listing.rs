@@ -154,7 +154,9 @@ pub(crate) fn size(bytes: u64) -> String {
     }
     let tenths = (u128::from(bytes) * 10 + u128::from(unit) / 2) / u128::from(unit);
     if tenths >= 100 {
-        format!("{} {name}", (tenths + 5) / 10)
+        // Rounded once: 123.46 is 123, though 123.5 is 124.
+        let whole = (u128::from(bytes) + u128::from(unit) / 2) / u128::from(unit);
+        format!("{whole} {name}")
     } else {
         format!("{}.{} {name}", tenths / 10, tenths % 10)
     }
@@ -249,6 +251,7 @@ mod tests {
             (9949, "9.9 KB"),
             (9950, "10 KB"),
             (10_500, "11 KB"),
+            (123_456, "123 KB"),
             (999_949, "1000 KB"),
             (999_950, "1.0 MB"),
             (1_500_000, "1.5 MB"),

@@ -110,11 +110,14 @@ fn offer_page(offer: &Offer<'_>) -> Markup {
         OWN_STYLE,
         html! {
             main.hand {
-                p.hand-lead {
-                    @if several { (offer.files.len()) " files for you" } @else { "A file for you" }
+                @if several {
+                    h1 { (offer.files.len()) " files for you" }
+                    p.count { bdi { (printed(offer.name)) } ", " (size(offer.size)) }
+                } @else {
+                    p.hand-lead { "A file for you" }
+                    h1 { bdi { (printed(offer.name)) } }
+                    p.count { (size(offer.size)) }
                 }
-                h1 { bdi { (printed(offer.name)) } }
-                p.count { (size(offer.size)) }
                 @if !offer.note.trim().is_empty() {
                     p.hand-note dir="auto" { (offer.note.trim()) }
                 }

@@ -147,7 +147,8 @@ async fn never_follows_a_link_that_takes_the_place_of_a_file() {
 async fn a_file_that_changes_on_its_way_is_cut() {
     let place = Place::new();
     let bytes = pattern(8_000_000);
-    let changes: [(&str, fn(&Path)); 3] = [
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 3] = [
         ("shorter", |path| {
             fs::File::options().write(true).open(path).unwrap().set_len(1_000_000).unwrap();
         }),
