@@ -91,7 +91,7 @@ impl Root {
     }
 
     /// Returns the path it was opened at.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.shown
     }
 
@@ -195,7 +195,7 @@ fn look_up_on_disk(dir: &Dir, on_disk: &Path) -> Result<Node, LookupError> {
 /// How a file is opened: so that a FIFO in its place does not make us wait, and a terminal in its
 /// place does not become ours.
 #[cfg(unix)]
-pub(super) const READ_FLAGS: rustix::fs::OFlags =
+pub(crate) const READ_FLAGS: rustix::fs::OFlags =
     rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY);
 
 pub(crate) fn reading() -> OpenOptions {

@@ -1,12 +1,41 @@
 //! Where files that visitors send land: a folder of the owner's, in which nothing is ever
 //! overwritten.
 //!
-//! A file on its way is a draft, hidden beside the others. It survives a cut and a restart, and gets
-//! its name only when all of it is there.
+//! A file on its way is a draft, hidden beside the others (`.veranda-….part`). It survives a cut and a
+//! restart, and gets its name only when all of it is there.
 
-use std::{io, path::Path, sync::Arc};
+mod disk;
+mod name;
+
+use std::{
+    future::poll_fn,
+    io,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use crosstalk::transaction::Body;
+use http_body::Body as _;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+
+use self::disk::{Available, Hold, Writer};
+use crate::folder::disk::Root;
+
+/// How long a disk may take for one thing that is asked of it.
+pub const DISK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How many threads of one inbox wait for its disk at once: as many as files come at the same time,
+/// and few enough that a dead disk leaves threads to the others.
+pub const DISK_JOBS: usize = 4;
+
+/// How long a visitor may send nothing before it counts as a cut.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How much is collected before the disk is asked, if it comes that fast.
+const PIECE: usize = 256 * 1024;
 
 /// Which files are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +54,21 @@ pub struct Inbox {
 
 #[derive(Debug)]
 struct Shared {
+    root: Root,
     rules: Rules,
+    available: Available,
+    jobs: Arc<Semaphore>,
 }
 
-/// A file on its way into an [`Inbox`].
+/// A file on its way into an [`Inbox`]. Dropping it leaves what is on the disk, for
+/// [`Inbox::resume`].
 #[derive(Debug)]
 pub struct Draft {
+    inbox: Inbox,
     id: String,
     offset: u64,
+    /// Away while the disk is asked; does not come back when the disk does not answer.
+    writer: Option<Writer>,
 }
 
 /// A file that arrived.
@@ -47,10 +83,10 @@ pub struct Arrived {
 /// Why a file is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum InboxError {
-    /// The folder is not there or cannot be written.
+    /// The folder is not there or cannot be written, or its disk does not answer.
     #[error("the folder cannot be written")]
     Folder(#[source] io::Error),
-    /// Larger than [`Rules::largest`].
+    /// Larger than [`Rules::largest`], or than the drive keeps.
     #[error("the file is too large")]
     TooLarge,
     /// It would leave less free than [`Rules::keep_free`].
@@ -59,6 +95,9 @@ pub enum InboxError {
     /// There is no such draft (any more).
     #[error("there is no such upload")]
     NoDraft,
+    /// Somebody else has the draft open and does not let go of it.
+    #[error("the upload is still being written")]
+    Busy,
     /// The body ended before all was there. What came is kept.
     #[error("the upload was cut after {0} bytes of the file")]
     Cut(u64),
@@ -68,13 +107,24 @@ pub enum InboxError {
 }
 
 impl Inbox {
-    /// Opens a folder of the owner's. Touches the disk and may wait for it.
+    /// Opens a folder of the owner's, and tries whether it can be written. Touches the disk and may wait
+    /// for it.
     ///
     /// # Errors
-    /// [`InboxError::Folder`].
+    /// [`InboxError::Folder`]; [`InboxError::NoSpace`] when not even an empty file fits.
     pub fn open(folder: &Path, rules: Rules) -> Result<Self, InboxError> {
-        let _ = (folder, rules);
-        Err(InboxError::Folder(io::ErrorKind::NotFound.into()))
+        Self::open_with(folder, rules, disk::available)
+    }
+
+    fn open_with(folder: &Path, rules: Rules, available: Available) -> Result<Self, InboxError> {
+        let root = Root::open(folder).map_err(InboxError::Folder)?;
+        let id = disk::new_id();
+        let hold = Hold::try_take(&id).ok_or(InboxError::Busy)?;
+        drop(disk::begin(&root, hold)?);
+        let hold = Hold::try_take(&id).ok_or(InboxError::Busy)?;
+        disk::discard(&root, &hold)?;
+        let jobs = Arc::new(Semaphore::new(DISK_JOBS));
+        Ok(Self { shared: Arc::new(Shared { root, rules, available, jobs }) })
     }
 
     /// Returns what it takes.
@@ -83,31 +133,89 @@ impl Inbox {
         self.shared.rules
     }
 
+    /// Looks whether the folder is (still, or again) at its path.
+    pub async fn is_there(&self) -> bool {
+        self.on_disk(|shared| Ok(shared.root.is_there())).await.unwrap_or(false)
+    }
+
     /// Makes an empty draft for a file of `size` bytes, if that is known.
     ///
     /// # Errors
     /// [`InboxError::Folder`], [`InboxError::TooLarge`], [`InboxError::NoSpace`].
     pub async fn begin(&self, size: Option<u64>) -> Result<Draft, InboxError> {
-        let _ = size;
-        Err(InboxError::Folder(io::ErrorKind::NotFound.into()))
+        if size.is_some_and(|size| size > self.shared.rules.largest) {
+            return Err(InboxError::TooLarge);
+        }
+        let id = disk::new_id();
+        let hold = Hold::try_take(&id).ok_or(InboxError::Busy)?;
+        let writer = self
+            .on_disk(move |shared| {
+                let Shared { root, rules, available, jobs: _ } = shared;
+                let dir = root.dir().map_err(InboxError::Folder)?;
+                disk::room(root, &dir, *available, *rules, size.unwrap_or(0))?;
+                disk::begin(root, hold)
+            })
+            .await?;
+        Ok(Draft { inbox: self.clone(), id, offset: 0, writer: Some(writer) })
     }
 
-    /// Opens a draft again: after a cut, or a restart. Only one at a time has it open.
+    /// Opens a draft again: after a cut, or a restart. Only one at a time has it open: whoever goes on
+    /// with a draft drops the one before first ([`Draft::append`] may be dropped at any time); this waits
+    /// until what that one was just writing is written.
     ///
     /// # Errors
-    /// [`InboxError::NoDraft`], [`InboxError::Folder`].
+    /// [`InboxError::NoDraft`], [`InboxError::Busy`], [`InboxError::Folder`].
     pub async fn resume(&self, id: &str) -> Result<Draft, InboxError> {
-        let _ = id;
-        Err(InboxError::NoDraft)
+        if !disk::is_id(id) {
+            return Err(InboxError::NoDraft);
+        }
+        let hold = Hold::take(id).await.ok_or(InboxError::Busy)?;
+        let writer = self.on_disk(move |shared| disk::resume(&shared.root, hold)).await?;
+        let offset = writer.offset();
+        Ok(Draft { inbox: self.clone(), id: id.to_owned(), offset, writer: Some(writer) })
     }
 
-    /// Removes a draft that nobody will finish.
+    /// Removes a draft that nobody will finish; one that is not there is removed.
+    ///
+    /// # Errors
+    /// [`InboxError::Busy`], [`InboxError::Folder`].
+    pub async fn discard(&self, id: &str) -> Result<(), InboxError> {
+        if !disk::is_id(id) {
+            return Ok(());
+        }
+        let hold = Hold::take(id).await.ok_or(InboxError::Busy)?;
+        self.on_disk(move |shared| disk::discard(&shared.root, &hold)).await
+    }
+
+    /// Removes the drafts in the folder that nobody has written to for as long as `age`, whoever began
+    /// them: also those of which a crash let everybody forget. Returns how many.
     ///
     /// # Errors
     /// [`InboxError::Folder`].
-    pub async fn discard(&self, id: &str) -> Result<(), InboxError> {
-        let _ = id;
-        Ok(())
+    pub async fn sweep(&self, age: Duration) -> Result<usize, InboxError> {
+        self.on_disk(move |shared| disk::sweep(&shared.root, age)).await
+    }
+
+    /// Runs something on a thread that may wait. What it had goes when it ends, also when nobody waits
+    /// for it any more.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Shared) -> Result<T, InboxError> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        let shared = Arc::clone(&self.shared);
+        let done = timeout(DISK_TIMEOUT, async {
+            let permit = Arc::clone(&shared.jobs).acquire_owned().await.ok()?;
+            let working = spawn_blocking(move || {
+                let _permit = permit;
+                job(&shared)
+            });
+            working.await.ok()
+        });
+        match done.await {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(InboxError::Folder(io::ErrorKind::Interrupted.into())),
+            Err(_) => Err(InboxError::Folder(io::ErrorKind::TimedOut.into())),
+        }
     }
 }
 
@@ -125,29 +233,123 @@ impl Draft {
     }
 
     /// Appends a body, not beyond `size` bytes in all when that is known, and tells after each piece how
-    /// much of the file is on the disk. Rules are enforced while it is read, whatever was announced.
+    /// much of the file is on the disk. Rules are enforced while it is read, whatever was announced. Can be
+    /// dropped at any time.
     ///
     /// # Errors
-    /// [`InboxError::Cut`], [`InboxError::TooMuch`], [`InboxError::TooLarge`], [`InboxError::NoSpace`],
-    /// [`InboxError::Folder`]. What is on the disk stays there, for [`Inbox::resume`] or
-    /// [`Inbox::discard`].
+    /// [`InboxError::Cut`] (also when a body ends well, and less than `size` bytes are there),
+    /// [`InboxError::TooMuch`], [`InboxError::TooLarge`], [`InboxError::NoSpace`],
+    /// [`InboxError::NoDraft`] when somebody removed it, [`InboxError::Folder`]. What is on the disk stays
+    /// there, for [`Inbox::resume`] or [`Inbox::discard`].
     pub async fn append(
         &mut self,
-        body: Body,
+        mut body: Body,
         size: Option<u64>,
         progress: impl Fn(u64) + Send,
     ) -> Result<(), InboxError> {
-        let _ = (body, size, progress);
-        Err(InboxError::NoDraft)
+        if size.is_some_and(|size| size > self.inbox.shared.rules.largest) {
+            return Err(InboxError::TooLarge);
+        }
+        self.check_size(body.size_hint().lower(), size)?;
+        let mut piece = Vec::new();
+        loop {
+            let waited = timeout(
+                BODY_TIMEOUT,
+                poll_fn(|context| poll_piece(Pin::new(&mut body), context, &mut piece)),
+            );
+            let end = waited.await.unwrap_or(End::Cut);
+            if !piece.is_empty() {
+                self.check_size(piece.len() as u64, size)?;
+                let before = self.offset;
+                let written = self.write(&mut piece).await;
+                if self.offset > before {
+                    progress(self.offset);
+                }
+                written?;
+            }
+            match end {
+                End::NotYet => {}
+                End::Whole if size.is_none_or(|size| self.offset == size) => return Ok(()),
+                End::Whole | End::Cut => return Err(InboxError::Cut(self.offset)),
+            }
+        }
     }
 
     /// Gives the draft its name, or one beside it when that is taken, and the mark of a file from
     /// elsewhere where the system has one.
     ///
     /// # Errors
-    /// [`InboxError::Folder`].
-    pub async fn finish(self, name: &str) -> Result<Arrived, InboxError> {
-        let _ = name;
-        Err(InboxError::NoDraft)
+    /// [`InboxError::NoDraft`], [`InboxError::NoSpace`], [`InboxError::Folder`]. The draft stays, for
+    /// [`Inbox::resume`]; only a disk that does not answer in time may finish it after all.
+    pub async fn finish(mut self, name: &str) -> Result<Arrived, InboxError> {
+        let writer = self.writer.take().ok_or(InboxError::NoDraft)?;
+        let name = name.to_owned();
+        let size = self.offset;
+        let name = self.inbox.on_disk(move |shared| writer.finish(&shared.root, &name)).await?;
+        Ok(Arrived { name, size })
+    }
+
+    fn check_size(&self, more: u64, size: Option<u64>) -> Result<(), InboxError> {
+        let whole = self.offset.saturating_add(more);
+        if whole > self.inbox.shared.rules.largest {
+            return Err(InboxError::TooLarge);
+        }
+        if size.is_some_and(|size| whole > size) {
+            return Err(InboxError::TooMuch);
+        }
+        Ok(())
+    }
+
+    /// Writes a piece, or as much of it as there is room for, and leaves it empty.
+    async fn write(&mut self, piece: &mut Vec<u8>) -> Result<(), InboxError> {
+        let mut writer = self.writer.take().ok_or(InboxError::NoDraft)?;
+        let bytes = std::mem::take(piece);
+        let (writer, mut bytes, written) = self
+            .inbox
+            .on_disk(move |shared| {
+                let Shared { root, rules, available, jobs: _ } = shared;
+                let written = writer.write(root, *available, *rules, &bytes);
+                Ok((writer, bytes, written))
+            })
+            .await?;
+        self.offset = writer.offset();
+        self.writer = Some(writer);
+        bytes.clear();
+        *piece = bytes;
+        written
     }
 }
+
+/// How a body went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    NotYet,
+    Whole,
+    Cut,
+}
+
+/// Waits for the next bytes, and takes what else is there. Nothing that came stays behind in memory while
+/// more is waited for: it would be lost by a cut.
+fn poll_piece(
+    mut body: Pin<&mut Body>,
+    context: &mut Context<'_>,
+    piece: &mut Vec<u8>,
+) -> Poll<End> {
+    while piece.len() < PIECE {
+        match body.as_mut().poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(bytes) = frame.into_data() {
+                    piece.extend_from_slice(&bytes);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => return Poll::Ready(End::Cut),
+            Poll::Ready(None) => return Poll::Ready(End::Whole),
+            Poll::Pending if piece.is_empty() => return Poll::Pending,
+            Poll::Pending => break,
+        }
+    }
+    Poll::Ready(End::NotYet)
+}
+
+#[cfg(test)]
+mod tests;
