@@ -29,6 +29,7 @@ use crate::{
     engine::StartError,
     folders,
     front::{Front, Place, Presence, Routes},
+    hand_over::{self, Desk},
     ledger::{Ledger, Now},
     meter::Meter,
     model::{PublishError, SiteId},
@@ -123,7 +124,9 @@ impl Classic {
         let (_, routes) = watch::channel(routes);
         let meter = Arc::new(Meter::new(ledger));
         let letterbox = Arc::new(Letterbox::new(Book::default()));
-        Ok(Self { front: Front { routes, meter, letterbox }, token, title, login, gateway })
+        // A gateway of 2008 gives one name only, and that is the folder's.
+        let desk = Arc::new(Desk::new(hand_over::Book::default()));
+        Ok(Self { front: Front { routes, meter, letterbox, desk }, token, title, login, gateway })
     }
 
     /// Returns the link, below the address that the gateway's operator gave to the account.

@@ -1,5 +1,6 @@
 //! The front of the peer: where every request comes in and finds its site.
 
+mod hand_over;
 mod notes;
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc};
@@ -8,7 +9,7 @@ use crosstalk::{
     control, members,
     transaction::{Body, Handler},
 };
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use sites::{
     folder::Folder,
     note::{self, NoteBox},
@@ -16,6 +17,7 @@ use sites::{
 use tokio::sync::watch;
 
 use crate::{
+    hand_over::Desk,
     ledger::Now,
     meter::{Caller, Meter},
     model::SiteId,
@@ -56,9 +58,23 @@ pub(crate) struct Front {
     pub(crate) routes: watch::Receiver<Arc<Routes>>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) letterbox: Arc<Letterbox>,
+    pub(crate) desk: Arc<Desk>,
 }
 
 impl Front {
+    /// Answers the gateway, which tells how far transfers are.
+    async fn control(&self, link: u64, request: Request<Body>) -> Response<Body> {
+        match Meter::receipts(request).await {
+            Ok(receipts) => {
+                // Each looks for its own: a number is given once within a link.
+                self.meter.take(link, &receipts);
+                self.desk.meter.take(link, &receipts);
+                pages::bare(StatusCode::NO_CONTENT)
+            }
+            Err(refusal) => refusal,
+        }
+    }
+
     /// Returns the handler of one link.
     pub(crate) fn handler(&self, link: u64) -> Handler {
         let front = self.clone();
@@ -68,13 +84,22 @@ impl Front {
         }))
     }
 
+    /// Ends what was under way over a link that is gone.
+    pub(crate) fn link_ended(&self, link: u64) {
+        self.meter.link_ended(link);
+        self.desk.meter.link_ended(link);
+    }
+
     async fn answer(&self, link: u64, mut request: Request<Body>) -> Response<Body> {
         let Some(host) = host(request.headers()) else { return pages::no_entry() };
         if host == control::AUTHORITY && request.uri().path() == members::CONTROL_PATH {
             return self.message(request).await;
         }
         if host == control::AUTHORITY {
-            return self.meter.control(link, request).await;
+            return self.control(link, request).await;
+        }
+        if self.desk.book().is_desk(&host) {
+            return self.at_desk(link, request).await;
         }
         let place = self.routes.borrow().get(&host).cloned();
         let Some(place) = place else { return pages::no_entry() };
@@ -120,7 +145,7 @@ impl Front {
     }
 }
 
-/// Returns the host name of a site's origin, as [`Routes`] has it.
+/// Returns the host name of an origin, as [`Routes`] has it.
 pub(crate) fn host_of_origin(origin: &str) -> Option<String> {
     let (_, authority) = origin.split_once("://")?;
     host_of_authority(authority)
@@ -137,18 +162,44 @@ fn host_of_authority(authority: &str) -> Option<String> {
     (!host.is_empty()).then(|| host.to_ascii_lowercase())
 }
 
+/// Returns whether a form was sent by a page of this very site: the cookie alone does not say so, as
+/// other sites of the same gateway are the same "site" to a browser.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let one = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(from) = one("sec-fetch-site") {
+        return from == "same-origin";
+    }
+    match one("origin") {
+        // Programs, and browsers of long ago.
+        None => !headers.contains_key("origin"),
+        Some(origin) => {
+            let origin = origin.split_once("://").map(|(_, authority)| authority);
+            let host = one("host").and_then(host_of_authority);
+            host.is_some() && origin.and_then(host_of_authority) == host
+        }
+    }
+}
+
+/// Returns whether a browser says that another site's page sent this. Unlike [`is_from_here`] it lets those
+/// through that do not say it: a page that tells nobody where it is (`no-referrer`) sends its forms with
+/// `Origin: null`.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let is_null = headers.get(header::ORIGIN).is_some_and(|origin| origin == "null");
+    let says_from = headers.contains_key("sec-fetch-site");
+    !is_from_here(headers) && !(is_null && !says_from)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use crosstalk::transaction;
-    use http::StatusCode;
     use http_body_util::BodyExt as _;
     use sites::folder::FolderOptions;
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{ledger::Ledger, notes::Book, session::Token};
+    use crate::{hand_over, ledger::Ledger, notes::Book, session::Token};
 
     pub(super) const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
 
@@ -178,7 +229,8 @@ mod tests {
             let (_, routes) = watch::channel(routes);
             let meter = Arc::new(Meter::new(ledger));
             let letterbox = Arc::new(Letterbox::new(Book::default()));
-            Self { _folder: folder, front: Front { routes, meter, letterbox } }
+            let desk = Arc::new(Desk::new(hand_over::Book::default()));
+            Self { _folder: folder, front: Front { routes, meter, letterbox, desk } }
         }
 
         async fn fetch(&self, host: &str, path: &str, cookie: bool) -> (Response<()>, String) {

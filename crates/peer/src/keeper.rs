@@ -45,8 +45,8 @@ use crate::{
     backoff::Backoff,
     busy::Busy,
     front::Front,
-    model::{LinkState, Obstacle, SiteId, SiteTrouble},
-    names::{self, First, Wanted},
+    model::{LinkState, Obstacle, SiteTrouble},
+    names::{self, First, Wanted, Whose},
     store::{Release, StoredRung},
 };
 
@@ -77,14 +77,14 @@ const XMPP_DIAL_TIMEOUT: Duration = Duration::from_secs(45);
 pub(crate) enum News {
     /// The link changed.
     Link(LinkState),
-    /// The gateway gave a site its name.
-    Named { site: SiteId, label: Label, origin: String },
+    /// The gateway gave a name.
+    Named { whose: Whose, label: Label, origin: String },
     /// A name was given back.
     Released(Release),
     /// A carrier worked that did not work here before.
     Rung(StoredRung),
-    /// The gateway gives a site no name.
-    Trouble { site: SiteId, trouble: SiteTrouble },
+    /// The gateway gives no name.
+    Trouble { whose: Whose, trouble: SiteTrouble },
 }
 
 /// What wakes the keeper's parts.
@@ -395,7 +395,7 @@ impl Keeper {
                 Some(ended) = links.join_next() => {
                     let Ok((number, end)) = ended else { continue };
                     if !team.alive.remove(&number) {
-                        self.front.meter.link_ended(number);
+                        self.front.link_ended(number);
                         continue;
                     }
                     team.ended.push(number);
@@ -446,7 +446,7 @@ impl Keeper {
     /// confirm it.
     fn end_all(&self, links: &[u64]) {
         for link in links {
-            self.front.meter.link_ended(*link);
+            self.front.link_ended(*link);
         }
     }
 
@@ -508,7 +508,7 @@ impl Keeper {
 
     fn note(&self, ended: Result<(u64, LinkEnd), tokio::task::JoinError>) {
         if let Ok((number, _)) = ended {
-            self.front.meter.link_ended(number);
+            self.front.link_ended(number);
         }
     }
 

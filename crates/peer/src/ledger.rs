@@ -16,7 +16,7 @@
 //! unconfirmed with nothing delivered, as nobody knows better.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
     sync::{
         Arc,
@@ -31,6 +31,7 @@ use futures_util::task::AtomicWaker;
 
 use crate::{
     model::{Ended, SiteId, TransferEnd, TransferId, TransferRecord, TransferState},
+    rate::Rate,
     store::{MAX_VISITORS, VisitorKey},
 };
 
@@ -42,15 +43,6 @@ pub(crate) const MAX_UNDER_WAY: usize = 4096;
 /// How much may happen between two looks of the engine (a quarter of a second). What is beyond is
 /// counted and not recorded.
 const MAX_HAPPENINGS: usize = 16_384;
-
-/// The rate is over this long.
-const RATE_WINDOW: Duration = Duration::from_secs(5);
-
-/// A rate over less than this says nothing.
-const RATE_MINIMUM: Duration = Duration::from_millis(250);
-
-/// How many samples a rate needs at most: receipts come four times a second.
-const MAX_SAMPLES: usize = 32;
 
 /// How long to wait for the last receipt of a transfer that was cut. The gateway knows of it by
 /// then and sends receipts every quarter of a second.
@@ -99,6 +91,8 @@ pub(crate) struct Start {
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) id: TransferId,
+    /// How many bytes there are.
+    pub(crate) size: u64,
     sent: AtomicU64,
     stopped: AtomicBool,
     waker: AtomicWaker,
@@ -155,7 +149,7 @@ struct Entry {
     flow: Arc<Flow>,
     since: SystemTime,
     delivered: u64,
-    samples: VecDeque<(Instant, u64)>,
+    rate: Rate,
     body: Option<(BodyEnd, Instant)>,
     stopped: Option<Instant>,
     receipt: Option<Instant>,
@@ -217,6 +211,7 @@ impl Ledger {
         let id = TransferId(self.last);
         let flow = Arc::new(Flow {
             id,
+            size: start.size,
             sent: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             waker: AtomicWaker::new(),
@@ -229,7 +224,7 @@ impl Ledger {
             flow: Arc::clone(&flow),
             since: now.wall,
             delivered: 0,
-            samples: VecDeque::from([(now.monotonic, 0)]),
+            rate: Rate::new(0, now.monotonic),
             body: None,
             stopped: None,
             receipt: None,
@@ -404,24 +399,7 @@ impl Entry {
     /// Notes a receipt: never backwards, and never more than there is.
     fn deliver(&mut self, delivered: u64, now: Instant) {
         self.delivered = delivered.min(self.start.size).max(self.delivered);
-        self.samples.push_back((now, self.delivered));
-        // One sample before the window is where the rate begins.
-        while self.samples.len() > MAX_SAMPLES
-            || self.samples.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= RATE_WINDOW)
-        {
-            self.samples.pop_front();
-        }
-    }
-
-    fn rate(&self, now: Instant) -> u64 {
-        let recent = |sample: &&(Instant, u64)| now.duration_since(sample.0) >= RATE_WINDOW;
-        let Some((since, before)) = self.samples.iter().rev().find(recent).or(self.samples.front())
-        else {
-            return 0;
-        };
-        let elapsed = now.duration_since(*since).max(RATE_MINIMUM);
-        let bytes = u128::from(self.delivered - before);
-        u64::try_from(bytes * 1000 / elapsed.as_millis().max(1)).unwrap_or(u64::MAX)
+        self.rate.note(self.delivered, now);
     }
 
     fn state(&self, now: Now) -> TransferState {
@@ -434,7 +412,7 @@ impl Entry {
             size: self.start.size,
             sent: self.flow.sent(),
             delivered: self.delivered,
-            rate: self.rate(now.monotonic),
+            rate: self.rate.read(self.delivered, now.monotonic),
             since: self.since,
         }
     }

@@ -69,6 +69,36 @@ impl Caller {
             agent: headers.get(header::USER_AGENT).cloned(),
         }
     }
+
+    /// Returns the visitor's address, as the gateway tells it.
+    pub(crate) fn visitor(&self) -> Option<std::net::IpAddr> {
+        self.visitor
+    }
+
+    /// Returns the visitor's program, shortened and printable.
+    pub(crate) fn agent(&self) -> String {
+        agent::short(self.agent.as_ref().map(HeaderValue::as_bytes))
+    }
+
+    /// Returns what begins with this delivery.
+    pub(crate) fn start(
+        &self,
+        link: u64,
+        site: SiteId,
+        site_name: Arc<str>,
+        delivery: Delivery,
+    ) -> Start {
+        Start {
+            link,
+            transaction: self.transaction,
+            site,
+            site_name,
+            file: delivery.name,
+            visitor: self.visitor,
+            agent: self.agent(),
+            size: delivery.length,
+        }
+    }
 }
 
 impl Meter {
@@ -110,53 +140,56 @@ impl Meter {
         if !caller.get || response.body().is_end_stream() {
             return response;
         }
-        let start = Start {
-            link,
-            transaction: caller.transaction,
-            site: site.clone(),
-            site_name: Arc::clone(site_name),
-            file: delivery.name,
-            visitor: caller.visitor,
-            agent: agent::short(caller.agent.as_ref().map(HeaderValue::as_bytes)),
-            size: delivery.length,
-        };
+        let start = caller.start(link, site.clone(), Arc::clone(site_name), delivery);
         let Some(flow) = self.ledger().begin(start, Now::read()) else { return response };
-        self.news.notify_one();
-        if caller.transaction.is_some() {
-            response.headers_mut().insert(RECEIPT_HEADER, HeaderValue::from_static("1"));
-        }
-        let meter = Arc::clone(self);
-        response.map(|body| {
-            let expected = delivery.length;
-            transaction::boxed(Metered { meter, flow, expected, body: Some(body) })
-        })
+        self.wrap(&caller, flow, "1", response)
     }
 
-    /// Answers the gateway's own transactions.
-    pub(crate) async fn control(&self, link: u64, request: Request<Body>) -> Response<Body> {
+    /// Follows the body of a response that begins, and asks for receipts that count this.
+    pub(crate) fn wrap(
+        self: &Arc<Self>,
+        caller: &Caller,
+        flow: Arc<Flow>,
+        counts: &'static str,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
+        self.news.notify_one();
+        if caller.transaction.is_some() {
+            response.headers_mut().insert(RECEIPT_HEADER, HeaderValue::from_static(counts));
+        }
+        let meter = Arc::clone(self);
+        let expected = flow.size;
+        response.map(|body| transaction::boxed(Metered { meter, flow, expected, body: Some(body) }))
+    }
+
+    /// Reads what the gateway tells of transfers; the error is its answer.
+    pub(crate) async fn receipts(request: Request<Body>) -> Result<Receipts, Response<Body>> {
         if request.uri().path() != RECEIPTS_PATH {
-            return pages::bare(StatusCode::NOT_FOUND);
+            return Err(pages::bare(StatusCode::NOT_FOUND));
         }
         if request.method() != Method::POST {
-            return pages::bare(StatusCode::METHOD_NOT_ALLOWED);
+            return Err(pages::bare(StatusCode::METHOD_NOT_ALLOWED));
         }
         let body = read(request.into_body(), MAX_RECEIPTS_BYTES);
         let Ok(Some(body)) = timeout(RECEIPTS_TIMEOUT, body).await else {
-            return pages::bare(StatusCode::BAD_REQUEST);
+            return Err(pages::bare(StatusCode::BAD_REQUEST));
         };
         let Ok(receipts) = serde_json::from_slice::<Receipts>(&body) else {
             tracing::debug!("The gateway sent receipts that cannot be read");
-            return pages::bare(StatusCode::BAD_REQUEST);
+            return Err(pages::bare(StatusCode::BAD_REQUEST));
         };
         if receipts.missed > 0 {
             tracing::debug!(receipts.missed, "The gateway left out receipts");
         }
-        let receipts_news = !receipts.receipts.is_empty();
-        self.ledger().receipts(link, &receipts, Now::read());
-        if receipts_news {
+        Ok(receipts)
+    }
+
+    /// Takes what the gateway told over this link.
+    pub(crate) fn take(&self, link: u64, receipts: &Receipts) {
+        self.ledger().receipts(link, receipts, Now::read());
+        if !receipts.receipts.is_empty() {
             self.news.notify_one();
         }
-        pages::bare(StatusCode::NO_CONTENT)
     }
 
     /// Ends what was under way over a link that is gone.
@@ -327,9 +360,19 @@ mod tests {
         control(meter, Method::POST, RECEIPTS_PATH, json).await
     }
 
+    async fn take(meter: &Meter, request: Request<Body>) -> StatusCode {
+        match Meter::receipts(request).await {
+            Ok(receipts) => {
+                meter.take(1, &receipts);
+                StatusCode::NO_CONTENT
+            }
+            Err(refusal) => refusal.status(),
+        }
+    }
+
     async fn control(meter: &Meter, method: Method, path: &str, body: Vec<u8>) -> StatusCode {
         let request = Request::builder().method(method).uri(path).body(transaction::full(body));
-        meter.control(1, request.unwrap()).await.status()
+        take(meter, request.unwrap()).await
     }
 
     #[tokio::test]
@@ -454,6 +497,6 @@ mod tests {
         let meter = meter();
         let body = transaction::boxed(StreamBody::new(stream::pending().map(|()| data(""))));
         let request = Request::post(RECEIPTS_PATH).body(body).unwrap();
-        assert_eq!(meter.control(1, request).await.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(take(&meter, request).await, StatusCode::BAD_REQUEST);
     }
 }

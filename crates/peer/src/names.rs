@@ -1,4 +1,4 @@
-//! Holds the names of the sites at a gateway: claims them, claims them again after the gateway was
+//! Holds the names of the sites and of the desk at a gateway: claims them, claims them again after the gateway was
 //! away, and gives back those of removed sites.
 
 use std::{
@@ -41,10 +41,18 @@ pub(crate) struct Wanted {
     pub(crate) releases: Vec<Release>,
 }
 
-/// A site that wants a name.
+/// What a name is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Whose {
+    /// All that is handed over.
+    Desk,
+    Site(SiteId),
+}
+
+/// Something that wants a name.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WantedName {
-    pub(crate) site: SiteId,
+    pub(crate) whose: Whose,
     pub(crate) title: String,
     /// The name to ask for first.
     pub(crate) label: Label,
@@ -94,7 +102,7 @@ pub(crate) async fn keep(
             // The gateway was away: it may be a new one that never heard of us.
             done = Done { generation, ..Done::default() };
         }
-        done.held.retain(|(site, _)| now.names.iter().any(|name| name.site == *site));
+        done.held.retain(|(whose, _)| now.names.iter().any(|name| name.whose == *whose));
         let retry = signals.retry.notified();
         let pause = match pass(gateway, &now, &mut done, news, first).await {
             Ok(Left::Later) => Some(backoff.next()),
@@ -134,9 +142,9 @@ pub(crate) async fn keep(
 struct Done {
     generation: u64,
     /// Names that the gateway gave us.
-    held: HashSet<(SiteId, Label)>,
-    /// Sites that it refused; only the owner can change that.
-    refused: HashSet<SiteId>,
+    held: HashSet<(Whose, Label)>,
+    /// Those that it refused; only the owner can change that.
+    refused: HashSet<Whose>,
 }
 
 async fn pass(
@@ -147,7 +155,8 @@ async fn pass(
     first: &watch::Sender<First>,
 ) -> Result<Left, DialError> {
     let is_open = |name: &&WantedName| {
-        !done.refused.contains(&name.site) && !done.held.iter().any(|(site, _)| *site == name.site)
+        !done.refused.contains(&name.whose)
+            && !done.held.iter().any(|(whose, _)| *whose == name.whose)
     };
     let open: Vec<&WantedName> = wanted.names.iter().filter(is_open).collect();
     if open.is_empty() && wanted.releases.is_empty() {
@@ -159,19 +168,19 @@ async fn pass(
     for name in open {
         match claim(gateway, &info, &mut registry, name).await? {
             Answer::Held { label, origin } => {
-                done.held.insert((name.site.clone(), label.clone()));
+                done.held.insert((name.whose.clone(), label.clone()));
                 first.send_replace(First::Held(label.clone()));
-                tell(news, News::Named { site: name.site.clone(), label, origin }).await;
+                tell(news, News::Named { whose: name.whose.clone(), label, origin }).await;
             }
             Answer::Refused { trouble, heals } => {
                 if heals {
                     left = Left::Later;
                 } else {
-                    done.refused.insert(name.site.clone());
+                    done.refused.insert(name.whose.clone());
                 }
                 let sentence = sentence(&trouble, gateway.address());
                 fail(first, LinkTrouble { sentence, heals }, heals.then_some(Duration::ZERO));
-                tell(news, News::Trouble { site: name.site.clone(), trouble }).await;
+                tell(news, News::Trouble { whose: name.whose.clone(), trouble }).await;
             }
         }
     }

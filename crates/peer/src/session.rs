@@ -46,7 +46,8 @@ impl Token {
         format!("{origin}{PREFIX}{}", self.0)
     }
 
-    fn is(&self, offered: &[u8]) -> bool {
+    /// Compares in constant time.
+    pub(crate) fn is(&self, offered: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(offered).into()
     }
 }

@@ -1,19 +1,18 @@
 //! The loop that owns everything.
 
+mod asks;
+mod hand_over;
 mod notes;
 mod notice;
 
 use std::{
     collections::VecDeque,
-    path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use carriers::Carrier;
-use crosstalk::{address::Invitation, proof::PrivateKey};
-use sites::folder::Folder;
+use crosstalk::proof::PrivateKey;
 use tokio::{
     sync::{Notify, broadcast, mpsc, watch},
     task::JoinSet,
@@ -21,22 +20,22 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::hand_over::{Counter, Kept};
 use super::{
-    Answer, Ask, Config,
+    Ask, Config,
     site::{Disk, Site, Where},
 };
 use crate::{
     approach::Approach,
     front::{Front, Routes},
+    hand_over::Presence,
     keeper::{Gateway, Keeper, Memory, News, Scope, Signals},
     ledger::{Ledger, Now},
     meter::Meter,
-    model::{Event, LinkState, PublishError, SiteId, Snapshot, TransferRecord},
+    model::{Event, HandOverId, LinkState, SiteId, Snapshot, TransferRecord},
     names::Wanted,
-    naming,
     notes::{Book, Letterbox},
-    session::Token,
-    store::{Change, Contents, Release, Store, StoredLabel, StoredSite},
+    store::{Change, Contents, Release, Store},
 };
 
 /// How soon a transfer's begin and end are told: at once, and no more than twenty times a second.
@@ -51,9 +50,6 @@ const KEEP_RUNNING: Duration = Duration::from_secs(5);
 /// How often to look whether the folders are there.
 const LOOK_AT_FOLDERS: Duration = Duration::from_secs(3);
 
-/// How long opening a folder anew may keep the engine from everything else.
-const REOPEN_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// How long links may take to end; it is a little longer than they take themselves.
 const LINKS_END: Duration = Duration::from_secs(2);
 
@@ -65,12 +61,16 @@ enum Tick {
     Asked(Option<Ask>),
     Folder(SiteId, Disk),
     Heard(Option<(u64, News)>),
+    Goods(HandOverId, Presence),
+    HandOverNews,
+    HandOversKept(Kept),
     KeepTime,
     KeepRunningTime,
     LookAtFolders,
     LookAtTransfers,
     NoteNews,
     ReplySent,
+    Thrown,
     TransferNews,
 }
 
@@ -87,6 +87,7 @@ pub(super) struct Core {
     letterbox: Arc<Letterbox>,
     /// Answers to notes on their way.
     replies: JoinSet<()>,
+    counter: Counter,
     sites: Vec<Site>,
     releases: Vec<Release>,
     rungs: Memory,
@@ -147,6 +148,7 @@ impl Core {
             meter: Arc::new(Meter::new(ledger)),
             letterbox: Arc::new(Letterbox::new(Book::new(contents.notes, contents.blocked))),
             replies: JoinSet::new(),
+            counter: Counter::new(contents.hand_overs, contents.desks, contents.paused),
             sites,
             releases: contents.releases,
             rungs: Memory::new(contents.rungs),
@@ -179,6 +181,7 @@ impl Core {
         let mut keep_running = ticks(KEEP_RUNNING);
         let mut look_at_folders = ticks(LOOK_AT_FOLDERS);
         let (meter, letterbox) = (Arc::clone(&self.meter), Arc::clone(&self.letterbox));
+        let desk = Arc::clone(&self.counter.desk);
         loop {
             let look = async {
                 match self.look_at {
@@ -193,6 +196,13 @@ impl Core {
                 news = self.heard.recv() => Tick::Heard(news),
                 Some(Ok((site, disk))) = self.folders.join_next() => Tick::Folder(site, disk),
                 () = meter.news() => Tick::TransferNews,
+                () = desk.meter.news() => Tick::TransferNews,
+                () = desk.news() => Tick::HandOverNews,
+                Some(Ok((id, presence))) = self.counter.looking.join_next() => {
+                    Tick::Goods(id, presence)
+                }
+                Some(Ok(kept)) = self.counter.keeping.join_next() => Tick::HandOversKept(kept),
+                Some(_) = self.counter.throwing.join_next() => Tick::Thrown,
                 () = letterbox.news() => Tick::NoteNews,
                 Some(_) = self.replies.join_next() => Tick::ReplySent,
                 _ = keep.tick() => Tick::KeepTime,
@@ -207,12 +217,24 @@ impl Core {
                     self.heard(news);
                 }
                 Tick::Heard(_) => {}
-                Tick::KeepTime => self.keep_soon(),
-                Tick::KeepRunningTime => self.keep_running(),
-                Tick::LookAtFolders => self.look_at_folders(),
+                Tick::Goods(id, presence) => self.found_goods(id, presence),
+                Tick::HandOverNews => self.look_at_hand_overs(),
+                Tick::HandOversKept(kept) => self.hand_overs_kept(kept),
+                Tick::KeepTime => {
+                    self.keep_soon();
+                    self.expire_hand_overs();
+                }
+                Tick::KeepRunningTime => {
+                    self.keep_running();
+                    self.keep_running_hand_overs();
+                }
+                Tick::LookAtFolders => {
+                    self.look_at_folders();
+                    self.look_at_goods();
+                }
                 Tick::LookAtTransfers => self.look_at_transfers(),
                 Tick::NoteNews => self.look_at_notes(),
-                Tick::ReplySent => {}
+                Tick::ReplySent | Tick::Thrown => {}
                 Tick::TransferNews => {
                     let at = (self.looked + LOOK_AGAIN).max(Instant::now());
                     self.look_at = Some(self.look_at.map_or(at, |planned| planned.min(at)));
@@ -220,193 +242,6 @@ impl Core {
             }
         }
         self.end(asks).await;
-    }
-
-    async fn asked(&mut self, ask: Ask) {
-        match ask {
-            Ask::ClearHistory(answer) => {
-                self.look_at_transfers();
-                let done = self.keep_now(vec![Change::ClearHistory]).await;
-                if done.is_ok() {
-                    self.history.clear();
-                }
-                self.answer(answer, done);
-            }
-            Ask::Publish { path, folder, answer } => {
-                let done = self.publish(path, folder).await;
-                self.answer(answer, done);
-            }
-            Ask::Note(ask, answer) => {
-                let done = self.asked_about_notes(ask).await;
-                self.answer(answer, done);
-            }
-            Ask::Remove(site, answer) => {
-                let done = self.remove(&site).await;
-                self.answer(answer, done);
-            }
-            Ask::Rename(site, name, answer) => {
-                let done = match self.site(&site) {
-                    None => Err(PublishError::Unknown),
-                    Some(found) => {
-                        let name = naming::readable(&name)
-                            .unwrap_or_else(|| naming::title(&found.stored.path));
-                        self.change(&site, Change::SetName(site.clone(), name.clone()), |site| {
-                            site.stored.name = name;
-                        })
-                        .await
-                    }
-                };
-                self.answer(answer, done);
-            }
-            Ask::Retry => self.signals.retry.notify_waiters(),
-            Ask::SetHidden(id, hidden, answer) => {
-                let change = Change::SetHidden(id.clone(), hidden);
-                let done = self.change(&id, change, |site| site.stored.hidden_files = hidden).await;
-                if done.is_ok() {
-                    self.reopen(&id).await;
-                }
-                self.answer(answer, done);
-            }
-            Ask::SetOn(id, on, answer) => {
-                let change = Change::SetOn(id.clone(), on);
-                if !on {
-                    // What the owner takes back is gone at once, whatever the disk says.
-                    self.make(&id, |site| site.stored.on = false);
-                    self.changed();
-                    self.meter.ledger().stop_all(Some(&id), Now::read());
-                }
-                let done = self.change(&id, change.clone(), |site| site.stored.on = on).await;
-                if !on && matches!(done, Err(PublishError::Store(_))) {
-                    self.pending.push(change);
-                }
-                self.answer(answer, done);
-            }
-            Ask::SetPaused(paused, answer) => {
-                let change = Change::SetPaused(paused);
-                if paused {
-                    // The same holds here.
-                    self.paused = true;
-                    self.changed();
-                    self.meter.ledger().stop_all(None, Now::read());
-                }
-                let done = self.keep_now(vec![change.clone()]).await;
-                if done.is_ok() {
-                    self.paused = paused;
-                } else if paused {
-                    self.pending.push(change);
-                }
-                self.answer(answer, done);
-            }
-            Ask::Shutdown => {}
-            Ask::StopTransfer(transfer) => {
-                self.meter.ledger().stop(transfer, Now::read());
-                self.look_soon();
-            }
-            Ask::UseGateway(Invitation { gateway, invite }, account) => {
-                // Over XMPP it may be the account or the invitation that is another.
-                if gateway != self.approach.gateway || gateway.xmpp().is_some() {
-                    let roots = self.approach.roots.clone();
-                    self.approach = Approach { gateway, roots, account, invite };
-                    self.link = LinkState::Dialling;
-                    for site in &mut self.sites {
-                        site.refused = None;
-                    }
-                    self.start_keeper();
-                    self.changed();
-                }
-            }
-        }
-    }
-
-    /// Shows what changed, then answers: who asked finds it in the snapshot.
-    fn answer<T>(&mut self, answer: Answer<T>, done: Result<T, PublishError>) {
-        if done.is_ok() {
-            self.changed();
-        }
-        // Who asked may be gone.
-        let _ = answer.send(done);
-    }
-
-    async fn publish(&mut self, path: PathBuf, folder: Folder) -> Result<SiteId, PublishError> {
-        if let Some(site) = self.sites.iter().find(|site| site.stored.path == path) {
-            return Err(PublishError::Already(site.id().clone()));
-        }
-        let name = naming::title(&path);
-        let id = SiteId(BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 9]>()));
-        let label = StoredLabel {
-            gateway: self.approach.gateway.origin(),
-            identity: self.identity.clone(),
-            label: naming::label(&name),
-            origin: None,
-        };
-        let stored = StoredSite {
-            id: id.clone(),
-            name,
-            path,
-            on: true,
-            hidden_files: false,
-            takes_notes: true,
-            sessions: vec![Token::generate()],
-            labels: vec![label],
-            visitors: std::collections::HashSet::new(),
-        };
-        if let Err(error) = self.keep_now(vec![Change::AddSite(Box::new(stored.clone()))]).await {
-            // A slow disk may keep it later, and the next start would publish it.
-            self.pending.push(Change::RemoveSite(id));
-            return Err(error);
-        }
-        self.meter.ledger().add_site(id.clone(), std::collections::HashSet::new());
-        self.sites.push(Site::new(stored, Disk::There(folder)));
-        Ok(id)
-    }
-
-    async fn remove(&mut self, id: &SiteId) -> Result<(), PublishError> {
-        let site = self.site(id).ok_or(PublishError::Unknown)?;
-        let releases: Vec<Release> = site
-            .stored
-            .labels
-            .iter()
-            .map(|label| Release {
-                gateway: label.gateway.clone(),
-                identity: label.identity.clone(),
-                label: label.label.clone(),
-            })
-            .collect();
-        let mut changes = vec![Change::RemoveSite(id.clone())];
-        changes.extend(releases.iter().cloned().map(Change::AddRelease));
-        self.keep_now(changes).await?;
-        self.releases.extend(releases);
-        self.sites.retain(|site| site.id() != id);
-        self.update_routes();
-        self.letterbox.book().remove_site(id);
-        let mut ledger = self.meter.ledger();
-        ledger.stop_all(Some(id), Now::read());
-        ledger.remove_site(id);
-        Ok(())
-    }
-
-    /// Opens the folder of a site with the rules of now.
-    async fn reopen(&mut self, id: &SiteId) {
-        // What was asked under the old rules must not come back later.
-        self.folders = JoinSet::new();
-        let Some(site) = self.site(id) else { return };
-        let opened = timeout(REOPEN_TIMEOUT, site.open()).await;
-        // Nothing is served by the old rules; the next look opens it.
-        self.found(id, opened.unwrap_or(Disk::Unknown));
-    }
-
-    /// Keeps a change of a site, then makes it.
-    async fn change(
-        &mut self,
-        id: &SiteId,
-        change: Change,
-        make: impl FnOnce(&mut Site),
-    ) -> Result<(), PublishError> {
-        self.site(id).ok_or(PublishError::Unknown)?;
-        self.keep_now(vec![change]).await?;
-        self.make(id, make);
-        self.update_routes();
-        Ok(())
     }
 
     fn make(&mut self, id: &SiteId, make: impl FnOnce(&mut Site)) {
@@ -425,6 +260,7 @@ impl Core {
         self.keeper_stop = CancellationToken::new();
         self.keeper_number += 1;
         let number = self.keeper_number;
+        self.place_desk();
         self.update_wanted();
         self.update_routes();
         let (tell, mut told) = mpsc::channel(NEWS);
@@ -435,6 +271,7 @@ impl Core {
                 routes: self.routes.subscribe(),
                 meter: Arc::clone(&self.meter),
                 letterbox: Arc::clone(&self.letterbox),
+                desk: Arc::clone(&self.counter.desk),
             },
             wanted: self.wanted.subscribe(),
             carrier: self.carrier,
@@ -468,8 +305,9 @@ impl Core {
     fn update_wanted(&self) {
         let gateway = self.approach.gateway.origin();
         let at = Where { gateway: &gateway, identity: &self.identity };
+        let sites = self.sites.iter().map(|site| site.wanted(&at));
         let wanted = Wanted {
-            names: self.sites.iter().map(|site| site.wanted(&at)).collect(),
+            names: sites.chain(self.counter.wanted(&at)).collect(),
             releases: self
                 .releases
                 .iter()
@@ -497,6 +335,7 @@ impl Core {
     async fn end(mut self, mut asks: mpsc::Receiver<Ask>) {
         asks.close();
         self.meter.ledger().stop_all(None, Now::read());
+        self.counter.stop_all(Now::read());
         self.keeper_stop.cancel();
         self.keepers.close();
         // Someone must go on listening while the keepers end.
@@ -513,7 +352,8 @@ impl Core {
         }
         self.meter.ledger().quit(Now::read());
         self.look_at_transfers();
-        let rest = std::mem::take(&mut self.pending);
+        let mut rest = std::mem::take(&mut self.pending);
+        rest.extend(self.counter.quit(Now::read()).await);
         let keep = async {
             if !rest.is_empty()
                 && let Err(error) = self.store.apply(rest).await

@@ -1,6 +1,8 @@
 //! The engine: one owner, one loop.
 
 mod core;
+mod goods;
+mod hand_over;
 mod site;
 
 use std::{
@@ -21,14 +23,11 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use self::core::Core;
+use self::{core::Core, hand_over::HandOverAsk};
 use crate::{
     folders,
     keeper::Scope,
-    model::{
-        Event, HandOverError, HandOverId, KnockId, LinkState, NoteId, PublishError, SiteId,
-        Snapshot, Terms, TransferId,
-    },
+    model::{Event, LinkState, NoteId, PublishError, SiteId, Snapshot, TransferId},
     store::{Opened, Store},
 };
 
@@ -87,6 +86,7 @@ pub struct Peer {
 /// What the owner can ask for.
 enum Ask {
     ClearHistory(Answer<()>),
+    HandOver(HandOverAsk),
     Publish { path: PathBuf, folder: Folder, answer: Answer<SiteId> },
     Note(NoteAsk, Answer<()>),
     Remove(SiteId, Answer<()>),
@@ -301,60 +301,6 @@ impl Peer {
     /// [`PublishError::Unknown`], [`PublishError::Store`].
     pub async fn set_takes_notes(&self, site: &SiteId, takes: bool) -> Result<(), PublishError> {
         self.ask(|answer| Ask::Note(NoteAsk::Take(site.clone(), takes), answer)).await
-    }
-
-    /// Offers files to one visitor, once. Returns as soon as it is kept; the link comes with the snapshot
-    /// in which the gateway has confirmed the name.
-    ///
-    /// # Errors
-    /// See [`HandOverError`].
-    #[expect(clippy::unused_async, reason = "built next")]
-    pub async fn send_files(
-        &self,
-        files: Vec<PathBuf>,
-        terms: Terms,
-    ) -> Result<HandOverId, HandOverError> {
-        let _ = (files, terms);
-        Err(HandOverError::Unknown)
-    }
-
-    /// Takes files of visitors into this folder, none larger than `largest` bytes, at most `files` of
-    /// them.
-    ///
-    /// # Errors
-    /// See [`HandOverError`].
-    #[expect(clippy::unused_async, reason = "built next")]
-    pub async fn ask_for_files(
-        &self,
-        folder: &Path,
-        largest: u64,
-        files: u32,
-        terms: Terms,
-    ) -> Result<HandOverId, HandOverError> {
-        let _ = (folder, largest, files, terms);
-        Err(HandOverError::Unknown)
-    }
-
-    /// Answers a visitor who asks whether she may. Who is allowed is the only one who may from then on;
-    /// who is refused may not ask again from that address.
-    ///
-    /// # Errors
-    /// [`HandOverError::Unknown`] when nobody waits for the answer any more; [`HandOverError::Store`].
-    #[expect(clippy::unused_async, reason = "built next")]
-    pub async fn answer_knock(&self, knock: KnockId, allow: bool) -> Result<(), HandOverError> {
-        let _ = (knock, allow);
-        Err(HandOverError::Unknown)
-    }
-
-    /// Ends a hand-over, cutting what is on its way, and forgets it with its link. Files that arrived
-    /// stay, those that did not arrive completely go.
-    ///
-    /// # Errors
-    /// [`HandOverError::Unknown`], [`HandOverError::Store`].
-    #[expect(clippy::unused_async, reason = "built next")]
-    pub async fn end_hand_over(&self, hand_over: HandOverId) -> Result<(), HandOverError> {
-        let _ = hand_over;
-        Err(HandOverError::Unknown)
     }
 
     /// Uses another gateway from now on; links change. The account is the owner's, for a gateway that

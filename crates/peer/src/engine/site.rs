@@ -9,7 +9,7 @@ use crate::{
     folders,
     front::{Place, Presence, host_of_origin},
     model::{SiteId, SiteState, SiteTrouble},
-    names::WantedName,
+    names::{WantedName, Whose},
     naming,
     session::{Door, Token},
     store::{StoredLabel, StoredSite},
@@ -85,7 +85,8 @@ impl Site {
             (None, Some(elsewhere)) => (elsewhere.label.clone(), false),
             (None, None) => (naming::label(&self.stored.name), false),
         };
-        WantedName { site: self.stored.id.clone(), title: self.stored.name.clone(), label, settled }
+        let whose = Whose::Site(self.stored.id.clone());
+        WantedName { whose, title: self.stored.name.clone(), label, settled }
     }
 
     /// Returns the site as requests meet it, and under which host name.

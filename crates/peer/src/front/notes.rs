@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use sites::note::{self, State};
 use tokio::time::timeout;
 
-use super::{Front, Place, Presence, host_of_authority};
+use super::{Front, Place, Presence, host_of_authority, is_from_here};
 use crate::{
     agent,
     ledger::Now,
@@ -152,24 +152,6 @@ fn status(refused: Refused) -> StatusCode {
         Refused::Empty => StatusCode::BAD_REQUEST,
         Refused::Closed => StatusCode::FORBIDDEN,
         Refused::TooMany => StatusCode::TOO_MANY_REQUESTS,
-    }
-}
-
-/// Returns whether a form was sent by a page of this very site: the cookie alone does not say so, as
-/// other sites of the same gateway are the same "site" to a browser.
-fn is_from_here(headers: &HeaderMap) -> bool {
-    let one = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(from) = one("sec-fetch-site") {
-        return from == "same-origin";
-    }
-    match one("origin") {
-        // Programs, and browsers of long ago.
-        None => !headers.contains_key("origin"),
-        Some(origin) => {
-            let origin = origin.split_once("://").map(|(_, authority)| authority);
-            let host = one("host").and_then(host_of_authority);
-            host.is_some() && origin.and_then(host_of_authority) == host
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! the start and then only written, by one thread that owns the database. What belongs together is
 //! written in one transaction.
 
+mod hand_over;
 mod notes;
 mod schema;
 mod table;
@@ -23,8 +24,9 @@ use tokio::sync::{mpsc, oneshot};
 use self::schema::Refusal;
 use crate::{
     engine::StartError,
+    hand_over::KeptHandOver,
     keys,
-    model::{NoteId, SiteId, TransferRecord, TransferState},
+    model::{HandOverId, NoteId, SiteId, TransferRecord, TransferState},
     notes::{Author, KeptNote},
     session::Token,
 };
@@ -60,6 +62,10 @@ pub(crate) struct Contents {
     pub(crate) notes: Vec<KeptNote>,
     /// Oldest first.
     pub(crate) blocked: Vec<(SiteId, Author)>,
+    /// The names of the desk, the newest last.
+    pub(crate) desks: Vec<StoredLabel>,
+    /// Oldest first.
+    pub(crate) hand_overs: Vec<KeptHandOver>,
     /// The highest number that a transfer ever had.
     pub(crate) last_transfer: i64,
 }
@@ -80,7 +86,7 @@ pub(crate) struct StoredSite {
     pub(crate) visitors: HashSet<VisitorKey>,
 }
 
-/// A site's name at a gateway.
+/// The name of a site, or of the desk, at a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredLabel {
     /// The gateway's address.
@@ -88,7 +94,7 @@ pub(crate) struct StoredLabel {
     /// The public key that claimed it.
     pub(crate) identity: String,
     pub(crate) label: Label,
-    /// The site's origin, once the gateway confirmed the name.
+    /// The origin, once the gateway confirmed the name.
     pub(crate) origin: Option<String>,
 }
 
@@ -131,18 +137,22 @@ impl VisitorKey {
 /// One change to what is kept.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
+    AddHandOver(Box<KeptHandOver>),
     AddRelease(Release),
     AddSite(Box<StoredSite>),
     AddVisitor(SiteId, VisitorKey),
     Block(SiteId, Author),
     ClearHistory,
+    DropHandOver(HandOverId),
     DropNotes(Vec<NoteId>),
     DropRelease(Release),
     KeepEnded(TransferRecord),
+    KeepHandOver(Box<KeptHandOver>),
     KeepNote(Box<KeptNote>),
     /// A transfer under way, so that a crash does not hide it.
     KeepRunning(TransferState, String),
     RemoveSite(SiteId),
+    SetDesk(StoredLabel),
     SetHidden(SiteId, bool),
     SetLabel(SiteId, StoredLabel),
     SetName(SiteId, String),

@@ -92,6 +92,81 @@ pub(super) const STEPS: &[&str] = &[
         actor   TEXT
      ) STRICT;
      CREATE INDEX blocked_of_a_site ON blocked (site);",
+    // 4: what is handed over, who may, and what is on its way; and the desk's name at each gateway.
+    "CREATE TABLE desks (
+        gateway  TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        label    TEXT NOT NULL,
+        origin   TEXT,
+        changed  INTEGER NOT NULL,
+        PRIMARY KEY (gateway, identity)
+     ) STRICT, WITHOUT ROWID;
+     -- The size is that of what is sent, or the largest of what is asked for; the count is of the files
+     -- in it, or of those that may still come.
+     CREATE TABLE hand_overs (
+        id          INTEGER PRIMARY KEY,
+        token       TEXT NOT NULL UNIQUE,
+        kind        TEXT NOT NULL CHECK (kind IN ('send', 'ask')),
+        note        TEXT NOT NULL,
+        nod         INTEGER NOT NULL,
+        since       INTEGER NOT NULL,
+        name        TEXT NOT NULL DEFAULT '',
+        size        INTEGER NOT NULL DEFAULT 0,
+        count       INTEGER NOT NULL DEFAULT 0,
+        state       TEXT NOT NULL DEFAULT '',
+        folder      BLOB NOT NULL DEFAULT x'',
+        stage       TEXT NOT NULL DEFAULT 'waiting',
+        at          INTEGER NOT NULL DEFAULT 0,
+        cut_file    TEXT NOT NULL DEFAULT '',
+        cut_arrived INTEGER NOT NULL DEFAULT 0,
+        cut_size    INTEGER
+     ) STRICT;
+     CREATE TABLE sent_files (
+        hand_over INTEGER NOT NULL REFERENCES hand_overs (id) ON DELETE CASCADE,
+        position  INTEGER NOT NULL,
+        path      BLOB NOT NULL,
+        PRIMARY KEY (hand_over, position)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE tickets (
+        hand_over    INTEGER NOT NULL REFERENCES hand_overs (id) ON DELETE CASCADE,
+        position     INTEGER NOT NULL,
+        secret       TEXT NOT NULL,
+        address      BLOB NOT NULL,
+        standing     TEXT NOT NULL,
+        reached      INTEGER NOT NULL,
+        perhaps_more INTEGER NOT NULL,
+        used         INTEGER NOT NULL,
+        PRIMARY KEY (hand_over, position)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE refused_visitors (
+        hand_over INTEGER NOT NULL REFERENCES hand_overs (id) ON DELETE CASCADE,
+        position  INTEGER NOT NULL,
+        address   BLOB NOT NULL,
+        PRIMARY KEY (hand_over, position)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE uploads (
+        hand_over INTEGER NOT NULL REFERENCES hand_overs (id) ON DELETE CASCADE,
+        position  INTEGER NOT NULL,
+        draft     TEXT NOT NULL,
+        name      TEXT NOT NULL,
+        size      INTEGER,
+        ticket    TEXT,
+        visitor   TEXT,
+        agent     TEXT NOT NULL,
+        offset    INTEGER NOT NULL,
+        touched   INTEGER NOT NULL,
+        PRIMARY KEY (hand_over, position)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE received_files (
+        hand_over INTEGER NOT NULL REFERENCES hand_overs (id) ON DELETE CASCADE,
+        position  INTEGER NOT NULL,
+        upload    TEXT NOT NULL,
+        file      TEXT NOT NULL,
+        size      INTEGER NOT NULL,
+        visitor   TEXT,
+        at        INTEGER NOT NULL,
+        PRIMARY KEY (hand_over, position)
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// Why a store is not used as it is.

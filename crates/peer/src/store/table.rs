@@ -12,7 +12,7 @@ use rusqlite::{Connection, Row, Transaction, params, types::Type};
 
 use super::{
     Change, Contents, MAX_HISTORY, Release, SHOWN_HISTORY, StoredLabel, StoredRung, StoredSite,
-    VisitorKey, notes,
+    VisitorKey, hand_over, notes,
 };
 use crate::{
     keeper::MAX_REMEMBERED,
@@ -25,7 +25,7 @@ use crate::{
 const RUNNING: &str = "running";
 
 /// Returns the word that stands in the table.
-fn word(end: TransferEnd) -> &'static str {
+pub(super) fn word(end: TransferEnd) -> &'static str {
     match end {
         TransferEnd::Complete => "complete",
         TransferEnd::Cut(Ended::Connection) => "cut-connection",
@@ -46,6 +46,14 @@ fn end(word: &str) -> Option<TransferEnd> {
         "cut-visitor" => TransferEnd::Cut(Ended::Visitor),
         _ => return None,
     })
+}
+
+/// Returns what cut something, from the word that stands in the table.
+pub(super) fn ended_by(word: &str) -> Option<Ended> {
+    match end(word)? {
+        TransferEnd::Complete => None,
+        TransferEnd::Cut(by) => Some(by),
+    }
 }
 
 /// Transfers that were under way when the program died were cut by that.
@@ -139,7 +147,19 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Contents> {
         })
         .collect();
     let (notes, blocked) = (notes::read(connection)?, notes::read_blocked(connection)?);
-    Ok(Contents { paused, sites, releases, rungs, history, notes, blocked, last_transfer })
+    let (desks, hand_overs) = (hand_over::read_desks(connection)?, hand_over::read(connection)?);
+    Ok(Contents {
+        paused,
+        sites,
+        releases,
+        rungs,
+        history,
+        notes,
+        blocked,
+        desks,
+        hand_overs,
+        last_transfer,
+    })
 }
 
 /// Writes these changes together or not at all.
@@ -161,6 +181,7 @@ pub(super) fn apply(connection: &mut Connection, changes: &[Change]) -> rusqlite
 
 fn write(to: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
     match change {
+        Change::AddHandOver(kept) => return hand_over::add(to, kept),
         Change::AddRelease(Release { gateway, identity, label }) => to
             .prepare_cached("INSERT OR IGNORE INTO releases VALUES (?, ?, ?)")?
             .execute(params![gateway, identity, label.as_str()]),
@@ -175,6 +196,7 @@ fn write(to: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
         Change::ClearHistory => {
             to.execute("DELETE FROM transfers WHERE ending <> ?", params![RUNNING])
         }
+        Change::DropHandOver(id) => return hand_over::drop_one(to, *id),
         Change::DropNotes(gone) => return notes::forget(to, gone),
         Change::DropRelease(Release { gateway, identity, label }) => to
             .prepare_cached(
@@ -182,6 +204,7 @@ fn write(to: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
             )?
             .execute(params![gateway, identity, label.as_str()]),
         Change::KeepEnded(record) => keep(to, record, word(record.end)),
+        Change::KeepHandOver(kept) => return hand_over::keep(to, kept),
         Change::KeepNote(kept) => return notes::keep(to, kept),
         Change::KeepRunning(state, site_name) => {
             let seen = TransferRecord {
@@ -200,6 +223,7 @@ fn write(to: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
             keep(to, &seen, RUNNING)
         }
         Change::RemoveSite(site) => to.execute("DELETE FROM sites WHERE id = ?", params![site.0]),
+        Change::SetDesk(desk) => return hand_over::set_desk(to, desk),
         Change::SetHidden(site, hidden) => {
             to.execute("UPDATE sites SET hidden = ? WHERE id = ?", params![hidden, site.0])
         }
@@ -306,12 +330,12 @@ fn record(row: &Row<'_>) -> rusqlite::Result<TransferRecord> {
     })
 }
 
-fn label(row: &Row<'_>) -> rusqlite::Result<Label> {
+pub(super) fn label(row: &Row<'_>) -> rusqlite::Result<Label> {
     let text: String = row.get("label")?;
     Label::parse(&text).map_err(|_| unreadable(0, "a label"))
 }
 
-fn unreadable(column: usize, what: &str) -> rusqlite::Error {
+pub(super) fn unreadable(column: usize, what: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("not {what}").into())
 }
 
@@ -332,11 +356,11 @@ fn of_site<T>(
     connection.prepare_cached(query)?.query_map([site], read)?.collect()
 }
 
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn unsigned(number: i64) -> u64 {
+pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 

@@ -14,6 +14,7 @@ use crate::{
     keeper::News,
     ledger::{Happening, Now},
     model::{Event, LinkState, PublishError, SiteId, Snapshot},
+    names::Whose,
     store::{Change, SHOWN_HISTORY, StoredLabel},
 };
 
@@ -46,14 +47,21 @@ impl Core {
                 // until it succeeds or fails; it is shown all the same.
                 self.changed();
             }
-            News::Named { site, label, origin } => self.named(&site, label, origin),
+            News::Named { whose: Whose::Site(site), label, origin } => {
+                self.named(&site, label, origin);
+            }
+            News::Named { whose: Whose::Desk, label, origin } => self.desk_named(label, origin),
             News::Released(release) => {
                 self.releases.retain(|waiting| *waiting != release);
                 self.pending.push(Change::DropRelease(release));
                 self.changed();
             }
             News::Rung(rung) => self.pending.push(Change::SetRung(rung)),
-            News::Trouble { site, trouble } => {
+            News::Trouble { whose: Whose::Desk, trouble } => {
+                self.counter.refused = Some(trouble);
+                self.changed();
+            }
+            News::Trouble { whose: Whose::Site(site), trouble } => {
                 if let Some(site) = self.sites.iter_mut().find(|found| *found.id() == site) {
                     site.refused = Some(trouble);
                     self.changed();
@@ -127,6 +135,7 @@ impl Core {
             (happenings, missed, ledger.is_idle())
         };
         self.looked = Instant::now();
+        let idle = idle && self.counter.is_idle();
         self.look_at = (!idle).then(|| self.looked + FIGURES);
         self.left_out += missed;
         for happening in happenings {
@@ -147,7 +156,8 @@ impl Core {
             }
         }
         self.limit_pending();
-        self.show();
+        // Which shows all of it.
+        self.look_at_hand_overs();
     }
 
     pub(super) fn keep_running(&mut self) {
@@ -219,7 +229,7 @@ impl Core {
             transfers: ledger.states(Now::read()),
             history: self.history.iter().cloned().collect(),
             notes: book.notes(),
-            hand_overs: Vec::new(),
+            hand_overs: self.counter.states(Now::read()),
         };
         drop((ledger, book));
         self.snapshots.send_if_modified(|current| {

@@ -1,11 +1,17 @@
+use std::path::PathBuf;
+
 use carriers::tls::Roots;
 use crosstalk::address::GatewayAddress;
+use sites::folder::Folder;
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
     front::Presence,
-    model::{TransferEnd, TransferId},
+    model::{PublishError, TransferEnd, TransferId},
+    naming,
+    session::Token,
+    store::{StoredLabel, StoredSite},
 };
 
 const GATEWAY: &str = "http://localhost:1";

@@ -1,0 +1,125 @@
+//! What is handed over, on the disk.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sites::hand_over::{
+    Inbox, Parcel, ParcelError,
+    inbox::{InboxError, Rules},
+};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+
+use super::OPEN_TIMEOUT;
+use crate::{
+    hand_over::{Goods, Presence},
+    model::HandOverError,
+};
+
+/// How much stays free on a drive into which visitors put files: what a system needs to go on working,
+/// on a small drive as on a large one.
+const KEEP_FREE: u64 = 1024 * 1024 * 1024;
+
+/// How long looking again may take; a disk that takes longer counts as not there.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A folder that takes files, by its full path.
+pub(super) type Folder = PathBuf;
+
+/// Opens files that the owner sends; returns their full paths, and what tells them from others.
+pub(super) async fn choose_files(
+    files: Vec<PathBuf>,
+) -> Result<(Vec<PathBuf>, Parcel, String), HandOverError> {
+    let first = files.first().cloned().unwrap_or_default();
+    let opening = spawn_blocking(move || {
+        // Whatever the program's folder is after the next start.
+        let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        let files: Vec<PathBuf> = files.iter().map(absolute).collect();
+        Parcel::open(&files).map(|parcel| (files, parcel))
+    });
+    match timeout(OPEN_TIMEOUT, opening).await {
+        Ok(Ok(opened)) => {
+            let (files, parcel) = opened?;
+            let state = parcel.state();
+            Ok((files, parcel, state))
+        }
+        Ok(Err(_)) | Err(_) => {
+            let why = std::io::Error::other("the disk does not answer");
+            Err(ParcelError::Other(first, why).into())
+        }
+    }
+}
+
+/// Opens a folder into which visitors put files; returns its full path.
+pub(super) async fn choose_folder(
+    folder: &Path,
+    largest: u64,
+) -> Result<(PathBuf, Inbox), HandOverError> {
+    let asked = folder.to_owned();
+    let opening = spawn_blocking(move || {
+        let folder = asked.canonicalize().map_err(InboxError::Folder)?;
+        let inbox = Inbox::open(&folder, rules(largest))?;
+        Ok::<_, InboxError>((folder, inbox))
+    });
+    let why = match timeout(OPEN_TIMEOUT, opening).await {
+        Ok(Ok(Ok(opened))) => return Ok(opened),
+        Ok(Ok(Err(InboxError::Folder(error)))) => match error.kind() {
+            std::io::ErrorKind::NotFound => "it is not there".to_owned(),
+            std::io::ErrorKind::NotADirectory => "it is not a folder".to_owned(),
+            std::io::ErrorKind::PermissionDenied => "it may not be written".to_owned(),
+            _ => error.to_string(),
+        },
+        Ok(Ok(Err(error))) => error.to_string(),
+        Ok(Err(_)) | Err(_) => "the disk does not answer".to_owned(),
+    };
+    Err(HandOverError::Folder(folder.to_owned(), why))
+}
+
+/// Looks whether it is there, in a task of its own. One thread at a time: a drive that never answers keeps
+/// that one.
+pub(super) fn look(
+    goods: Goods,
+    known: Presence,
+    turn: Arc<Semaphore>,
+) -> impl Future<Output = Presence> + Send {
+    let look = async move {
+        let turn = turn.acquire_owned().await.ok()?;
+        match goods {
+            Goods::Send { files, state: wanted, .. } => {
+                let opening = spawn_blocking(move || {
+                    let _turn = turn;
+                    Parcel::open(&files)
+                });
+                let parcel = opening.await.ok()?.ok()?;
+                // What was begun can only be continued with the very same files.
+                let is_same = parcel.state() == wanted;
+                is_same.then_some(match known {
+                    Presence::Parcel(known) => Presence::Parcel(known),
+                    Presence::Away | Presence::Inbox(_) | Presence::Unknown => {
+                        Presence::Parcel(parcel)
+                    }
+                })
+            }
+            Goods::Ask { folder, largest, .. } => {
+                let opening = spawn_blocking(move || {
+                    let _turn = turn;
+                    Inbox::open(&folder, rules(largest))
+                });
+                let inbox = opening.await.ok()?.ok()?;
+                Some(match known {
+                    Presence::Inbox(known) => Presence::Inbox(known),
+                    Presence::Away | Presence::Parcel(_) | Presence::Unknown => {
+                        Presence::Inbox(inbox)
+                    }
+                })
+            }
+        }
+    };
+    async move { timeout(LOOK_TIMEOUT, look).await.ok().flatten().unwrap_or(Presence::Away) }
+}
+
+fn rules(largest: u64) -> Rules {
+    Rules { largest, keep_free: KEEP_FREE }
+}

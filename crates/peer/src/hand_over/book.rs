@@ -1,0 +1,741 @@
+//! The book of what is handed over. It does no IO and is told the time.
+//!
+//! How the fetching of something that is sent ends:
+//!
+//! | what is known | stage |
+//! | --- | --- |
+//! | the last byte was in a response that was delivered completely, and what was before it had been handed over for the same ticket | done |
+//! | the same, and something before it never was: a program that looked at the end first | as before |
+//! | anything else | cut, at the begin of the range and what was delivered of it |
+//!
+//! A gateway that sends no receipts cannot say that anything arrived: each fetching ends as cut by
+//! "unconfirmed" and can be done again, until the owner ends it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use sites::hand_over::{Inbox, Parcel};
+
+use super::{
+    tickets::{Taken, Ticket, Tickets, Visitor},
+    uploads::{Full, StoppedBy, Upload, Uploads},
+};
+use crate::{
+    front::host_of_origin,
+    ledger::{Flow, Now},
+    model::{
+        Direction, Ended, HandOver, HandOverId, HandOverTrouble, Knock, KnockId, Passing, Received,
+        Stage, Terms, TransferEnd, TransferId, TransferRecord, TransferState,
+    },
+    session::Token,
+    store::VisitorKey,
+};
+
+/// How many there are at most, those that are done among them.
+pub(crate) const MAX_HAND_OVERS: usize = 100;
+
+/// How many files that arrived are shown of one hand-over; the oldest of more are not.
+pub(crate) const MAX_RECEIVED: usize = 100;
+
+/// How much may happen before the engine looks, which is at once; what is beyond is still in the
+/// snapshot.
+const MAX_HAPPENINGS: usize = 1024;
+
+/// What is handed over.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Goods {
+    Send {
+        files: Vec<PathBuf>,
+        name: String,
+        size: u64,
+        count: u32,
+        /// Tells these very files from others at the same place ([`Parcel::state`]).
+        state: String,
+    },
+    Ask {
+        folder: PathBuf,
+        largest: u64,
+        files_left: u32,
+    },
+}
+
+/// Whether it is there.
+#[derive(Clone, Debug)]
+pub(crate) enum Presence {
+    /// The files are not there, or are others by now; the folder cannot be written.
+    Away,
+    Parcel(Parcel),
+    Inbox(Inbox),
+    /// Nobody has looked yet.
+    Unknown,
+}
+
+/// A file that arrived, with the upload by which it came.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct KeptReceived {
+    pub(crate) upload: String,
+    pub(crate) received: Received,
+}
+
+/// A hand-over as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct KeptHandOver {
+    pub(crate) id: HandOverId,
+    pub(crate) token: Token,
+    pub(crate) goods: Goods,
+    pub(crate) terms: Terms,
+    pub(crate) stage: Stage,
+    pub(crate) since: SystemTime,
+    /// Oldest first.
+    pub(crate) tickets: Vec<Ticket>,
+    /// Oldest first.
+    pub(crate) refused: Vec<VisitorKey>,
+    /// Oldest first.
+    pub(crate) uploads: Vec<Upload>,
+    /// Oldest first.
+    pub(crate) received: Vec<KeptReceived>,
+}
+
+/// A hand-over.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) token: Token,
+    pub(crate) goods: Goods,
+    pub(crate) terms: Terms,
+    pub(crate) stage: Stage,
+    since: SystemTime,
+    pub(crate) presence: Presence,
+    pub(crate) tickets: Tickets,
+    /// What is being fetched.
+    current: Option<Fetching>,
+    pub(crate) uploads: Uploads,
+    /// Oldest first.
+    received: VecDeque<KeptReceived>,
+}
+
+/// Something that is being fetched.
+#[derive(Debug)]
+struct Fetching {
+    flow: Arc<Flow>,
+    ticket: Token,
+    key: VisitorKey,
+    offset: u64,
+    length: u64,
+    /// Whether what is before it had been handed over for the same ticket.
+    is_vouched: bool,
+    before: Stage,
+}
+
+/// A part of the content that somebody wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) ticket: Token,
+    pub(crate) visitor: Option<IpAddr>,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+/// Whether something can be fetched now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// When this was cut, which the same visitor began before.
+    AfterCutting(TransferId),
+    Free,
+    /// Another visitor has it right now.
+    Taken,
+}
+
+/// What the engine has to tell or to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Happening {
+    /// It is done, or was cut.
+    Changed(HandOverId),
+    Knock(HandOverId, Knock),
+    Received(HandOverId, Received),
+    /// Drafts that nobody will finish.
+    Thrown(HandOverId, Vec<String>),
+}
+
+/// What is left to do of a hand-over that is forgotten.
+#[derive(Debug)]
+pub(crate) struct Removed {
+    pub(crate) transfer: Option<TransferId>,
+    pub(crate) inbox: Option<Inbox>,
+    pub(crate) drafts: Vec<String>,
+}
+
+/// Where the desk is.
+#[derive(Debug)]
+struct Place {
+    origin: String,
+    host: String,
+}
+
+/// The book.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    entries: BTreeMap<HandOverId, Entry>,
+    last: i64,
+    last_knock: u64,
+    place: Option<Place>,
+    paused: bool,
+    /// Those that are to be kept anew.
+    changed: BTreeSet<HandOverId>,
+    version: u64,
+    happenings: Vec<Happening>,
+}
+
+impl Book {
+    pub(crate) fn new(kept: Vec<KeptHandOver>) -> Self {
+        let mut book = Self::default();
+        for one in kept {
+            book.add(one, Presence::Unknown);
+        }
+        book
+    }
+
+    /// The gateway confirmed the desk's name, or it is another gateway now.
+    pub(crate) fn set_origin(&mut self, origin: Option<&str>) {
+        self.place = origin.and_then(|origin| {
+            let host = host_of_origin(origin)?;
+            Some(Place { origin: origin.to_owned(), host })
+        });
+    }
+
+    pub(crate) fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    pub(crate) fn is_desk(&self, host: &str) -> bool {
+        self.place.as_ref().is_some_and(|place| place.host == host)
+    }
+
+    /// Returns the id for the next one.
+    pub(crate) fn next_id(&self) -> HandOverId {
+        HandOverId(self.last + 1)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, kept: KeptHandOver, presence: Presence) {
+        self.last = self.last.max(kept.id.0);
+        let entry = Entry {
+            token: kept.token,
+            goods: kept.goods,
+            tickets: Tickets::new(kept.terms.nod, kept.tickets, kept.refused),
+            terms: kept.terms,
+            stage: kept.stage,
+            since: kept.since,
+            presence,
+            current: None,
+            uploads: Uploads::new(kept.uploads),
+            received: kept.received.into(),
+        };
+        self.entries.insert(kept.id, entry);
+        self.version += 1;
+    }
+
+    pub(crate) fn remove(&mut self, id: HandOverId) -> Option<Removed> {
+        let mut entry = self.entries.remove(&id)?;
+        self.changed.remove(&id);
+        self.version += 1;
+        Some(Removed {
+            transfer: entry.current.map(|current| current.flow.id),
+            drafts: entry.uploads.clear(),
+            inbox: match entry.presence {
+                Presence::Inbox(inbox) => Some(inbox),
+                Presence::Away | Presence::Parcel(_) | Presence::Unknown => None,
+            },
+        })
+    }
+
+    /// Finds the hand-over of a link. Looks at every one, so that the time tells nothing.
+    pub(crate) fn find(&self, offered: &str) -> Option<HandOverId> {
+        let offered = offered.as_bytes();
+        self.entries.iter().fold(
+            None,
+            |found, (id, entry)| if entry.token.is(offered) { Some(*id) } else { found },
+        )
+    }
+
+    pub(crate) fn entry(&self, id: HandOverId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    /// Returns the entry, which is about to change and to be kept anew.
+    pub(crate) fn change(&mut self, id: HandOverId) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(&id)?;
+        self.changed.insert(id);
+        self.version += 1;
+        Some(entry)
+    }
+
+    /// Returns the entry, of which only figures change.
+    pub(crate) fn look(&mut self, id: HandOverId) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    pub(crate) fn ids(&self) -> Vec<HandOverId> {
+        self.entries.keys().copied().collect()
+    }
+
+    /// Grows with each change.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The visitor pressed the button.
+    pub(crate) fn take(&mut self, id: HandOverId, visitor: Visitor, now: Now) -> Option<Taken> {
+        let knock_id = KnockId(self.last_knock + 1);
+        let taken = self.change(id)?.tickets.take(visitor, knock_id, now);
+        if let Taken::Knock(_, knock) = &taken {
+            self.last_knock += 1;
+            self.happened(Happening::Knock(id, knock.clone()));
+        }
+        Some(taken)
+    }
+
+    /// The owner answers somebody who asks. Returns whether anybody does.
+    pub(crate) fn answer(&mut self, knock: KnockId, allow: bool) -> bool {
+        let found = self
+            .entries
+            .iter_mut()
+            .find_map(|(id, entry)| entry.tickets.answer(knock, allow).then_some(*id));
+        if let Some(id) = found {
+            self.change(id);
+        }
+        found.is_some()
+    }
+
+    /// Returns what has to be cut for this to begin.
+    pub(crate) fn way(&self, id: HandOverId, wish: &Wish) -> Way {
+        match self.entries.get(&id).and_then(|entry| entry.current.as_ref()) {
+            None => Way::Free,
+            // Browsers and phones open a second connection when the first seems dead.
+            Some(current)
+                if current.ticket == wish.ticket
+                    && current.key == VisitorKey::new(wish.visitor) =>
+            {
+                Way::AfterCutting(current.flow.id)
+            }
+            Some(_) => Way::Taken,
+        }
+    }
+
+    /// Somebody begins to fetch.
+    pub(crate) fn begin(&mut self, id: HandOverId, wish: Wish, flow: Arc<Flow>, now: Now) {
+        let Some(entry) = self.change(id) else { return };
+        let before = match entry.end_current() {
+            Some(before) => before,
+            None => entry.stage.clone(),
+        };
+        let Some(ticket) = entry.tickets.find_mut(&wish.ticket) else { return };
+        ticket.used = now.wall;
+        entry.current = Some(Fetching {
+            flow,
+            is_vouched: ticket.vouches(wish.offset),
+            key: VisitorKey::new(wish.visitor),
+            ticket: wish.ticket,
+            offset: wish.offset,
+            length: wish.length,
+            before,
+        });
+        entry.stage = Stage::Waiting;
+    }
+
+    /// A fetching is over.
+    pub(crate) fn ended(&mut self, record: &TransferRecord) {
+        let is_current = |entry: &Entry| {
+            entry.current.as_ref().is_some_and(|current| current.flow.id == record.id)
+        };
+        // One that another took the place of is nobody's business any more.
+        let Some(id) = self.entries.iter().find(|(_, entry)| is_current(entry)).map(|(id, _)| *id)
+        else {
+            return;
+        };
+        let Some(entry) = self.change(id) else { return };
+        let Some(current) = &entry.current else { return };
+        let (offset, end, is_vouched) =
+            (current.offset, current.offset + current.length, current.is_vouched);
+        let Goods::Send { name, size, .. } = &entry.goods else { return };
+        let (name, size) = (name.clone(), *size);
+        let Some(before) = entry.end_current() else { return };
+        entry.stage = if !is_vouched {
+            before
+        } else if record.end == TransferEnd::Complete && end >= size {
+            entry.tickets.dismiss();
+            Stage::Done { at: record.until }
+        } else {
+            let by = match record.end {
+                // A part was all that she wanted.
+                TransferEnd::Complete => Ended::Visitor,
+                TransferEnd::Cut(by) => by,
+            };
+            Stage::Cut {
+                file: name,
+                arrived: (offset + record.delivered).min(size),
+                size: Some(size),
+                at: record.until,
+                by,
+            }
+        };
+        self.happened(Happening::Changed(id));
+    }
+
+    /// All that was asked for is there, or an empty file was fetched.
+    pub(crate) fn finish(&mut self, id: HandOverId, now: Now) {
+        let Some(entry) = self.change(id) else { return };
+        entry.stage = Stage::Done { at: now.wall };
+        entry.tickets.dismiss();
+        let drafts = entry.uploads.clear();
+        self.happened(Happening::Changed(id));
+        self.throw(id, drafts);
+    }
+
+    /// Looks whether one more file may be begun; an old draft may have to go for it.
+    pub(crate) fn room(&mut self, id: HandOverId, now: Now) -> Result<(), Full> {
+        let entry = self.entries.get(&id).ok_or(Full::Gone)?;
+        let Some(old) = entry.uploads.room(now)? else { return Ok(()) };
+        if let Some(entry) = self.change(id) {
+            entry.uploads.remove(&old);
+        }
+        self.throw(id, vec![old]);
+        Ok(())
+    }
+
+    /// A file is begun.
+    pub(crate) fn begin_upload(
+        &mut self,
+        id: HandOverId,
+        upload: Upload,
+        now: Now,
+    ) -> Result<(), Full> {
+        // Others may have begun some meanwhile.
+        self.room(id, now)?;
+        let entry = self.change(id).filter(|entry| !entry.is_done()).ok_or(Full::Gone)?;
+        entry.uploads.add(upload);
+        Ok(())
+    }
+
+    /// Something comes: whatever was cut before goes on, or is past.
+    pub(crate) fn coming(&mut self, id: HandOverId) {
+        if let Some(entry) = self.change(id).filter(|entry| !entry.is_done()) {
+            entry.stage = Stage::Waiting;
+        }
+    }
+
+    /// Nothing more of an upload comes over this connection; `by` when not all of it came that should
+    /// have.
+    pub(crate) fn upload_ended(
+        &mut self,
+        id: HandOverId,
+        upload: &str,
+        by: Option<Ended>,
+        now: Now,
+    ) {
+        let Some(entry) = self.change(id) else { return };
+        let Some((upload, stopped)) = entry.uploads.pause(upload) else { return };
+        let by = match stopped {
+            None => by,
+            Some(StoppedBy::Owner) => Some(Ended::Owner),
+            // It goes on over another connection.
+            Some(StoppedBy::Visitor) => None,
+        };
+        let Some(by) = by.filter(|_| !matches!(entry.stage, Stage::Done { .. })) else { return };
+        entry.stage = Stage::Cut {
+            file: super::uploads::shown(&upload.name),
+            arrived: upload.offset,
+            size: upload.size,
+            at: now.wall,
+            by,
+        };
+        self.happened(Happening::Changed(id));
+    }
+
+    /// Forgets an upload; returns whether there was one.
+    pub(crate) fn discard_upload(&mut self, id: HandOverId, upload: &str) -> bool {
+        let found = self.change(id).and_then(|entry| entry.uploads.remove(upload));
+        found.is_some()
+    }
+
+    /// One more file is about to get its name. Returns whether it is wanted.
+    pub(crate) fn claim(&mut self, id: HandOverId) -> bool {
+        let Some(entry) = self.change(id).filter(|entry| !entry.is_done()) else { return false };
+        match &mut entry.goods {
+            Goods::Ask { files_left, .. } if *files_left > 0 => {
+                *files_left -= 1;
+                true
+            }
+            Goods::Ask { .. } | Goods::Send { .. } => false,
+        }
+    }
+
+    /// It did not get it.
+    pub(crate) fn unclaim(&mut self, id: HandOverId) {
+        if let Some(Goods::Ask { files_left, .. }) = self.change(id).map(|entry| &mut entry.goods) {
+            *files_left += 1;
+        }
+    }
+
+    /// A file arrived.
+    pub(crate) fn received(&mut self, id: HandOverId, upload: &str, received: Received, now: Now) {
+        let Some(entry) = self.change(id) else { return };
+        entry.uploads.remove(upload);
+        if entry.received.len() >= MAX_RECEIVED {
+            entry.received.pop_front();
+        }
+        let kept = KeptReceived { upload: upload.to_owned(), received: received.clone() };
+        entry.received.push_back(kept);
+        let was_the_last = matches!(entry.goods, Goods::Ask { files_left: 0, .. });
+        self.happened(Happening::Received(id, received));
+        if was_the_last {
+            self.finish(id, now);
+        }
+    }
+
+    /// Drafts are to be removed from the disk.
+    pub(crate) fn throw(&mut self, id: HandOverId, drafts: Vec<String>) {
+        if !drafts.is_empty() {
+            self.happened(Happening::Thrown(id, drafts));
+        }
+    }
+
+    /// Gives up waiting where it took too long.
+    pub(crate) fn expire(&mut self, now: Now) {
+        for id in self.ids() {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            let late = entry.tickets.expire(now.monotonic);
+            let drafts = entry.uploads.expire(now);
+            if late || !drafts.is_empty() {
+                self.change(id);
+            }
+            self.throw(id, drafts);
+        }
+    }
+
+    /// What is under way is to be kept as far as it is now, lest a crash hides it.
+    pub(crate) fn keep_passing(&mut self) {
+        let passing = |entry: &Entry| entry.current.is_some() || !entry.uploads.is_idle();
+        for (id, _) in self.entries.iter().filter(|(_, entry)| passing(entry)) {
+            self.changed.insert(*id);
+        }
+    }
+
+    /// Ends uploads that come, as the owner wants; fetchings end through their meter.
+    pub(crate) fn stop_uploads(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.uploads.stop_all();
+        }
+    }
+
+    /// Returns whether nothing is under way and nobody waits for the owner.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.entries.values().all(|entry| {
+            entry.current.is_none()
+                && entry.uploads.is_idle()
+                && entry.tickets.knocks().next().is_none()
+        })
+    }
+
+    /// Returns those that changed since the last time, as they are to be kept; and up to which version
+    /// that is.
+    pub(crate) fn take_changed(
+        &mut self,
+        passing: &[TransferState],
+        now: Now,
+    ) -> (Vec<KeptHandOver>, u64) {
+        let changed = std::mem::take(&mut self.changed);
+        let kept = changed.into_iter().filter_map(|id| self.kept(id, passing, now)).collect();
+        (kept, self.version)
+    }
+
+    /// Keeping these failed: they are to be kept again.
+    pub(crate) fn keep_again(&mut self, ids: impl IntoIterator<Item = HandOverId>) {
+        let there = ids.into_iter().filter(|id| self.entries.contains_key(id));
+        self.changed.extend(there);
+    }
+
+    fn kept(&self, id: HandOverId, passing: &[TransferState], now: Now) -> Option<KeptHandOver> {
+        let entry = self.entries.get(&id)?;
+        let mut tickets = entry.tickets.all().to_vec();
+        let mut stage = entry.stage.clone();
+        // Should the program end now, this is what it knows after the next start.
+        if let Some(current) = &entry.current {
+            for ticket in tickets.iter_mut().filter(|ticket| ticket.secret == current.ticket) {
+                ticket.perhaps_more = true;
+            }
+            stage = match &entry.goods {
+                Goods::Send { name, size, .. } if current.is_vouched => Stage::Cut {
+                    file: name.clone(),
+                    arrived: current.arrived(passing),
+                    size: Some(*size),
+                    at: now.wall,
+                    by: Ended::Connection,
+                },
+                Goods::Send { .. } | Goods::Ask { .. } => current.before.clone(),
+            };
+        } else if let Some(upload) =
+            entry.uploads.all().find(|upload| entry.uploads.is_coming(&upload.id))
+        {
+            stage = Stage::Cut {
+                file: super::uploads::shown(&upload.name),
+                arrived: upload.offset,
+                size: upload.size,
+                at: now.wall,
+                by: Ended::Connection,
+            };
+        }
+        Some(KeptHandOver {
+            id,
+            token: entry.token.clone(),
+            goods: entry.goods.clone(),
+            terms: entry.terms.clone(),
+            stage,
+            since: entry.since,
+            tickets,
+            refused: entry.tickets.refused().collect(),
+            uploads: entry.uploads.all().cloned().collect(),
+            received: entry.received.iter().cloned().collect(),
+        })
+    }
+
+    /// Takes what happened since the last time, oldest first.
+    pub(crate) fn take_happenings(&mut self) -> Vec<Happening> {
+        std::mem::take(&mut self.happenings)
+    }
+
+    /// Returns the state of all, newest first. `refused` is why the gateway gives the desk no name.
+    pub(crate) fn states(
+        &self,
+        passing: &[TransferState],
+        refused: Option<&str>,
+        now: Now,
+    ) -> Vec<HandOver> {
+        let ids = self.entries.keys().rev();
+        ids.filter_map(|id| self.state(*id, passing, refused, now)).collect()
+    }
+
+    /// Returns the state of one.
+    pub(crate) fn state(
+        &self,
+        id: HandOverId,
+        passing: &[TransferState],
+        refused: Option<&str>,
+        now: Now,
+    ) -> Option<HandOver> {
+        let entry = self.entries.get(&id)?;
+        let is_done = entry.is_done();
+        let direction = match &entry.goods {
+            Goods::Send { name, size, count, .. } => {
+                Direction::Send { name: name.clone(), size: *size, files: *count }
+            }
+            Goods::Ask { folder, largest, files_left } => Direction::Ask {
+                folder: folder.clone(),
+                largest: *largest,
+                files_left: *files_left,
+            },
+        };
+        let away = match entry.presence {
+            Presence::Away => Some(HandOverTrouble::Away),
+            Presence::Inbox(_) | Presence::Parcel(_) | Presence::Unknown => None,
+        };
+        let refused = refused.map(|words| HandOverTrouble::Refused(words.to_owned()));
+        let url = match (&self.place, &refused) {
+            (Some(place), None) if !is_done => Some(place.url(&entry.token)),
+            (Some(_) | None, _) => None,
+        };
+        let mut now_passing: Vec<Passing> = entry.uploads.passing(now).collect();
+        if let Some(current) = &entry.current {
+            now_passing.extend(current.state(&entry.goods, passing));
+        }
+        Some(HandOver {
+            id,
+            direction,
+            note: entry.terms.note.clone(),
+            nod: entry.terms.nod,
+            url,
+            trouble: if is_done { None } else { away.or(refused) },
+            stage: entry.stage.clone(),
+            passing: now_passing,
+            knocks: entry.tickets.knocks().cloned().collect(),
+            received: entry.received.iter().rev().map(|kept| kept.received.clone()).collect(),
+            since: entry.since,
+        })
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        if self.happenings.len() < MAX_HAPPENINGS {
+            self.happenings.push(happening);
+        }
+    }
+}
+
+impl Place {
+    fn url(&self, token: &Token) -> String {
+        format!("{}{}{}", self.origin, super::PREFIX, token.secret())
+    }
+}
+
+impl Entry {
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.stage, Stage::Done { .. })
+    }
+
+    /// Returns how much a file has that came by this upload and is there.
+    pub(crate) fn arrived_by(&self, upload: &str) -> Option<u64> {
+        let found = self.received.iter().find(|kept| kept.upload == upload)?;
+        Some(found.received.size)
+    }
+
+    /// Nobody fetches any more; returns the stage before that.
+    fn end_current(&mut self) -> Option<Stage> {
+        let current = self.current.take()?;
+        if let Some(ticket) = self.tickets.find_mut(&current.ticket) {
+            let sent = current.offset + current.flow.sent();
+            if current.is_vouched {
+                ticket.reached = ticket.reached.max(sent);
+            }
+        }
+        Some(current.before)
+    }
+}
+
+impl Fetching {
+    fn arrived(&self, passing: &[TransferState]) -> u64 {
+        let delivered = passing
+            .iter()
+            .find(|state| state.id == self.flow.id)
+            .map_or(0, |state| state.delivered);
+        self.offset + delivered
+    }
+
+    fn state(&self, goods: &Goods, passing: &[TransferState]) -> Option<Passing> {
+        let state = passing.iter().find(|state| state.id == self.flow.id)?;
+        let Goods::Send { name, size, .. } = goods else { return None };
+        Some(Passing {
+            file: name.clone(),
+            visitor: state.visitor,
+            agent: state.agent.clone(),
+            size: Some(*size),
+            // What somebody looks at in the middle of it says nothing about what is before it.
+            arrived: if self.is_vouched { self.arrived(passing) } else { 0 },
+            rate: state.rate,
+            since: state.since,
+        })
+    }
+}

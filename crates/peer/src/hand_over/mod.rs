@@ -1,0 +1,29 @@
+//! What is handed over: files to one visitor, or files of visitors into a folder.
+//!
+//! - The `book` knows everything about all hand-overs, the `tickets` who may, the `uploads` what is on its
+//!   way from visitors. They do no IO and are told the time.
+//! - `coming` is one file that a visitor sends.
+//! - The `desk` is where requests and the engine meet; it follows what is fetched with a meter of its
+//!   own, so that hand-overs are not in the history of sites.
+
+mod book;
+mod coming;
+mod desk;
+mod tickets;
+mod uploads;
+
+pub(crate) use self::{
+    book::{
+        Book, Goods, Happening, KeptHandOver, KeptReceived, MAX_HAND_OVERS, Presence, Removed, Wish,
+    },
+    coming::{Coming, Finish},
+    desk::Desk,
+    tickets::{Standing, Taken, Ticket, Visitor, Worth},
+    uploads::{Full, MAX_NAME, Upload},
+};
+
+/// What the path of each address at the desk begins with.
+pub(crate) const PREFIX: &str = "/h/";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! What is on its way from visitors: the uploads of one hand-over. It does no IO and is told the time.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{ledger::Now, model::Passing, naming, rate::Rate, session::Token};
+
+/// How many files come at once. A browser's page sends one after the other; more than a few only share
+/// the line.
+pub(crate) const MAX_AT_ONCE: usize = 4;
+
+/// How many files may be begun and not finished, those that were cut among them.
+const MAX_DRAFTS: usize = 16;
+
+/// After how long one that was cut makes room for a new one when there are too many.
+const MAY_GIVE_WAY: Duration = Duration::from_secs(60 * 60);
+
+/// After how long one that was cut is thrown away.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The longest name that a visitor's word is kept of, in characters; the file's own is made of it.
+pub(crate) const MAX_NAME: usize = 255;
+
+/// A file that was begun.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Upload {
+    /// The draft's name.
+    pub(crate) id: String,
+    /// What the visitor calls it.
+    pub(crate) name: String,
+    pub(crate) size: Option<u64>,
+    /// The ticket that it was begun with; `None` where none is needed.
+    pub(crate) ticket: Option<Token>,
+    pub(crate) visitor: Option<IpAddr>,
+    /// Her program, shortened and printable.
+    pub(crate) agent: String,
+    /// How much of it is on the disk, as far as is known.
+    pub(crate) offset: u64,
+    /// When something of it came for the last time.
+    pub(crate) touched: SystemTime,
+}
+
+/// Why nothing is begun or continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// It is not there (any more).
+    Gone,
+    /// It is coming already, over another connection.
+    Coming,
+    /// Too much comes at once, or was begun.
+    TooMany,
+}
+
+/// The uploads of one hand-over.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    /// Oldest first.
+    all: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    upload: Upload,
+    coming: Option<Coming>,
+}
+
+/// An upload that is coming now.
+#[derive(Debug)]
+struct Coming {
+    rate: Rate,
+    since: SystemTime,
+    stop: CancellationToken,
+    stopped: Option<StoppedBy>,
+}
+
+/// Who ended an upload that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoppedBy {
+    Owner,
+    /// She is here again over another connection.
+    Visitor,
+}
+
+impl Uploads {
+    pub(crate) fn new(kept: Vec<Upload>) -> Self {
+        Self { all: kept.into_iter().map(|upload| Entry { upload, coming: None }).collect() }
+    }
+
+    /// Returns whether one more can be begun, and which draft has to go for it.
+    pub(crate) fn room(&self, now: Now) -> Result<Option<String>, Full> {
+        if self.all.len() < MAX_DRAFTS {
+            return Ok(None);
+        }
+        let old = self
+            .all
+            .iter()
+            .filter(|entry| entry.coming.is_none() && age(&entry.upload, now) >= MAY_GIVE_WAY)
+            .min_by_key(|entry| entry.upload.touched);
+        old.map(|entry| Some(entry.upload.id.clone())).ok_or(Full::TooMany)
+    }
+
+    pub(crate) fn add(&mut self, upload: Upload) {
+        self.all.push(Entry { upload, coming: None });
+    }
+
+    /// Something of it begins to come. The token says when it has to end.
+    pub(crate) fn start(&mut self, id: &str, now: Now) -> Result<CancellationToken, Full> {
+        let coming = self.all.iter().filter(|entry| entry.coming.is_some()).count();
+        let entry = self.find_entry(id).ok_or(Full::Gone)?;
+        if entry.coming.is_some() {
+            return Err(Full::Coming);
+        }
+        if coming >= MAX_AT_ONCE {
+            return Err(Full::TooMany);
+        }
+        let stop = CancellationToken::new();
+        let rate = Rate::new(entry.upload.offset, now.monotonic);
+        entry.coming = Some(Coming { rate, since: now.wall, stop: stop.clone(), stopped: None });
+        entry.upload.touched = now.wall;
+        Ok(stop)
+    }
+
+    /// So much of it is on the disk now.
+    pub(crate) fn advance(&mut self, id: &str, offset: u64, now: Now) {
+        let Some(entry) = self.find_entry(id) else { return };
+        entry.upload.offset = offset;
+        entry.upload.touched = now.wall;
+        if let Some(coming) = &mut entry.coming {
+            coming.rate.note(offset, now.monotonic);
+        }
+    }
+
+    /// Nothing more of it comes for now; says who ended that from here.
+    pub(crate) fn pause(&mut self, id: &str) -> Option<(&Upload, Option<StoppedBy>)> {
+        let entry = self.find_entry(id)?;
+        let stopped = entry.coming.take().and_then(|coming| coming.stopped);
+        Some((&entry.upload, stopped))
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Upload> {
+        let place = self.all.iter().position(|entry| entry.upload.id == id)?;
+        let Entry { upload, coming } = self.all.remove(place);
+        if let Some(coming) = coming {
+            coming.stop.cancel();
+        }
+        Some(upload)
+    }
+
+    /// Forgets all, ending those that come; returns the drafts.
+    pub(crate) fn clear(&mut self) -> Vec<String> {
+        self.stop_all();
+        self.all.drain(..).map(|entry| entry.upload.id).collect()
+    }
+
+    /// Ends one that comes, as its visitor is here again over another connection.
+    pub(crate) fn stop(&mut self, id: &str) {
+        if let Some(entry) = self.find_entry(id) {
+            entry.stop(StoppedBy::Visitor);
+        }
+    }
+
+    /// Ends all that come.
+    pub(crate) fn stop_all(&mut self) {
+        for entry in &mut self.all {
+            entry.stop(StoppedBy::Owner);
+        }
+    }
+
+    /// Forgets what nobody continued for long; returns the drafts.
+    pub(crate) fn expire(&mut self, now: Now) -> Vec<String> {
+        let old = |entry: &mut Entry| {
+            entry.coming.is_none() && age(&entry.upload, now) >= FORGOTTEN_AFTER
+        };
+        self.all.extract_if(.., old).map(|entry| entry.upload.id).collect()
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<&Upload> {
+        self.all.iter().map(|entry| &entry.upload).find(|upload| upload.id == id)
+    }
+
+    pub(crate) fn is_coming(&self, id: &str) -> bool {
+        self.all.iter().any(|entry| entry.upload.id == id && entry.coming.is_some())
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.all.iter().all(|entry| entry.coming.is_none())
+    }
+
+    /// Returns what comes now, oldest first.
+    pub(crate) fn passing(&self, now: Now) -> impl Iterator<Item = Passing> {
+        self.all.iter().filter_map(move |Entry { upload, coming }| {
+            let coming = coming.as_ref()?;
+            Some(Passing {
+                file: shown(&upload.name),
+                visitor: upload.visitor,
+                agent: upload.agent.clone(),
+                size: upload.size,
+                arrived: upload.offset,
+                rate: coming.rate.read(upload.offset, now.monotonic),
+                since: coming.since,
+            })
+        })
+    }
+
+    /// Returns all, oldest first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Upload> {
+        self.all.iter().map(|entry| &entry.upload)
+    }
+
+    fn find_entry(&mut self, id: &str) -> Option<&mut Entry> {
+        self.all.iter_mut().find(|entry| entry.upload.id == id)
+    }
+}
+
+impl Entry {
+    fn stop(&mut self, by: StoppedBy) {
+        if let Some(coming) = &mut self.coming {
+            coming.stopped.get_or_insert(by);
+            coming.stop.cancel();
+        }
+    }
+}
+
+/// Makes a visitor's word for a file fit for the owner's eyes.
+pub(crate) fn shown(name: &str) -> String {
+    let printable: String = name.chars().filter(|c| !naming::is_deceptive(*c)).collect();
+    if printable.trim().is_empty() { "a file".to_owned() } else { printable }
+}
+
+fn age(upload: &Upload, now: Now) -> Duration {
+    now.wall.duration_since(upload.touched).unwrap_or_default()
+}
