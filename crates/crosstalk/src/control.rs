@@ -16,13 +16,14 @@ pub const RECEIPTS_PATH: &str = "/receipts";
 /// link). The gateway removes it from what visitors send.
 pub const TRANSACTION_HEADER: &str = "veranda-transaction";
 
-/// Response header by which a peer asks for receipts of this transaction (any value). The gateway
-/// removes it. A peer of somebody else never sends it and is never sent receipts.
+/// Response header by which a peer asks for receipts of this transaction (any value; see
+/// [`RECEIPT_READ`]). The gateway removes it. A peer of somebody else never sends it and is never sent receipts.
 pub const RECEIPT_HEADER: &str = "veranda-receipt";
 
 /// The value of [`RECEIPT_HEADER`] by which a peer asks that not what the visitor's connection took is
-/// counted but what the visitor's program read, as for a relay session: for what is handed over once. A
-/// gateway whose system does not tell counts what the connection took.
+/// counted but what the visitor's program read, as for a relay session: for what is handed over once. So
+/// a small body counts as 0 until it is complete, and figures only grow. A gateway whose system does not
+/// tell, or that has too many of these of one peer, counts what the connection took.
 pub const RECEIPT_READ: &str = "read";
 
 /// How far one transaction's response got.
@@ -30,7 +31,8 @@ pub const RECEIPT_READ: &str = "read";
 pub struct Receipt {
     /// The number from [`TRANSACTION_HEADER`].
     pub transaction: u64,
-    /// Bytes of the response body that the visitor's connection took. Never too high.
+    /// Bytes of the response body that the visitor's connection took, or her program read
+    /// ([`RECEIPT_READ`]). Never too high.
     pub delivered: u64,
     /// Whether more follows.
     pub state: ReceiptState,

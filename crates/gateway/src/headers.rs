@@ -45,15 +45,30 @@ pub(crate) fn for_peer(headers: &mut HeaderMap, visit: &Visit<'_>) {
     }
 }
 
-/// Makes a peer's headers fit for a visitor, and returns whether it asked for receipts.
-pub(crate) fn for_visitor(headers: &mut HeaderMap) -> bool {
-    let wants_receipts = headers.contains_key(control::RECEIPT_HEADER);
+/// Which receipts a peer asked for with a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receipts {
+    /// None.
+    No,
+    /// Of what the visitor's connection takes.
+    Taken,
+    /// Of what the visitor's program reads.
+    Read,
+}
+
+/// Makes a peer's headers fit for a visitor, and returns which receipts it asked for.
+pub(crate) fn for_visitor(headers: &mut HeaderMap) -> Receipts {
+    let receipts = match headers.get(control::RECEIPT_HEADER) {
+        None => Receipts::No,
+        Some(value) if value == control::RECEIPT_READ => Receipts::Read,
+        Some(_) => Receipts::Taken,
+    };
     hop::strip(headers);
     hop::remove(headers, |name| {
         NOT_FROM_PEERS.contains(&name.as_str()) || name.as_str().starts_with("veranda-")
     });
     keep_cookies_at_home(headers);
-    wants_receipts
+    receipts
 }
 
 /// Returns whether a request asks for a WebSocket, the one upgrade that is passed on. Must be
@@ -191,12 +206,15 @@ mod tests {
             ("set-cookie", "d=3; Domain"),
             ("content-type", "text/plain"),
         ]);
-        assert!(for_visitor(&mut headers));
+        assert_eq!(for_visitor(&mut headers), Receipts::Taken);
         let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
         assert_eq!(cookies, ["a=1; Path=/; HttpOnly", "b=domain; Secure", "c=2", "d=3"]);
         assert_eq!(headers.len(), cookies.len() + 1);
         assert_eq!(headers["content-type"], "text/plain");
-        assert!(!for_visitor(&mut headers));
+        assert_eq!(for_visitor(&mut headers), Receipts::No);
+        headers.insert("veranda-receipt", HeaderValue::from_static("read"));
+        assert_eq!(for_visitor(&mut headers), Receipts::Read);
+        assert!(!headers.contains_key("veranda-receipt"));
     }
 
     #[test]

@@ -303,6 +303,13 @@ pub const RELAY_SETTLE: Duration = Duration::from_millis(250);
 /// 1 MB/s empties the usual 32 MiB in this time.
 pub const RELAY_SETTLE_LONGEST: Duration = Duration::from_secs(30);
 
+/// How many answers of one identity's peer may be counted by what visitors' programs read, at once; of
+/// those beyond, what the visitors' connections take counts. Each has a second handle of its connection
+/// and is looked at as relayed bodies are, so many make the figures of all coarser. An owner hands one
+/// thing to one visitor at a time, and has few of them under way. They are none of the identity's sessions:
+/// those are many because they wait, and a script's shall make no hand-over less true.
+pub const HAND_OVERS_PER_OWNER: usize = 64;
+
 // ----- Names -----
 
 /// How many names one identity may have, those that rest included. One for each site.

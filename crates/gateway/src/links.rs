@@ -39,7 +39,6 @@ pub(crate) struct Links {
 }
 
 /// The links of one identity.
-#[derive(Default)]
 struct Peer {
     /// From the oldest to the newest.
     links: VecDeque<Arc<PeerLink>>,
@@ -49,6 +48,19 @@ struct Peer {
     waiting: usize,
     /// Told when a link comes.
     came: Arc<Notify>,
+    hand_overs: Arc<Semaphore>,
+}
+
+impl Default for Peer {
+    fn default() -> Self {
+        Self {
+            links: VecDeque::new(),
+            berths: 0,
+            waiting: 0,
+            came: Arc::default(),
+            hand_overs: Arc::new(Semaphore::new(limits::HAND_OVERS_PER_OWNER)),
+        }
+    }
 }
 
 /// One link of a peer.
@@ -58,6 +70,8 @@ pub(crate) struct PeerLink {
     label: Option<Label>,
     transactions: AtomicU64,
     reporter: Reporter,
+    /// Of which its identity has so many, over all its links.
+    hand_overs: Arc<Semaphore>,
 }
 
 /// Why a visitor gets no place on a link.
@@ -93,6 +107,11 @@ impl PeerLink {
     /// Begins to send receipts of a transaction.
     pub(crate) fn ticket(&self, transaction: u64) -> Ticket {
         self.reporter.begin(transaction)
+    }
+
+    /// Takes one of the identity's turns to hand something over; `None` when none is left.
+    pub(crate) fn hand_over(&self) -> Option<OwnedSemaphorePermit> {
+        self.hand_overs.clone().try_acquire_owned().ok()
     }
 
     fn carries(&self, label: &Label) -> bool {
@@ -143,9 +162,10 @@ impl Links {
     fn add(&self, key: PublicKey, label: Option<Label>, link: Link) -> Arc<PeerLink> {
         let reporter = Reporter::new(link.clone(), self.reports.clone());
         let transactions = AtomicU64::new(1);
-        let added = Arc::new(PeerLink { link, label, transactions, reporter });
         let mut peers = self.peers();
         let peer = peers.entry(key).or_default();
+        let hand_overs = peer.hand_overs.clone();
+        let added = Arc::new(PeerLink { link, label, transactions, reporter, hand_overs });
         peer.links.push_back(added.clone());
         let carrier = added.link.carrier();
         let most = if carrier.multiplexes() {

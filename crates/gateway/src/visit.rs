@@ -27,7 +27,8 @@ use tokio::time::timeout;
 use crate::{
     addresses::Turn,
     body::Upload,
-    headers::{self, Visit},
+    cama,
+    headers::{self, Receipts, Visit},
     hosts::Route,
     limits,
     links::{NoPlace, PeerLink},
@@ -155,7 +156,9 @@ async fn ask_peer(
                 let upgrade = upgrade.ok_or(Page::BadAnswer)?;
                 return switch(connection, response, upgrade, turn, &link, transaction);
             }
-            Ok(response) => return fit(response, head_only, turn, &link, transaction),
+            Ok(response) => {
+                return fit(connection, response, head_only, turn, &link, transaction);
+            }
             Err(unsent) => unsent,
         };
         request = match (unsent.error, unsent.request) {
@@ -225,6 +228,7 @@ fn for_peer(parts: Parts, body: Incoming, progress: &Arc<AtomicU64>) -> Request<
 
 /// Makes a peer's response fit for the visitor.
 fn fit(
+    connection: &Connection,
     response: Response<Body>,
     head_only: bool,
     turn: Turn,
@@ -235,7 +239,7 @@ fn fit(
     if parts.status.is_informational() {
         return Err(Page::BadAnswer);
     }
-    let wants_receipts = headers::for_visitor(&mut parts.headers);
+    let receipts = headers::for_visitor(&mut parts.headers);
     let length = headers::content_length(&parts.headers).map_err(|_| Page::BadAnswer)?;
     let has_body = !head_only && !is_bodiless(parts.status);
     if has_body && length.is_some_and(|length| length > 0) && body.is_end_stream() {
@@ -249,11 +253,36 @@ fn fit(
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
     }
+    let is_content = has_body && length != Some(0);
+    let (body, report) = count(connection, body, is_content, receipts, link, transaction);
     let mut response = Response::new(body);
     *response.status_mut() = parts.status;
     *response.headers_mut() = parts.headers;
-    let report = wants_receipts.then(|| Box::new(link.ticket(transaction)) as Box<dyn Report>);
     Ok(Answer { response, report, held: Some(Box::new(turn)), may_end_early: false })
+}
+
+/// Returns the body as it goes to the visitor, and whom to tell how much of it she took.
+fn count(
+    connection: &Connection,
+    body: Body,
+    is_content: bool,
+    receipts: Receipts,
+    link: &PeerLink,
+    transaction: u64,
+) -> (Body, Option<Box<dyn Report>>) {
+    if receipts == Receipts::No {
+        return (body, None);
+    }
+    let ticket = link.ticket(transaction);
+    // Of nothing, as much is read as is taken.
+    if receipts == Receipts::Read && is_content {
+        if let Some(turn) = link.hand_over() {
+            let (body, report) = cama::hand_over(connection, body, ticket, turn);
+            return (body, report);
+        }
+        tracing::debug!("A peer hands over too much at once: what is taken counts as read");
+    }
+    (body, Some(Box::new(ticket)))
 }
 
 /// Returns whether a response with this status never has a body.
@@ -276,11 +305,11 @@ fn switch(
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = parts.headers;
     let headers = response.headers_mut();
-    let wants_receipts = headers::for_visitor(headers);
+    let receipts = headers::for_visitor(headers);
     hop::strip(headers);
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let ticket = wants_receipts.then(|| Box::new(link.ticket(transaction)));
+    let ticket = (receipts != Receipts::No).then(|| Box::new(link.ticket(transaction)));
     let held = (turn, connection.place.clone());
     let meter = connection.meter.clone();
     let cut = connection.shared.cut.clone();

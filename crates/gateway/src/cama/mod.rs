@@ -3,8 +3,10 @@
 //!
 //! The wire is in `docs/protocols/cama.md`. `session` is the state of one session, without input or
 //! output; `sessions` finds and counts them; `transfer` is one body on its way and what arrived of it;
-//! `socket` is what the system knows of a receiver's connection; `request` reads requests.
+//! `socket` is what the system knows of a receiver's connection; `request` reads requests. `hand_over` is
+//! a peer's answer to a visitor that goes the same way.
 
+mod hand_over;
 mod request;
 mod session;
 mod sessions;
@@ -30,13 +32,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+pub(crate) use self::{hand_over::hand_over, sessions::Sessions, transfer::Receipt};
 use self::{
     request::{Asker, BYTES_DELIVERED, BYTES_RELAYED, Misuse, TYPE, empty},
     session::{Permission, Refused, Side},
     sessions::{Entry, NoSession, Seat, Secret},
     transfer::{Outcome, Parcel, Relayed, begin, follow, left},
 };
-pub(crate) use self::{sessions::Sessions, transfer::Receipt};
 use crate::{body::Upload, limits, refusal::Refusal, shared::Connection};
 
 /// Where sessions are.
@@ -258,7 +260,8 @@ fn deliver(
     // A proxy may lose the trailer, and then a body that was cut would look complete.
     let may_trail =
         length.is_none() && version == Version::HTTP_11 && !connection.shared.behind_proxy;
-    let relayed = Relayed::new(body, may_trail, entry.cut.clone().cancelled_owned(), early, seat);
+    let relayed =
+        Relayed::new(body, may_trail, entry.cut.clone().cancelled_owned(), early, Some(seat));
     let mut response = Response::new(axum::body::Body::new(relayed));
     let headers = response.headers_mut();
     if let Some(content_type) = content_type {
@@ -318,9 +321,9 @@ async fn send(
     };
     let Ok(start) = start else { return closing(counted(StatusCode::BAD_GATEWAY, 0, length)) };
     let under_way = connection.shared.sessions.under_way();
-    match follow(start, &entry.cut, &under_way).await {
-        Outcome { bytes, complete: true } => counted(StatusCode::OK, bytes, length),
-        Outcome { bytes, complete: false } => {
+    match follow(start, &entry.cut, &under_way, &|_| {}).await {
+        Outcome { bytes, complete: true, .. } => counted(StatusCode::OK, bytes, length),
+        Outcome { bytes, complete: false, .. } => {
             let is_gone = entry.cut.is_cancelled();
             let status = if is_gone { StatusCode::GONE } else { StatusCode::BAD_GATEWAY };
             closing(counted(status, bytes, length))

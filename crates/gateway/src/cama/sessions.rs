@@ -186,7 +186,7 @@ impl Sessions {
         }
     }
 
-    /// Counts one more body on its way.
+    /// Counts one more body on its way, in a session or handed over by a peer.
     pub(super) fn under_way(&self) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         UnderWay(self.under_way.clone())

@@ -29,6 +29,20 @@ pub(super) fn look(local: SocketAddr, remote: SocketAddr) -> Option<Facts> {
     Some(facts)
 }
 
+/// Returns whether this system tells anything.
+#[cfg(target_os = "linux")]
+pub(super) fn tells() -> bool {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    // That there is no such connection is an answer, too.
+    ask(nobody, nobody, &mut [0; ANSWER]).is_some_and(|answer| !answer.is_empty())
+}
+
+/// Returns `false`: nothing asks this system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn tells() -> bool {
+    false
+}
+
 /// The size of an answer; one has about 400 bytes.
 #[cfg(target_os = "linux")]
 const ANSWER: usize = 2048;
@@ -157,6 +171,11 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn the_system_says_whether_it_tells() {
+        assert!(tells());
+    }
 
     #[tokio::test]
     async fn the_system_tells_what_was_acknowledged() {

@@ -91,8 +91,20 @@ pub(super) struct Early(Arc<AtomicBool>);
 /// What became of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
+    /// How much was delivered.
     pub(super) bytes: u64,
+    /// How much the receiver's connection took.
+    pub(super) taken: u64,
     pub(super) complete: bool,
+}
+
+/// How far a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// How much would count if it were cut now.
+    pub(super) certain: u64,
+    /// How much the receiver's connection took.
+    pub(super) taken: u64,
 }
 
 /// What the connection's meter tells of the receiver's response. A clone of it rides on the response
@@ -144,7 +156,7 @@ pub(super) struct Relayed {
     over: Pin<Box<WaitForCancellationFutureOwned>>,
     ended: bool,
     early: Early,
-    _seat: Seat,
+    _seat: Option<Seat>,
 }
 
 /// Why a relayed body ends early.
@@ -158,7 +170,7 @@ impl Relayed {
         may_trail: bool,
         over: WaitForCancellationFutureOwned,
         early: Early,
-        seat: Seat,
+        seat: Option<Seat>,
     ) -> Self {
         Self { body, may_trail, over: Box::pin(over), ended: false, early, _seat: seat }
     }
@@ -212,14 +224,15 @@ impl http_body::Body for Relayed {
     }
 }
 
-/// Follows a transfer to its end, or until `cut` is cancelled.
+/// Follows a transfer to its end, or until `cut` is cancelled, and tells after each look how far it is.
 pub(super) async fn follow(
     started: Started,
     cut: &CancellationToken,
     under_way: &UnderWay,
+    tell: &(dyn Fn(Seen) + Sync),
 ) -> Outcome {
     let Started { meter, mut lent, taken, mut finished, early } = started;
-    let mut receiver = Receiver { meter, socket: None, most: 0, certain: 0 };
+    let mut receiver = Receiver { meter, socket: None, most: 0, certain: 0, tell };
     let ended = loop {
         let looks = receiver.socket.is_some();
         tokio::select! {
@@ -242,18 +255,19 @@ pub(super) async fn follow(
         Ok((bytes, ReceiptState::Complete)) => receiver.settle(bytes, under_way).await,
         Ok((bytes, ReceiptState::Running | ReceiptState::Cut)) => receiver.cut(bytes),
         // The response never began to go out.
-        Err(_) => Outcome { bytes: 0, complete: false },
+        Err(_) => Outcome { bytes: 0, taken: 0, complete: false },
     }
 }
 
 /// The receiver's end of a transfer.
-struct Receiver {
+struct Receiver<'a> {
     meter: Arc<Meter>,
     socket: Option<Handle>,
     /// The largest window it offered.
     most: u64,
     /// How much of the body its program has read for certain.
     certain: u64,
+    tell: &'a (dyn Fn(Seen) + Sync),
 }
 
 /// A second handle of a socket.
@@ -274,9 +288,15 @@ impl Handle {
     }
 }
 
-impl Receiver {
+impl Receiver<'_> {
     /// Looks at the socket, which took at least `taken` bytes of the body.
     fn look(&mut self, taken: u64) -> Option<Facts> {
+        let facts = self.facts(taken);
+        (self.tell)(Seen { certain: self.counts(taken), taken });
+        facts
+    }
+
+    fn facts(&mut self, taken: u64) -> Option<Facts> {
         let handle = self.socket.as_ref()?;
         let written = self.meter.written();
         let facts = look(handle.local, handle.remote)?;
@@ -294,14 +314,18 @@ impl Receiver {
 
     fn cut(&mut self, taken: u64) -> Outcome {
         let _ = self.look(taken);
-        let bytes = self.certain.min(taken).saturating_sub(IN_HAND);
-        Outcome { bytes, complete: false }
+        Outcome { bytes: self.counts(taken), taken, complete: false }
+    }
+
+    /// Returns how much counts if it is cut now.
+    fn counts(&self, taken: u64) -> u64 {
+        self.certain.min(taken).saturating_sub(IN_HAND)
     }
 
     /// Waits until the receiver has shown that it read everything of a body that went out whole.
     async fn settle(mut self, bytes: u64, under_way: &UnderWay) -> Outcome {
         let (end, heard, began) = (self.meter.written(), self.meter.heard(), Instant::now());
-        let whole = Outcome { bytes, complete: true };
+        let whole = Outcome { bytes, taken: bytes, complete: true };
         let mut pause = Duration::from_millis(1);
         loop {
             let facts = self.look(bytes);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod cama;
+mod hand_overs;
 mod hosts;
 mod links;
 mod members;

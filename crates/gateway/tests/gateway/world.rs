@@ -294,7 +294,8 @@ impl Site {
         let kind = words.next().unwrap_or_default().to_owned();
         let mut number = || words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
         let mut response = Response::new(transaction::empty());
-        response.headers_mut().insert(control::RECEIPT_HEADER, "1".parse().unwrap());
+        let receipts = if path.contains("?read") { control::RECEIPT_READ } else { "1" };
+        response.headers_mut().insert(control::RECEIPT_HEADER, receipts.parse().unwrap());
         match kind.as_str() {
             "size" => {
                 let size = number();
