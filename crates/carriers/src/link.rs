@@ -152,6 +152,8 @@ pub enum LinkEnd {
     Lost,
     /// The other side did not answer a ping in time.
     Silent,
+    /// At the peer, over XMPP: its session at its own server is over, so nobody knows of the gateway.
+    ServerLost,
 }
 
 /// The peer's end of an upgraded connection (a WebSocket), out of a 101 response. It keeps its

@@ -489,7 +489,8 @@ mod tests {
     #[test]
     fn a_lost_connection_says_why_and_when_it_is_tried_again() {
         let mut snapshot = snapshot(0);
-        let trouble = LinkTrouble { sentence: "No\ngateway".to_owned(), heals: true };
+        let trouble =
+            LinkTrouble { sentence: "No\ngateway".to_owned(), heals: true, of_account: false };
         snapshot.link = LinkState::Down { trouble, retry_at: Some(at(9)) };
         let lost =
             Connection::Lost { sentence: "No\u{FFFD}gateway".to_owned(), retry_at: Some(9000) };

@@ -217,7 +217,11 @@ mod tests {
     }
 
     fn down() -> LinkState {
-        let trouble = LinkTrouble { sentence: "No gateway answers.".to_owned(), heals: true };
+        let trouble = LinkTrouble {
+            sentence: "No gateway answers.".to_owned(),
+            heals: true,
+            of_account: false,
+        };
         LinkState::Down { trouble, retry_at: None }
     }
 

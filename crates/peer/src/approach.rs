@@ -121,7 +121,7 @@ pub async fn test_account(
     };
     let info = ask(gateway, &account.login().roots, Some(account)).await;
     info.map(Some).map_err(|error| {
-        let LinkTrouble { sentence, heals } = keeper::trouble(&error, &gateway.gateway);
+        let LinkTrouble { sentence, heals, .. } = keeper::trouble(&error, &gateway.gateway);
         AccountTrouble { step: step(&error), sentence, heals }
     })
 }

@@ -181,7 +181,7 @@ impl Classic {
             let (login, gateway) = (&self.login, &self.gateway);
             match classic::serve(login, gateway, host, handler, stop.clone(), GRACE).await {
                 Ok(LinkEnd::Closed) => return Ok(()),
-                Ok(LinkEnd::Lost | LinkEnd::Silent) => {
+                Ok(LinkEnd::Lost | LinkEnd::ServerLost | LinkEnd::Silent) => {
                     backoff.reset();
                     tell(ClassicNews::Lost);
                 }

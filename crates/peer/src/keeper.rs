@@ -36,7 +36,7 @@ use self::{
     speed::Speed,
 };
 pub(crate) use self::{
-    failure::{login_sentence, sentence, trouble},
+    failure::{login_sentence, trouble},
     gateway::Gateway,
     ladder::{MAX_REMEMBERED, Memory},
 };
@@ -243,10 +243,11 @@ impl Keeper {
                         LinkEnd::Lost if !good => {
                             ladder.fall(carrier, Obstacle::Cut);
                         }
-                        LinkEnd::Closed | LinkEnd::Lost | LinkEnd::Silent if good => {
-                            ladder.served();
+                        LinkEnd::Closed | LinkEnd::Lost | LinkEnd::ServerLost | LinkEnd::Silent => {
+                            if good {
+                                ladder.served();
+                            }
                         }
-                        LinkEnd::Closed | LinkEnd::Lost | LinkEnd::Silent => {}
                     }
                     return Ended::Lost(Failure::lost(end, good));
                 }

@@ -113,6 +113,8 @@ pub struct LinkTrouble {
     pub sentence: String,
     /// Whether it heals by itself.
     pub heals: bool,
+    /// Whether the owner's XMPP account is the matter, and not the gateway.
+    pub of_account: bool,
 }
 
 /// One site.

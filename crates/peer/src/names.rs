@@ -116,9 +116,8 @@ pub(crate) async fn keep(
                 let heals = error.is_worth_retrying();
                 // What the gateway refuses as a whole is refused again, so ask it seldom.
                 let pause = if heals { backoff.next() } else { SELDOM };
-                let sentence = keeper::sentence(&error, gateway.address());
-                let again_in = heals.then_some(pause);
-                fail(first, LinkTrouble { sentence, heals }, again_in);
+                let trouble = keeper::trouble(&error, gateway.address());
+                fail(first, trouble, heals.then_some(pause));
                 Some(pause)
             }
         };
@@ -179,7 +178,8 @@ async fn pass(
                     done.refused.insert(name.whose.clone());
                 }
                 let sentence = sentence(&trouble, gateway.address());
-                fail(first, LinkTrouble { sentence, heals }, heals.then_some(Duration::ZERO));
+                let of_all = LinkTrouble { sentence, heals, of_account: false };
+                fail(first, of_all, heals.then_some(Duration::ZERO));
                 tell(news, News::Trouble { whose: name.whose.clone(), trouble }).await;
             }
         }

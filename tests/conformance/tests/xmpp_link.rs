@@ -224,6 +224,16 @@ async fn who_leaves_is_noticed_within_a_second() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_ones_own_server_is_not_taken_for_the_gateways() -> anyhow::Result<()> {
+    let mut world = World::new(Prosody::tuned().start().await?).await?;
+    get(&world.link, 1000).await?;
+    world.prosody.kill();
+    let end = timeout(PATIENCE, world.peer.join_next()).await?.context("no peer")??;
+    ensure!(end == LinkEnd::ServerLost, "{end:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thirty_visitors_that_take_nothing_slow_no_other() -> anyhow::Result<()> {
     let world = World::new(Prosody::tuned().start().await?).await?;
     let mut stalled = Vec::new();

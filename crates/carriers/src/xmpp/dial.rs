@@ -40,6 +40,7 @@ const MEET_WITHIN: Duration = Duration::from_secs(10);
 
 /// A link that is up and not yet served.
 pub(crate) struct Dialled {
+    session: Session,
     transport: Transport<Conversation>,
     agreed: Agreed,
     line: LineHandle,
@@ -55,7 +56,9 @@ impl Dialled {
         grace: Duration,
     ) -> LinkEnd {
         let setup = setup(&self.agreed, self.line, timing(), true);
-        messages::serve(self.transport, setup, handler, stop, grace).await
+        let end = messages::serve(self.transport, setup, handler, stop.clone(), grace).await;
+        // Who stops the link may log out with it.
+        if self.session.is_over() && !stop.is_cancelled() { LinkEnd::ServerLost } else { end }
     }
 
     /// See [`Served::rate`].
@@ -77,12 +80,12 @@ pub async fn dial(options: &DialOptions) -> Result<Served, DialError> {
         asks: false,
         invite: options.invite.clone(),
     };
-    let (conversation, agreed) = greet(gateway, account, &hello).await?;
+    let (session, conversation, agreed) = greet(gateway, account, &hello).await?;
     let (told, rate) = watch::channel(None);
     let line = LineHandle::alone();
     let mut transport = Transport::new(conversation, agreed.clone(), line.clone(), Some(told));
     transport.speak().map_err(DialError::Unreachable)?;
-    Ok(Served(Kind::Xmpp(Box::new(Dialled { transport, agreed, line, rate }))))
+    Ok(Served(Kind::Xmpp(Box::new(Dialled { session, transport, agreed, line, rate }))))
 }
 
 /// A conversation in which the gateway itself is asked. It ends when this is dropped.
@@ -104,7 +107,7 @@ pub async fn ask(
 ) -> Result<Questions, DialError> {
     let gateway = gateway.xmpp().ok_or(DialError::NotAGateway)?;
     let hello = Hello { asks: true, invite: invite.map(str::to_owned), ..Hello::default() };
-    let (conversation, agreed) = greet(gateway, account, &hello).await?;
+    let (_, conversation, agreed) = greet(gateway, account, &hello).await?;
     let line = LineHandle::alone();
     let setup = setup(&agreed, line.clone(), timing(), false);
     let mut transport = Transport::new(conversation, agreed, line, None);
@@ -134,7 +137,7 @@ async fn greet(
     gateway: &BareJid,
     account: &Account,
     hello: &Hello,
-) -> Result<(Conversation, Agreed), DialError> {
+) -> Result<(Session, Conversation, Agreed), DialError> {
     let session = account.session().await.map_err(DialError::Account)?;
     let begun = Instant::now();
     let to = session.meet(gateway, MEET_WITHIN).await.map_err(not_met)?;
@@ -144,7 +147,7 @@ async fn greet(
     let chunk = ct2::agree(ours, welcome.max_chunk).ok_or(DialError::NotAGateway)?;
     let agreed = Agreed::new(&session, &to, welcome.token, Numbers::Odd, chunk);
     let conversation = session.converse(to, &agreed.token.to_string(), CAPACITY);
-    Ok((conversation, agreed))
+    Ok((session, conversation, agreed))
 }
 
 async fn say_hello(session: &Session, to: &FullJid, hello: &Element) -> Result<Welcome, DialError> {

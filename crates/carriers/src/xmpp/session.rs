@@ -225,6 +225,12 @@ impl Session {
         }
     }
 
+    /// Returns whether the session is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.shared().end.borrow().is_some()
+    }
+
     /// Logs out, whoever still uses the session.
     pub fn close(&self) {
         self.0.stop.cancel();

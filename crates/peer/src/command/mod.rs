@@ -25,8 +25,7 @@ const FOLDER: u8 = 3;
 const GATEWAY: u8 = 4;
 /// The identity's key cannot be used.
 const KEY: u8 = 5;
-
-/// The XMPP account cannot be used.
+/// The XMPP account cannot be used, and trying again would not change that.
 const ACCOUNT: u8 = 6;
 
 /// Why the program ends, for the person who started it and for scripts.
@@ -58,9 +57,10 @@ Exit codes:
   1  something else went wrong
   2  the command line cannot be read, for example the gateway's address
   3  the folder cannot be published
-  4  the gateway or the XMPP server says no, and trying again would not change that
+  4  the gateway says no, and trying again would not change that
   5  the identity's key cannot be used
-  6  the XMPP account is missing, or its password or certificate cannot be read
+  6  the XMPP account cannot be used: it is missing, its password is wrong, its server says no, or a
+     file for it cannot be read
 
 Environment:
   VERANDA_PASSPHRASE  opens the file of --key-file, instead of asking on the terminal

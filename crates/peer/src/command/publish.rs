@@ -228,7 +228,8 @@ impl Told {
         }
         match &snapshot.link {
             LinkState::Down { trouble, retry_at: None } => {
-                return Err(Trouble::Failed(Failure::new(GATEWAY, trouble.sentence.clone())));
+                let code = if trouble.of_account { ACCOUNT } else { GATEWAY };
+                return Err(Trouble::Failed(Failure::new(code, trouble.sentence.clone())));
             }
             LinkState::Down { trouble, retry_at: Some(_) } if self.url.is_none() => {
                 self.say(Some(format!("{} Trying again.", trouble.sentence)));

@@ -32,15 +32,18 @@ impl Failure {
         let sentence = match end {
             LinkEnd::Closed => "The gateway closed the connection. Veranda connects again.",
             LinkEnd::Lost => "The connection to the gateway was lost. Veranda connects again.",
+            LinkEnd::ServerLost => {
+                "The connection to your XMPP server was lost. Veranda connects again."
+            }
             LinkEnd::Silent => "The gateway does not answer any more. Veranda connects again.",
         };
         let wait = if good { Wait::AtOnce } else { Wait::Backoff { at_least: Duration::ZERO } };
-        Self { trouble: LinkTrouble { sentence: sentence.to_owned(), heals: true }, wait }
+        let sentence = sentence.to_owned();
+        Self { trouble: LinkTrouble { sentence, heals: true, of_account: false }, wait }
     }
 
     pub(super) fn dial(error: &DialError, gateway: &GatewayAddress) -> Self {
-        let heals = error.is_worth_retrying();
-        let sentence = sentence(error, gateway);
+        let trouble = trouble(error, gateway);
         let asked = match error {
             DialError::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
             DialError::Account(_)
@@ -51,22 +54,26 @@ impl Failure {
             | DialError::TimedOut
             | DialError::Unreachable(_) => Duration::ZERO,
         };
-        let wait = if heals {
+        let wait = if trouble.heals {
             Wait::Backoff { at_least: asked.min(MAX_RETRY_AFTER) }
         } else {
             Wait::ForOwner
         };
-        Self { trouble: LinkTrouble { sentence, heals }, wait }
+        Self { trouble, wait }
     }
 }
 
 /// Returns the same for whoever decides on it.
 pub(crate) fn trouble(error: &DialError, gateway: &GatewayAddress) -> LinkTrouble {
-    LinkTrouble { sentence: sentence(error, gateway), heals: error.is_worth_retrying() }
+    LinkTrouble {
+        sentence: sentence(error, gateway),
+        heals: error.is_worth_retrying(),
+        of_account: matches!(error, DialError::Account(_) | DialError::NoAccount),
+    }
 }
 
 /// Says what is the matter and what the owner can do.
-pub(crate) fn sentence(error: &DialError, gateway: &GatewayAddress) -> String {
+fn sentence(error: &DialError, gateway: &GatewayAddress) -> String {
     let over_xmpp = gateway.xmpp().is_some();
     match error {
         DialError::Unreachable(_) | DialError::TimedOut if over_xmpp => format!(
@@ -235,6 +242,8 @@ mod tests {
             let failure = Failure::dial(&error, &gateway);
             assert!(failure.trouble.sentence.contains(words), "{}", failure.trouble.sentence);
             assert_eq!(failure.trouble.heals, heals, "{error}");
+            let of_account = matches!(error, DialError::Account(_) | DialError::NoAccount);
+            assert_eq!(failure.trouble.of_account, of_account, "{error}");
         }
     }
 
@@ -242,5 +251,7 @@ mod tests {
     fn a_good_link_is_replaced_at_once_and_a_short_one_is_not() {
         assert_eq!(Failure::lost(LinkEnd::Lost, true).wait, Wait::AtOnce);
         assert_ne!(Failure::lost(LinkEnd::Closed, false).wait, Wait::AtOnce);
+        let server = Failure::lost(LinkEnd::ServerLost, true).trouble.sentence;
+        assert!(server.contains("your XMPP server"), "{server}");
     }
 }

@@ -24,9 +24,9 @@ use crate::{
     gateway::{Gateway, SOON},
 };
 
-const PASSPHRASE: &str = "correct horse";
+pub(crate) const PASSPHRASE: &str = "correct horse";
 
-struct Program {
+pub(crate) struct Program {
     child: Child,
     output: Lines<BufReader<ChildStdout>>,
     errors: Lines<BufReader<ChildStderr>>,
@@ -34,7 +34,7 @@ struct Program {
 
 impl Program {
     /// Starts `veranda-peer` with these words, in an environment of its own.
-    fn start(home: &Home, words: &[&str], passphrase: Option<&str>) -> Self {
+    pub(crate) fn start(home: &Home, words: &[&str], passphrase: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_veranda-peer"));
         command
             .args(words)
@@ -87,7 +87,7 @@ impl Program {
         timeout(SOON, self.errors.next_line()).await.unwrap().unwrap().expect("a sentence")
     }
 
-    async fn end(mut self) -> (ExitStatus, String) {
+    pub(crate) async fn end(mut self) -> (ExitStatus, String) {
         let status = timeout(SOON, self.child.wait()).await.unwrap().unwrap();
         let mut said = String::new();
         self.errors.into_inner().read_to_string(&mut said).await.unwrap();
@@ -103,7 +103,7 @@ impl Program {
     }
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

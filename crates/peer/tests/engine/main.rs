@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test waits for one kind of event")]
 
+#[cfg(unix)]
+mod account;
 mod command;
 mod gateway;
 mod links;
