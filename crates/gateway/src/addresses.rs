@@ -44,6 +44,20 @@ impl Addresses {
     }
 }
 
+impl Turn {
+    /// Returns for whom it counts; `None` for nobody.
+    pub(crate) fn network(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Returns how many those have with this one; 0 when it counts for nobody.
+    pub(crate) fn count(&self) -> usize {
+        let Some(address) = self.address else { return 0 };
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.get(&address).copied().unwrap_or(0)
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let Some(address) = self.address else { return };
@@ -95,10 +109,13 @@ mod tests {
     fn an_address_has_its_limit_and_gets_its_turns_back() {
         let addresses = Addresses::new(2);
         let first = addresses.enter(ip("192.0.2.7")).unwrap();
-        let _second = addresses.enter(ip("::ffff:192.0.2.7")).unwrap();
+        let second = addresses.enter(ip("::ffff:192.0.2.7")).unwrap();
+        assert_eq!((second.network(), second.count()), (Some(ip("192.0.2.7")), 2));
+        assert_eq!(addresses.uncounted().count(), 0);
         assert!(addresses.enter(ip("192.0.2.7")).is_none());
         assert!(addresses.enter(ip("192.0.2.8")).is_some());
         drop(first);
+        assert_eq!(second.count(), 1);
         assert!(addresses.enter(ip("192.0.2.7")).is_some());
     }
 

@@ -38,6 +38,7 @@ use std::{
 };
 
 pub use auth::Admission;
+pub use cama::{OriginError, RelayOrigin};
 pub use classic::{Classic, ClassicError, ClassicSite};
 use crosstalk::address::GatewayAddress;
 pub use petrichor::{PetrichorPort, PortError};
@@ -141,6 +142,7 @@ impl Gateway {
             links_of_addresses: Addresses::new(limits::LINKS_PER_ADDRESS),
             sessions: Sessions::default(),
             sessions_of_addresses: Addresses::new(limits::SESSIONS_PER_ADDRESS),
+            relay_origins: Vec::new(),
             router: own::router(),
             visitors,
             tasks,
@@ -158,6 +160,13 @@ impl Gateway {
         self.shared.auth.also(port.audiences(&self.shared.hosts));
         self.petrichor = Some(port);
         Ok(self)
+    }
+
+    /// Lets pages of these origins use the relay from a browser, besides programs.
+    #[must_use]
+    pub fn with_relay_origins(mut self, origins: Vec<RelayOrigin>) -> Self {
+        self.shared.relay_origins = origins;
+        self
     }
 
     /// Leads visitors of some names to counterparts of 2008, over XMPP. The gateway logs in when it runs,

@@ -269,6 +269,13 @@ pub const SESSIONS_PER_OWNER: usize = 256;
 /// count for this computer itself.
 pub const SESSIONS_PER_ADDRESS: usize = 512;
 
+/// How many sessions in which nobody waits give way at once when there is room for no more: so many that
+/// finding them, which looks at all, costs each new one little.
+pub const SESSIONS_GIVING_WAY: usize = MAX_SESSIONS / 100;
+
+/// For how long nobody looks again after there was nothing to give way, for anybody who has as many.
+pub const SESSIONS_LOOK: Duration = Duration::from_secs(1);
+
 /// How long a session lasts in which nobody waits, unless it was allocated with another time; and the
 /// shortest and longest such times. Half a minute is the least in which two programs find each other.
 pub const SESSION_IDLE: Duration = Duration::from_secs(3600);

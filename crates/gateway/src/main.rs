@@ -13,7 +13,9 @@ use anyhow::Context as _;
 use carriers::certificate::Certificate;
 use clap::Parser;
 use crosstalk::address::GatewayAddress;
-use gateway::{Classic, ClassicSite, Config, Gateway, PetrichorPort, Reached, XmppState};
+use gateway::{
+    Classic, ClassicSite, Config, Gateway, PetrichorPort, Reached, RelayOrigin, XmppState,
+};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -62,6 +64,11 @@ struct Arguments {
     #[arg(long, value_name = "ADDRESS", requires = "petrichor",
           value_parser = GatewayAddress::parse)]
     petrichor_address: Option<GatewayAddress>,
+
+    /// Let pages of this origin use relay sessions from a browser: https://NAME. May be given several
+    /// times; without it, no page of another origin can.
+    #[arg(long, value_name = "ORIGIN", value_parser = RelayOrigin::parse)]
+    relay_origin: Vec<RelayOrigin>,
 
     #[command(flatten)]
     xmpp: XmppOptions,
@@ -145,7 +152,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let petrichor = petrichor_port(&arguments)?;
     let account = arguments.xmpp.account()?;
-    let Arguments { listen, domain, data, behind_proxy, json, xmpp_classic, .. } = arguments;
+    let Arguments { listen, domain, data, behind_proxy, json, xmpp_classic, relay_origin, .. } =
+        arguments;
     let classic = account.as_ref().filter(|_| !xmpp_classic.is_empty());
     let classic = classic.map(|account| account.login.clone());
     let config = Config { listen, domain, behind_proxy, data: Some(data) };
@@ -154,6 +162,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     } else {
         Gateway::bind(config).await?
     };
+    gateway = gateway.with_relay_origins(relay_origin);
     if let Some(port) = petrichor {
         gateway = gateway.with_petrichor(port).await?;
     }

@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     addresses::{self, Addresses, Turn},
     auth::Auth,
-    cama::Sessions,
+    cama::{RelayOrigin, Sessions},
     hosts::Hosts,
     links::Links,
     members::Members,
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) links_of_addresses: Addresses,
     pub(crate) sessions: Sessions,
     pub(crate) sessions_of_addresses: Addresses,
+    /// Whose pages may use the relay.
+    pub(crate) relay_origins: Vec<RelayOrigin>,
     pub(crate) router: axum::Router,
     /// The tasks of visitors' connections.
     pub(crate) visitors: TaskTracker,

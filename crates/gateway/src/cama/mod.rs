@@ -2,11 +2,14 @@
 //! one of them POSTs is what the other one GETs. Nothing is kept here.
 //!
 //! The wire is in `docs/protocols/cama.md`. `session` is the state of one session, without input or
-//! output; `sessions` finds and counts them; `transfer` is one body on its way and what arrived of it;
-//! `socket` is what the system knows of a receiver's connection; `request` reads requests. `hand_over` is
-//! a peer's answer to a visitor that goes the same way.
+//! output; `sessions` finds and counts them, and `crowd` says who gives way when there are too many;
+//! `transfer` is one body on its way and what arrived of it; `socket` is what the system knows of a
+//! receiver's connection; `request` reads requests; `origins` says which pages of others may make them.
+//! `hand_over` is a peer's answer to a visitor that goes the same way.
 
+mod crowd;
 mod hand_over;
+mod origins;
 mod request;
 mod session;
 mod sessions;
@@ -18,6 +21,7 @@ use std::sync::Arc;
 use axum::{
     Extension, Router,
     extract::{Path, Request},
+    middleware,
     response::{IntoResponse as _, Response},
     routing::any,
 };
@@ -32,6 +36,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+pub use self::origins::{OriginError, RelayOrigin};
 pub(crate) use self::{hand_over::hand_over, sessions::Sessions, transfer::Receipt};
 use self::{
     request::{Asker, BYTES_DELIVERED, BYTES_RELAYED, Misuse, TYPE, empty},
@@ -53,6 +58,7 @@ pub(crate) fn router() -> Router {
         .route(PATH, any(allocate))
         .route(&format!("{PATH}/"), any(allocate))
         .route(&format!("{PATH}/{{id}}"), any(session))
+        .layer(middleware::from_fn(origins::tell))
 }
 
 /// Answers at the path where sessions begin.

@@ -202,6 +202,11 @@ impl<R, S> Session<R, S> {
             || now.saturating_duration_since(self.born) >= limits::SESSION_LONGEST
     }
 
+    /// Returns since when nobody waits in it.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        self.idle_since
+    }
+
     fn lane(&mut self, to: Side) -> &mut Lane<R, S> {
         match to {
             Side::Host => &mut self.to_host,

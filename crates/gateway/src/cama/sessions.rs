@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    crowd::{Held, who_gives_way},
     session::{Permission, Refused, Session, Side, Ticket},
     transfer::Parcel,
 };
@@ -56,6 +57,8 @@ pub(crate) struct Sessions {
 struct State {
     all: HashMap<Secret, Arc<Entry>>,
     owners: HashMap<PublicKey, usize>,
+    /// Whoever has as many as this needs not ask again before then.
+    hopeless: Option<(usize, Instant)>,
     stopping: bool,
 }
 
@@ -69,7 +72,7 @@ pub(super) struct Entry {
     /// Cancelled when what is being relayed shall end, too; `over` follows it.
     pub(super) cut: CancellationToken,
     owner: Option<PublicKey>,
-    _turn: Turn,
+    turn: Turn,
 }
 
 /// Somebody's place in a session, which is free again when this is dropped.
@@ -112,7 +115,7 @@ impl Sessions {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a session.
+    /// Begins a session. Where there is no room, idle ones of networks that have more give way.
     pub(super) fn allocate(
         &self,
         owner: Option<PublicKey>,
@@ -120,20 +123,22 @@ impl Sessions {
         lifetime: Duration,
         permission: Permission,
     ) -> Result<Arc<Entry>, NoSession> {
-        let session = Session::new(Instant::now(), lifetime, permission);
+        let now = Instant::now();
+        let session = Session::new(now, lifetime, permission);
         let mut state = self.state();
         if state.stopping {
             return Err(NoSession::Stopping);
         }
-        if state.all.len() >= limits::MAX_SESSIONS {
-            return Err(NoSession::Full);
+        let owned = owner.and_then(|owner| state.owners.get(&owner)).copied();
+        if owned.is_some_and(|count| count >= limits::SESSIONS_PER_OWNER) {
+            return Err(NoSession::TooMany);
         }
+        let given = match state.all.len() >= limits::MAX_SESSIONS {
+            true => state.make_room(turn.count().saturating_sub(1), now)?,
+            false => Vec::new(),
+        };
         if let Some(owner) = owner {
-            let count = state.owners.entry(owner).or_default();
-            if *count >= limits::SESSIONS_PER_OWNER {
-                return Err(NoSession::TooMany);
-            }
-            *count += 1;
+            *state.owners.entry(owner).or_default() += 1;
         }
         let cut = CancellationToken::new();
         let entry = Arc::new(Entry {
@@ -143,9 +148,13 @@ impl Sessions {
             over: cut.child_token(),
             cut,
             owner,
-            _turn: turn,
+            turn,
         });
         state.all.insert(entry.id, entry.clone());
+        drop(state);
+        for entry in given {
+            entry.cut.cancel();
+        }
         Ok(entry)
     }
 
@@ -212,15 +221,35 @@ impl Sessions {
 }
 
 impl State {
-    fn remove(&mut self, id: &Secret) {
-        let Some(entry) = self.all.remove(id) else { return };
-        let Some(owner) = entry.owner else { return };
-        if let Some(count) = self.owners.get_mut(&owner) {
+    /// Takes out sessions of those who have more than who asks, which has `own` of them.
+    fn make_room(&mut self, own: usize, now: Instant) -> Result<Vec<Arc<Entry>>, NoSession> {
+        if self.hopeless.is_some_and(|(least, until)| own >= least && now < until) {
+            return Err(NoSession::Full);
+        }
+        let all = self.all.values().map(|entry| Held {
+            id: entry.id,
+            network: entry.turn.network(),
+            idle_since: entry.state().idle_since(),
+        });
+        let chosen = who_gives_way(all, own);
+        if chosen.is_empty() {
+            self.hopeless = Some((own, now + limits::SESSIONS_LOOK));
+            return Err(NoSession::Full);
+        }
+        Ok(chosen.iter().filter_map(|id| self.remove(id)).collect())
+    }
+
+    fn remove(&mut self, id: &Secret) -> Option<Arc<Entry>> {
+        let entry = self.all.remove(id)?;
+        if let Some(owner) = entry.owner
+            && let Some(count) = self.owners.get_mut(&owner)
+        {
             *count -= 1;
             if *count == 0 {
                 self.owners.remove(&owner);
             }
         }
+        Some(entry)
     }
 }
 
@@ -342,6 +371,28 @@ mod tests {
         assert_eq!(sessions.len(), 0);
         assert!(sessions.state().owners.is_empty());
         assert!(entries[1].over.is_cancelled());
+    }
+
+    #[test]
+    fn a_few_networks_that_have_everything_keep_nobody_out() {
+        let sessions = Sessions::default();
+        let networks = Addresses::new(limits::SESSIONS_PER_ADDRESS);
+        let allocate = |network: u8| {
+            let turn = networks.enter([192, 0, 2, network].into()).ok_or(NoSession::TooMany)?;
+            sessions.allocate(None, turn, HOUR, Permission::Anybody)
+        };
+        let mut all = Vec::new();
+        for number in 0..limits::MAX_SESSIONS {
+            all.push(allocate((number % 40) as u8).unwrap_or_else(|why| panic!("{why}")));
+        }
+        // One of them does not get more, and nobody else is kept out by its asking.
+        assert_eq!(allocate(7).err(), Some(NoSession::Full));
+        assert_eq!(allocate(7).err(), Some(NoSession::Full));
+        let late: Vec<_> = (0..2).map(|_| allocate(99).unwrap_or_else(|w| panic!("{w}"))).collect();
+        let gone = all.iter().filter(|entry| entry.over.is_cancelled()).count();
+        assert_eq!(gone, limits::SESSIONS_GIVING_WAY);
+        assert_eq!(sessions.len(), limits::MAX_SESSIONS - gone + late.len());
+        assert!(late.iter().all(|entry| !entry.over.is_cancelled()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The relay as programs meet it, as data: each case is what is said on which connection, and what must
-//! come back. They follow the README of cama and, where it is silent, `docs/protocols/cama.md`.
+//! The relay as programs meet it, as data: each case is what is said, on which connection where there
+//! are several, and what must come back. They follow the README of cama and, where it is silent, `docs/protocols/cama.md`.
 
+mod answers;
 mod cases;
 mod public;
 
@@ -9,17 +10,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crosstalk::proof::PrivateKey;
+use gateway::{Config, Gateway, RelayOrigin};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use self::cases::{
-    ANYTHING, CASES,
-    Do::{self, Allocate, Ask, Ends, Free, Hear, Leave, Say, Shut, Taken},
-    When::{After, Now},
+use self::{
+    answers::{ANYTHING, Answers, HERE, PROXIED, PUBLIC, SHARED},
+    cases::{
+        CASES,
+        Do::{self, Allocate, Ask, Ends, Free, Hear, Leave, Say, Shut, Taken, Wait},
+        When::{After, Now},
+    },
 };
-use crate::world::{Reply, World, soon};
+use crate::{
+    common::Session,
+    world::{Reply, World, soon},
+};
 
 #[tokio::test]
 async fn the_relay_does_what_its_table_says() {
@@ -34,15 +43,62 @@ async fn the_relay_does_what_its_table_says() {
         }
     });
     futures_util::future::join_all(cases).await;
+    answer(&world, HERE).await;
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_relay_for_everybody_asks_who_allocates_and_believes_nobody_where_they_are() {
+    let world = World::start_as("gateway.example", false, None).await;
+    answer(&world, PUBLIC).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_relay_behind_a_proxy_believes_the_proxy_only() {
+    let world = World::start_as("gateway.example", true, None).await;
+    answer(&world, PROXIED).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn pages_of_named_origins_may_use_the_relay_and_no_others() {
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        domain: "gateway.example".to_owned(),
+        behind_proxy: false,
+        data: None,
+    };
+    let origins = ["https://other.example", "https://App.example/"];
+    let origins = origins.map(|origin| RelayOrigin::parse(origin).unwrap()).to_vec();
+    let world = World::run(Gateway::bind(config).await.unwrap().with_relay_origins(origins));
+    answer(&world, SHARED).await;
+    world.end().await;
+}
+
+/// Runs cases in which nobody waits.
+async fn answer(world: &World, cases: &'static [Answers]) {
+    let cases = cases.iter().map(|(name, allocation, tried)| async move {
+        let mut case = Case::new(world, name);
+        case.run(0, &Allocate(allocation)).await;
+        for (number, (line, headers, status, head, body)) in tried.iter().enumerate() {
+            case.run(number, &Ask("a", line, headers, None)).await;
+            case.run(number, &Hear("a", *status, Now, head, body)).await;
+            if headers.contains("connection: close") {
+                case.run(number, &Leave("a")).await;
+            }
+        }
+    });
+    futures_util::future::join_all(cases).await;
 }
 
 /// A case that runs.
 struct Case<'a> {
     world: &'a World,
     name: &'static str,
-    path: String,
-    token: String,
+    /// Proves itself where a gateway asks for it.
+    key: PrivateKey,
+    session: Option<Session>,
     connections: HashMap<&'static str, Line>,
 }
 
@@ -56,19 +112,27 @@ struct Line {
 
 impl<'a> Case<'a> {
     fn new(world: &'a World, name: &'static str) -> Self {
-        let (path, token) = (String::new(), String::new());
-        Self { world, name, path, token, connections: HashMap::new() }
+        let key = PrivateKey::generate();
+        Self { world, name, key, session: None, connections: HashMap::new() }
     }
 
     fn fill(&self, text: &str) -> String {
-        text.replace("{S}", &self.path).replace("{T}", &self.token)
+        let mut text = text.to_owned();
+        if let Some(Session { path, token }) = &self.session {
+            text = text.replace("{S}", path).replace("{T}", token);
+        }
+        if text.contains("{P}") {
+            text = text.replace("{P}", &self.world.proof(&self.key));
+        }
+        text
     }
 
     fn request(&self, line: &str, headers: &str, body: Option<&str>) -> String {
         let length = body.map(|body| format!("content-length: {}\r\n", body.len()));
         format!(
-            "{} HTTP/1.1\r\nhost: localhost\r\n{}{}\r\n{}",
+            "{} HTTP/1.1\r\nhost: {}\r\n{}{}\r\n{}",
             self.fill(line),
+            self.world.own_host(),
             self.fill(headers),
             length.unwrap_or_default(),
             body.unwrap_or_default()
@@ -81,6 +145,14 @@ impl<'a> Case<'a> {
         let body = (method == "POST").then_some("");
         let request = self.request(&format!("{method} {{S}}?timeout=0"), &headers, body);
         self.world.raw(&request).await.status
+    }
+
+    /// Waits until somebody has a place.
+    async fn taken(&self, place: &str, method: &str, headers: &str) {
+        let late = Instant::now() + crate::world::SOON;
+        while self.probe(method, headers).await != 409 {
+            assert!(Instant::now() < late, "{place}: nobody took the place");
+        }
     }
 
     async fn line(&mut self, name: &'static str) -> &mut Line {
@@ -99,23 +171,13 @@ impl<'a> Case<'a> {
                 let headers = format!("{headers}connection: close\r\n");
                 let reply =
                     self.world.raw(&self.request("PUT /cama/session", &headers, None)).await;
-                assert_eq!(reply.status, 201, "{place}");
-                self.path = reply.raw_header("location").unwrap().to_owned();
-                let cookie = reply.raw_header("set-cookie").unwrap();
-                let token = cookie.strip_prefix("token=").unwrap().split(';').next().unwrap();
-                self.token = token.to_owned();
+                self.session = Some(Session::told(&reply));
             }
             Ask(name, line, headers, body) => {
                 let request = self.request(line, headers, *body);
-                let line = self.line(name).await;
-                line.since = Instant::now();
-                line.stream.write_all(request.as_bytes()).await.unwrap();
+                self.line(name).await.say(&request).await;
             }
-            Say(name, bytes) => {
-                let line = self.line(name).await;
-                line.since = Instant::now();
-                line.stream.write_all(bytes.as_bytes()).await.unwrap();
-            }
+            Say(name, bytes) => self.line(name).await.say(bytes).await,
             Hear(name, status, when, head, body) => {
                 let head: Vec<String> = head.iter().map(|text| self.fill(text)).collect();
                 let line = self.line(name).await;
@@ -124,10 +186,10 @@ impl<'a> Case<'a> {
                 line.since = Instant::now();
                 assert_eq!(reply.status, *status, "{place}: {reply:?}");
                 for text in &head {
-                    let raw = reply.raw_head().to_owned();
+                    let raw = &reply.head;
                     match text.strip_prefix('!') {
                         Some(not) => assert!(reply.header(not).is_none(), "{place}: {raw}"),
-                        None => assert!(contains(&raw, text), "{place}: {text} in {raw}"),
+                        None => assert!(contains(raw, text), "{place}: {text} in {raw}"),
                     }
                 }
                 if *body != ANYTHING {
@@ -144,12 +206,12 @@ impl<'a> Case<'a> {
                     }
                 }
             }
-            Taken(method, headers) => {
-                let late = Instant::now() + crate::world::SOON;
-                while self.probe(method, headers).await != 409 {
-                    assert!(Instant::now() < late, "{place}: nobody took the place");
-                }
+            Wait(name, method, headers, body) => {
+                let request = self.request(&format!("{method} {{S}}"), headers, *body);
+                self.line(name).await.say(&request).await;
+                self.taken(&place, method, headers).await;
             }
+            Taken(method, headers) => self.taken(&place, method, headers).await,
             Free(method, headers) => {
                 let late = Instant::now() + Duration::from_secs(5);
                 while self.probe(method, headers).await == 409 {
@@ -182,6 +244,11 @@ fn contains(head: &str, text: &str) -> bool {
 }
 
 impl Line {
+    async fn say(&mut self, bytes: &str) {
+        self.since = Instant::now();
+        self.stream.write_all(bytes.as_bytes()).await.unwrap();
+    }
+
     /// Reads one answer. Of a body that ends too soon there is what came, and `<cut>`.
     async fn reply(&mut self, no_body: bool) -> (Reply, String) {
         let end = loop {

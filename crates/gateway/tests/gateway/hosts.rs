@@ -44,7 +44,7 @@ async fn the_gateways_own_pages_are_protected_and_its_facts_are_right() {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
-        ("x-frame-options", "deny"),
+        ("x-frame-options", "DENY"),
         ("cache-control", "no-store"),
     ] {
         assert_eq!(page.header(name), Some(value));

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod cama;
+#[path = "../common/mod.rs"]
+mod common;
 mod hand_overs;
 mod hosts;
 mod links;

@@ -61,7 +61,7 @@ async fn a_proof_is_asked_for_and_may_come_as_a_password() {
     let put = "PUT /veranda/names/photos HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
     let missing = world.raw(&format!("{put}\r\n")).await;
     assert_eq!((missing.status, missing.reason().as_str()), (401, "proof-missing"));
-    assert!(missing.header("www-authenticate").unwrap().starts_with("bearer"));
+    assert!(missing.header("www-authenticate").unwrap().starts_with("Bearer"));
     let proof = world.proof(&PrivateKey::generate());
     let basic = BASE64_STANDARD.encode(format!("anybody:{proof}"));
     assert_eq!(world.raw(&format!("{put}authorization: Basic {basic}\r\n\r\n")).await.status, 200);

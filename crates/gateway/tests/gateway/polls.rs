@@ -49,7 +49,7 @@ async fn begin(world: &World, poller: &mut Poller, key: &PrivateKey) -> String {
     let headers = format!("{}Prefer: ptth-json=2, wait=0\r\n", proof(world, key));
     let reply = poller.post(&headers, "").await;
     assert_eq!(reply.status, 204, "{reply:?}");
-    let token = reply.raw_header("ptth-session").unwrap();
+    let token = reply.header("ptth-session").unwrap();
     assert_eq!(token.len(), 22);
     format!("Ptth-Session: {token}\r\n")
 }

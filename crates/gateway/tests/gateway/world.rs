@@ -38,20 +38,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{service_fn, util::BoxCloneSyncService};
 
-/// How long a test waits for what must happen.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
-
-/// Waits for what must happen.
-#[track_caller]
-pub(crate) fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
-    let place = std::panic::Location::caller();
-    async move {
-        match tokio::time::timeout(SOON, what).await {
-            Ok(output) => output,
-            Err(_) => panic!("this never happened: {place}"),
-        }
-    }
-}
+pub(crate) use crate::common::{Reply, SOON, read_head, soon};
 
 /// A running gateway.
 pub(crate) struct World {
@@ -103,18 +90,13 @@ impl World {
         self.raw(&request).await
     }
 
-    fn own_host(&self) -> &str {
+    pub(crate) fn own_host(&self) -> &str {
         self.origin.split_once("://").unwrap().1
     }
 
     /// Sends bytes as they are and reads to the end of the connection.
     pub(crate) async fn raw(&self, request: &str) -> Reply {
-        let mut stream = self.connect().await;
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut bytes = Vec::new();
-        // A connection that is reset after its answer is fine here.
-        let _ = soon(stream.read_to_end(&mut bytes)).await;
-        Reply::read(&bytes)
+        crate::common::raw(self.address, request).await
     }
 
     pub(crate) async fn get(&self, host: &str, path: &str) -> Reply {
@@ -396,62 +378,13 @@ fn dots(size: u64, end: Option<&'static str>) -> Body {
     })))
 }
 
-/// What a visitor got.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    /// In small letters.
-    pub(crate) head: String,
-    pub(crate) body: String,
-    /// The head as it came.
-    raw: String,
-}
-
 impl Reply {
-    pub(crate) fn read(bytes: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(bytes);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
-        let (raw, body) = (head.to_owned(), body.to_owned());
-        Self { status, head: head.to_ascii_lowercase(), body, raw }
-    }
-
-    /// Returns the head with its capitals.
-    pub(crate) fn raw_head(&self) -> &str {
-        &self.raw
-    }
-
-    /// Returns a header's value with its capitals.
-    pub(crate) fn raw_header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.raw.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    }
-
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
     pub(crate) fn reason(&self) -> String {
         self.json()["reason"].as_str().unwrap_or_default().to_owned()
-    }
-}
-
-/// Reads the head of a response and as much of its body as came with it.
-pub(crate) async fn read_head(stream: &mut TcpStream) -> (Reply, Vec<u8>) {
-    let mut bytes = Vec::new();
-    loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let rest = bytes.split_off(end + 4);
-            return (Reply::read(&bytes), rest);
-        }
-        let mut piece = [0; 4096];
-        let count = soon(stream.read(&mut piece)).await.unwrap();
-        assert!(count > 0, "the connection ended in the head: {bytes:?}");
-        bytes.extend_from_slice(&piece[..count]);
     }
 }
 

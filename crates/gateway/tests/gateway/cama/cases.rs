@@ -1,4 +1,4 @@
-//! The table.
+//! What happens between several connections.
 
 /// What happens in a case. `{S}` is the session's path, `{T}` its token.
 pub(super) enum Do {
@@ -7,6 +7,9 @@ pub(super) enum Do {
     /// Says something on a connection, which is made if it is not there: the request's first line
     /// without the version, more header lines, and a body with `Content-Length`.
     Ask(&'static str, &'static str, &'static str, Option<&'static str>),
+    /// Asks by this method at the session, with these header lines and body, and waits until the place
+    /// is taken.
+    Wait(&'static str, &'static str, &'static str, Option<&'static str>),
     /// Says bytes.
     Say(&'static str, &'static str),
     /// Waits for an answer: its status, when, what its head must have, and its body. Chunks are seen
@@ -33,7 +36,8 @@ pub(super) enum When {
     After(u64),
 }
 
-use Do::{Allocate, Ask, Ends, Free, Hear, Leave, Say, Shut, Taken};
+use super::answers::NO_SESSION;
+use Do::{Allocate, Ask, Ends, Free, Hear, Leave, Say, Shut, Taken, Wait};
 use When::{After, Now};
 
 const HOST: &str = "cookie: token={T}\r\n";
@@ -43,118 +47,12 @@ const NONE: &[&str] = &[];
 
 pub(super) const CASES: &[(&str, &[Do])] = &[
     (
-        "README 1, A1: a session is made",
+        "A8: a body where sessions are made is no harm",
         &[
-            Ask("a", "PUT /cama/session", "content-length: 0\r\n", None),
-            Hear(
-                "a",
-                201,
-                Now,
-                &[
-                    "location: /cama/session/",
-                    "set-cookie: token=",
-                    "; Path=/cama/session/",
-                    "; Max-Age=3600; Expires=",
-                    "; HttpOnly; SameSite=Strict",
-                    "x-type: basic",
-                    "content-length: 0",
-                ],
-                "",
-            ),
-        ],
-    ),
-    (
-        "README 7, A2, A3: the type by header and by query; the header wins",
-        &[
-            Ask("a", "PUT /cama/session", "x-type: secure\r\n", None),
-            Hear("a", 201, Now, &["x-type: secure"], ""),
-            Ask("a", "PUT /cama/session?secure=true", "", None),
-            Hear("a", 201, Now, &["x-type: secure"], ""),
-            Ask("a", "PUT /cama/session?secure=true", "x-type: basic\r\n", None),
-            Hear("a", 201, Now, &["x-type: basic"], ""),
-            Ask("a", "PUT /cama/session", "x-type: sekure\r\n", None),
-            Hear("a", 400, Now, NONE, "X-Type is basic or secure\n"),
-        ],
-    ),
-    (
-        "A4, A5, A6: the lifetime by header and by query, cut to what is allowed",
-        &[
-            Ask("a", "PUT /cama/session?timeout=120", "", None),
-            Hear("a", 201, Now, &["Max-Age=120;"], ""),
-            Ask("a", "PUT /cama/session?timeout=120", "x-timeout: 240\r\n", None),
-            Hear("a", 201, Now, &["Max-Age=240;"], ""),
-            Ask("a", "PUT /cama/session?timeout=2", "", None),
-            Hear("a", 201, Now, &["Max-Age=30;"], ""),
-            Ask("a", "PUT /cama/session?timeout=999999999", "", None),
-            Hear("a", 201, Now, &["Max-Age=86400;"], ""),
-            Ask("a", "PUT /cama/session?timeout=abc", "", None),
-            Hear("a", 201, Now, &["Max-Age=3600;"], ""),
-            Ask("a", "PUT /cama/session?timeout=-1", "", None),
-            Hear("a", 400, Now, NONE, "a timeout is not negative\n"),
-        ],
-    ),
-    (
-        "A7, A8: a slash and a body more are no harm",
-        &[
-            Ask("a", "PUT /cama/session/", "", None),
-            Hear("a", 201, Now, &["location: /cama/session/"], ""),
             Ask("a", "PUT /cama/session", "", Some("ignored")),
-            Hear("a", 201, Now, NONE, ""),
-        ],
-    ),
-    (
-        "A9, 2.4.9: other methods where sessions are made",
-        &[
-            Ask("a", "GET /cama/session", "", None),
-            Hear("a", 405, Now, &["allow: OPTIONS, PUT"], WRONG),
-            Ask("a", "DELETE /cama/session", "", None),
-            Hear("a", 405, Now, &["allow: OPTIONS, PUT"], WRONG),
-            Ask("a", "POST /cama/session", "", Some("x")),
-            Hear("a", 405, Now, &["allow: OPTIONS, PUT"], WRONG),
-            Ask("a", "OPTIONS /cama/session", "", None),
-            Hear("a", 204, Now, &["allow: OPTIONS, PUT"], ""),
-        ],
-    ),
-    (
-        "B: nothing elsewhere",
-        &[
-            Ask("a", "GET /cama", "connection: close\r\n", None),
-            Hear("a", 404, Now, NONE, ANYTHING),
-            Ask("b", "GET /cama/foo", "connection: close\r\n", None),
-            Hear("b", 404, Now, NONE, ANYTHING),
-            Ask("c", "GET /cama/session/a/b", "connection: close\r\n", None),
-            Hear("c", 404, Now, NONE, ANYTHING),
-        ],
-    ),
-    (
-        "C1, C3: an unknown session is 404 and its cookie goes",
-        &[
-            Ask("a", "GET /cama/session/AAAAAAAAAAAAAAAAAAAAAA", "", None),
-            Hear(
-                "a",
-                404,
-                Now,
-                &["set-cookie: token=; Path=/cama/session/AAAAAAAAAAAAAAAAAAAAAA; Max-Age=0;"],
-                NO_SESSION,
-            ),
-            Ask("a", "POST /cama/session/AAAAAAAAAAAAAAAAAAAAAA", "", Some("x")),
-            Hear("a", 404, Now, NONE, NO_SESSION),
-            Ask("a", "DELETE /cama/session/AAAAAAAAAAAAAAAAAAAAAA", "", None),
-            Hear("a", 404, Now, NONE, NO_SESSION),
+            Hear("a", 201, Now, &["location: /cama/session/"], ""),
             Ask("a", "GET /cama/session/no-such", "", None),
             Hear("a", 404, Now, NONE, NO_SESSION),
-        ],
-    ),
-    (
-        "2.4.9: other methods at a session",
-        &[
-            Allocate(""),
-            Ask("a", "PATCH {S}", "", None),
-            Hear("a", 405, Now, &["allow: DELETE, GET, OPTIONS, POST, PUT"], WRONG),
-            Ask("a", "OPTIONS {S}", "origin: http://elsewhere.example\r\n", None),
-            Hear("a", 204, Now, &["allow: DELETE, GET, OPTIONS, POST, PUT"], ""),
-            Ask("a", "HEAD {S}", "connection: close\r\n", None),
-            Hear("a", 405, Now, &["allow: DELETE, GET, OPTIONS, POST, PUT"], ""),
         ],
     ),
     (
@@ -170,39 +68,10 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         ],
     ),
     (
-        "D2, D3: the host's cookie, plain or quoted, is renewed; D4: a wrong one is a guest's",
-        &[
-            Allocate(""),
-            Ask("a", "GET {S}?timeout=0", "cookie: a=b; token={T}; c=d\r\n", None),
-            Hear("a", 504, Now, &["set-cookie: token={T}; Path={S}; Max-Age=3600"], ""),
-            Ask("a", "GET {S}?timeout=0", "cookie: token=\"{T}\"\r\n", None),
-            Hear("a", 504, Now, &["set-cookie: token={T}; Path={S}; Max-Age=3600"], ""),
-            Ask("a", "GET {S}?timeout=0", "cookie: token=AAAAAAAAAAAAAAAAAAAAAA\r\n", None),
-            Hear("a", 504, Now, &["!set-cookie"], ""),
-            Ask("a", "GET {S}?timeout=0", "authorization: Bearer {T}\r\n", None),
-            Hear("a", 504, Now, &["!set-cookie"], ""),
-            Ask("a", "GET {S}?timeout=0", "authorization: Bearer AAAAAAAAAAAAAAAAAAAAAA\r\n", None),
-            Hear("a", 403, Now, NONE, "this is not the token of the session's host\n"),
-        ],
-    ),
-    (
-        "D6, D7: no wait at all, and less than that",
-        &[
-            Allocate(""),
-            Ask("a", "GET {S}?timeout=0", "", None),
-            Hear("a", 504, Now, NONE, ""),
-            Ask("a", "GET {S}?timeout=-1", "", None),
-            Hear("a", 400, Now, NONE, "a timeout is not negative\n"),
-            Ask("a", "POST {S}?timeout=0", "", Some("Hello")),
-            Hear("a", 504, Now, &["x-bytes-delivered: 0"], ""),
-        ],
-    ),
-    (
         "README 3: a guest's message reaches the host that waits",
         &[
             Allocate(""),
-            Ask("host", "GET {S}", HOST, None),
-            Taken("GET", HOST),
+            Wait("host", "GET", HOST, None),
             Ask("guest", "POST {S}", TEXT, Some("Hello")),
             Hear(
                 "host",
@@ -252,8 +121,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "2.4.3: whatever is there comes although there is no wait",
         &[
             Allocate(""),
-            Ask("host", "POST {S}", HOST, Some("Hello")),
-            Taken("POST", HOST),
+            Wait("host", "POST", HOST, Some("Hello")),
             Ask("guest", "GET {S}?timeout=0", "", None),
             Hear("guest", 200, Now, NONE, "Hello"),
             Hear("host", 200, Now, &["x-bytes-delivered: 5"], ""),
@@ -263,10 +131,8 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "both directions at once",
         &[
             Allocate(""),
-            Ask("a", "GET {S}", HOST, None),
-            Taken("GET", HOST),
-            Ask("b", "GET {S}", "", None),
-            Taken("GET", ""),
+            Wait("a", "GET", HOST, None),
+            Wait("b", "GET", "", None),
             Ask("c", "POST {S}", HOST, Some("to the guest")),
             Hear("b", 200, Now, NONE, "to the guest"),
             Ask("d", "POST {S}", "", Some("to the host")),
@@ -279,8 +145,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "2.4.6: an empty message is one, and has no type of its own",
         &[
             Allocate(""),
-            Ask("a", "GET {S}", HOST, None),
-            Taken("GET", HOST),
+            Wait("a", "GET", HOST, None),
             Ask("b", "POST {S}", "", Some("")),
             Hear("a", 200, Now, &["content-length: 0", "!content-type"], ""),
             Hear("b", 200, Now, &["x-bytes-delivered: 0"], ""),
@@ -290,8 +155,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "README 5: chunks as they come",
         &[
             Allocate(""),
-            Ask("host", "GET {S}", HOST, None),
-            Taken("GET", HOST),
+            Wait("host", "GET", HOST, None),
             Ask("guest", "POST {S}", CHUNKS, None),
             Say("guest", "6\r\nHello \r\n5\r\nworld\r\n0\r\n\r\n"),
             Hear(
@@ -318,8 +182,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "README 6: a sender that goes in the middle of its chunks",
         &[
             Allocate(""),
-            Ask("host", "GET {S}", HOST, None),
-            Taken("GET", HOST),
+            Wait("host", "GET", HOST, None),
             Ask("guest", "POST {S}", CHUNKS, None),
             Say("guest", "5\r\nHello\r\n5\r\nwo"),
             Leave("guest"),
@@ -339,8 +202,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "2.4.5: a sender that goes in the middle of a length",
         &[
             Allocate(""),
-            Ask("host", "GET {S}", HOST, None),
-            Taken("GET", HOST),
+            Wait("host", "GET", HOST, None),
             Ask("guest", "POST {S}", "content-length: 10\r\n", None),
             Say("guest", "Hello"),
             Leave("guest"),
@@ -351,14 +213,12 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "E1, E2: the second of a kind",
         &[
             Allocate(""),
-            Ask("a", "GET {S}", "", None),
-            Taken("GET", ""),
+            Wait("a", "GET", "", None),
             Ask("b", "GET {S}", "", None),
             Hear("b", 409, Now, NONE, "there can be only one receiver at a time\n"),
             Ask("b", "GET {S}?timeout=1", HOST, None),
             Hear("b", 504, After(1), NONE, ""),
-            Ask("c", "POST {S}", "", Some("first")),
-            Taken("POST", ""),
+            Wait("c", "POST", "", Some("first")),
             Ask("d", "POST {S}", "", Some("second")),
             Hear("d", 409, Now, NONE, "there can be only one sender at a time\n"),
         ],
@@ -367,12 +227,10 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "E7, 2.4.4: who leaves gives the place back at once",
         &[
             Allocate(""),
-            Ask("a", "GET {S}", "", None),
-            Taken("GET", ""),
+            Wait("a", "GET", "", None),
             Leave("a"),
             Free("GET", ""),
-            Ask("b", "POST {S}", HOST, Some("Hello")),
-            Taken("POST", HOST),
+            Wait("b", "POST", HOST, Some("Hello")),
             Leave("b"),
             Free("POST", HOST),
             Ask("c", "POST {S}", "transfer-encoding: chunked\r\n", None),
@@ -386,8 +244,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "who half-closes has left: a killed program looks the same",
         &[
             Allocate(""),
-            Ask("a", "GET {S}", "", None),
-            Taken("GET", ""),
+            Wait("a", "GET", "", None),
             Shut("a"),
             Free("GET", ""),
             Ends("a"),
@@ -399,8 +256,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "a message whose sender half-closes after it arrives all the same",
         &[
             Allocate(""),
-            Ask("host", "GET {S}", HOST, None),
-            Taken("GET", HOST),
+            Wait("host", "GET", HOST, None),
             Ask("guest", "POST {S}", TEXT, Some("Hello")),
             Shut("guest"),
             Hear("host", 200, Now, NONE, "Hello"),
@@ -422,8 +278,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         &[
             Allocate(""),
             Ask("a", "GET {S}", HOST, None),
-            Ask("a", "GET {S}", HOST, None),
-            Taken("GET", HOST),
+            Wait("a", "GET", HOST, None),
             Ask("b", "POST {S}", "", Some("one")),
             Ask("b", "POST {S}", "", Some("two")),
             Hear("a", 200, Now, NONE, "one"),
@@ -436,8 +291,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "who pipelines and leaves gives the place back at once, too",
         &[
             Allocate(""),
-            Ask("a", "GET {S}", "", None),
-            Taken("GET", ""),
+            Wait("a", "GET", "", None),
             Ask("a", "GET {S}", "", None),
             Leave("a"),
             Free("GET", ""),
@@ -447,8 +301,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "a message that nobody got waits for the next receiver",
         &[
             Allocate(""),
-            Ask("a", "GET {S}", "", None),
-            Taken("GET", ""),
+            Wait("a", "GET", "", None),
             Leave("a"),
             Free("GET", ""),
             Ask("b", "POST {S}", HOST, Some("Hello")),
@@ -458,43 +311,11 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         ],
     ),
     (
-        "README 7: a secure session is for the address that the host names",
-        &[
-            Allocate("x-type: secure\r\n"),
-            Ask("g", "GET {S}?timeout=0", "", None),
-            Hear("g", 403, Now, NONE, "this session is not for you\n"),
-            Ask("g", "PUT {S}", "x-peer-address: 127.0.0.1\r\n", None),
-            Hear("g", 403, Now, NONE, "only the session's host may do this\n"),
-            Ask("h", "GET {S}?timeout=0", HOST, None),
-            Hear("h", 504, Now, NONE, ""),
-            Ask("h", "PUT {S}", "cookie: token={T}\r\nx-peer-address: 192.0.2.1\r\n", None),
-            Hear("h", 200, Now, &["content-length: 0"], ""),
-            Ask("g", "GET {S}?timeout=0", "x-forwarded-for: 192.0.2.1\r\n", None),
-            Hear("g", 403, Now, NONE, "this session is not for you\n"),
-            Ask("h", "PUT {S}", "cookie: token={T}\r\nx-peer-address: 127.0.0.1\r\n", None),
-            Hear("h", 200, Now, NONE, ""),
-            Ask("g", "GET {S}?timeout=0", "", None),
-            Hear("g", 504, Now, NONE, ""),
-            Ask("h", "PUT {S}", "cookie: token={T}\r\nx-peer-address: localhost\r\n", None),
-            Hear("h", 400, Now, NONE, "X-Peer-Address is one IPv4 or IPv6 address\n"),
-        ],
-    ),
-    (
-        "2.4.7: a basic session takes no permission",
-        &[
-            Allocate(""),
-            Ask("h", "PUT {S}", "cookie: token={T}\r\nx-peer-address: 127.0.0.1\r\n", None),
-            Hear("h", 409, Now, NONE, "a permission is for a session of the type secure\n"),
-        ],
-    ),
-    (
         "README 8: the host ends the session and everybody who waits in it",
         &[
             Allocate(""),
-            Ask("a", "GET {S}", "", None),
-            Taken("GET", ""),
-            Ask("b", "POST {S}", "", Some("Hello")),
-            Taken("POST", ""),
+            Wait("a", "GET", "", None),
+            Wait("b", "POST", "", Some("Hello")),
             Ask("g", "DELETE {S}", "", None),
             Hear("g", 403, Now, NONE, "only the session's host may do this\n"),
             Ask("h", "DELETE {S}", HOST, None),
@@ -515,8 +336,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         "2.4.8: what is being relayed ends with the session",
         &[
             Allocate(""),
-            Ask("host", "GET {S}", HOST, None),
-            Taken("GET", HOST),
+            Wait("host", "GET", HOST, None),
             Ask("guest", "POST {S}", CHUNKS, None),
             Say("guest", "5\r\nHello\r\n"),
             Taken("POST", ""),
@@ -527,8 +347,3 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
         ],
     ),
 ];
-
-const WRONG: &str = "this address does not answer this kind of request\n";
-const NO_SESSION: &str = "there is no such session\n";
-/// Any body.
-pub(super) const ANYTHING: &str = "<anything>";

@@ -8,7 +8,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::world::{Reply, SOON, World, read_head, soon};
+use crate::{
+    common::Session,
+    world::{Reply, SOON, World, read_head, soon},
+};
 
 const HOME: &str = "192.0.2.1";
 const ELSEWHERE: &str = "198.51.100.1";
@@ -16,15 +19,15 @@ const ELSEWHERE: &str = "198.51.100.1";
 /// As many as one address may have under way.
 const MANY: usize = gateway::limits::TRANSACTIONS_PER_ADDRESS;
 
-/// Allocates a session: its path, and the token of its host.
-async fn allocate(world: &World, key: &PrivateKey) -> (String, String) {
+/// Asks for a session.
+async fn asks(world: &World, key: &PrivateKey, from: &str) -> Reply {
     let proof = world.proof(key);
     let headers = format!("authorization: Bearer {proof}\r\nconnection: close\r\n");
-    let reply = world.raw(&request("PUT", "/cama/session", HOME, &headers)).await;
-    assert_eq!(reply.status, 201, "{reply:?}");
-    let cookie = reply.raw_header("set-cookie").unwrap();
-    let token = cookie.strip_prefix("token=").unwrap().split(';').next().unwrap();
-    (reply.raw_header("location").unwrap().to_owned(), token.to_owned())
+    world.raw(&request("PUT", "/cama/session", from, &headers)).await
+}
+
+async fn allocate(world: &World, key: &PrivateKey, from: &str) -> Session {
+    Session::told(&asks(world, key, from).await)
 }
 
 fn request(method: &str, path: &str, from: &str, headers: &str) -> String {
@@ -63,11 +66,11 @@ async fn one_address_waits_in_so_many_sessions_and_no_more() {
     let key = PrivateKey::generate();
     let mut waiting = Vec::new();
     for _ in 0..MANY {
-        let (session, _) = allocate(&world, &key).await;
-        waiting.push(wait(&world, &session).await);
-        comes_to(&world, &session, ELSEWHERE, 409).await;
+        let session = allocate(&world, &key, HOME).await;
+        waiting.push(wait(&world, &session.path).await);
+        comes_to(&world, &session.path, ELSEWHERE, 409).await;
     }
-    let (session, _) = allocate(&world, &key).await;
+    let session = allocate(&world, &key, HOME).await.path;
     let reply = probe(&world, &session, HOME).await;
     assert_eq!(reply.status, 429, "{reply:?}");
     assert_eq!(reply.body, "too many requests from this network are under way\n");
@@ -76,6 +79,58 @@ async fn one_address_waits_in_so_many_sessions_and_no_more() {
     comes_to(&world, &session, HOME, 504).await;
     drop(waiting);
     world.end().await;
+}
+
+#[tokio::test]
+async fn one_identity_has_so_many_sessions_wherever_it_is() {
+    let world = World::start_as("gateway.example", true, None).await;
+    let (key, other) = (PrivateKey::generate(), PrivateKey::generate());
+    let first = allocate(&world, &key, HOME).await;
+    for _ in 1..gateway::limits::SESSIONS_PER_OWNER {
+        allocate(&world, &key, HOME).await;
+    }
+    for from in [HOME, ELSEWHERE] {
+        let reply = asks(&world, &key, from).await;
+        assert_eq!(reply.status, 429, "{reply:?}");
+        assert!(reply.body.contains("as many sessions as you may"), "{reply:?}");
+    }
+    allocate(&world, &other, HOME).await;
+    delete(&world, &first).await;
+    allocate(&world, &key, ELSEWHERE).await;
+    assert_eq!(asks(&world, &key, ELSEWHERE).await.status, 429);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn one_network_has_so_many_sessions_whoever_is_there() {
+    let world = World::start_as("gateway.example", true, None).await;
+    let keys = || std::iter::repeat_with(PrivateKey::generate);
+    let [one, two, three] = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"];
+    let mut sessions = Vec::new();
+    for key in keys().take(gateway::limits::SESSIONS_PER_ADDRESS / 32) {
+        for number in 0..32 {
+            // Two computers of one household.
+            let from = if number % 2 == 0 { one } else { two };
+            sessions.push(allocate(&world, &key, from).await);
+        }
+    }
+    let late = PrivateKey::generate();
+    for from in [one, two] {
+        let reply = asks(&world, &late, from).await;
+        assert_eq!(reply.status, 429, "{reply:?}");
+        assert!(reply.body.contains("too many sessions come from this network"), "{reply:?}");
+    }
+    allocate(&world, &late, three).await;
+    delete(&world, &sessions[0]).await;
+    allocate(&world, &late, two).await;
+    assert_eq!(asks(&world, &late, one).await.status, 429);
+    world.end().await;
+}
+
+async fn delete(world: &World, session: &Session) {
+    let headers = format!("authorization: Bearer {}\r\nconnection: close\r\n", session.token);
+    let reply = world.raw(&request("DELETE", &session.path, ELSEWHERE, &headers)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
 }
 
 #[tokio::test]
@@ -94,7 +149,7 @@ async fn a_gateway_called_localhost_behind_a_proxy_wants_a_proof() {
 #[tokio::test]
 async fn a_cut_body_is_cut_where_a_proxy_may_lose_its_trailer() {
     let world = World::start_as("gateway.example", true, None).await;
-    let (session, token) = allocate(&world, &PrivateKey::generate()).await;
+    let Session { path: session, token } = allocate(&world, &PrivateKey::generate(), HOME).await;
     let mut receiver = wait(&world, &session).await;
     comes_to(&world, &session, ELSEWHERE, 409).await;
     let mut sender = world.connect().await;
@@ -117,7 +172,7 @@ async fn a_strangers_page_begins_no_session_on_this_computer() {
     for host in ["stranger.example", "photos.localhost", "stranger.localhost.example"] {
         let allocate = format!("PUT /cama/session HTTP/1.1\r\nhost: {host}\r\n{asks}\r\n");
         let reply = world.raw(&allocate).await;
-        assert!(reply.status >= 400 && reply.raw_header("location").is_none(), "{reply:?}");
+        assert!(reply.status >= 400 && reply.header("location").is_none(), "{reply:?}");
     }
     let preflight = format!(
         "OPTIONS /cama/session HTTP/1.1\r\nhost: localhost\r\n{asks}\
@@ -125,7 +180,7 @@ async fn a_strangers_page_begins_no_session_on_this_computer() {
     );
     let reply = world.raw(&preflight).await;
     assert_eq!(reply.status, 204);
-    assert!(!reply.head.contains("access-control"), "{reply:?}");
+    assert!(!reply.head.to_lowercase().contains("access-control"), "{reply:?}");
     // What needs no preflight begins none.
     for method in ["GET", "POST", "HEAD"] {
         let request = format!("{method} /cama/session HTTP/1.1\r\nhost: localhost\r\n{asks}\r\n");
