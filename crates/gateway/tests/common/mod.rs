@@ -3,7 +3,7 @@
 use std::{future::Future, net::SocketAddr, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
@@ -55,16 +55,25 @@ impl Reply {
 }
 
 /// Reads the head of a response and as much of its body as came with it.
-pub(crate) async fn read_head(stream: &mut TcpStream) -> (Reply, Vec<u8>) {
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> (Reply, Vec<u8>) {
+    read_head_if_any(stream).await.expect("the connection ended in the head")
+}
+
+/// The same, unless the connection ends before.
+pub(crate) async fn read_head_if_any(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> Option<(Reply, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             let rest = bytes.split_off(end + 4);
-            return (Reply::read(&bytes), rest);
+            return Some((Reply::read(&bytes), rest));
         }
         let mut piece = [0; 4096];
-        let count = soon(stream.read(&mut piece)).await.unwrap();
-        assert!(count > 0, "the connection ended in the head: {bytes:?}");
+        let count = soon(stream.read(&mut piece)).await.unwrap_or(0);
+        if count == 0 {
+            return None;
+        }
         bytes.extend_from_slice(&piece[..count]);
     }
 }

@@ -44,6 +44,16 @@ fn it_says_where_it_listens_and_stops_when_asked() {
 }
 
 #[test]
+fn an_origin_that_is_none_is_refused_with_a_sentence() {
+    let arguments = ["--data", "nowhere", "--relay-origin", "https://app.example/page"];
+    let mut program = start(&arguments);
+    assert_eq!(program.wait().unwrap().code(), Some(2));
+    let mut sentence = String::new();
+    program.stderr.take().unwrap().read_to_string(&mut sentence).unwrap();
+    assert!(sentence.contains("an origin is https://NAME"), "{sentence}");
+}
+
+#[test]
 fn a_damaged_list_of_a_public_gateway_is_left_where_it_is() {
     let public = ["--domain", "gateway.example", "--behind-proxy"];
     for arguments in [

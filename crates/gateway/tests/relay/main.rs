@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 #![expect(clippy::print_stdout, reason = "the figures are part of what these tests show")]
 
-mod killed;
+#[path = "../common/mod.rs"]
+mod common;
 mod page;
 mod truth;
 mod volume;

@@ -7,7 +7,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::world::{World, soon};
+use crate::{common::soon, world::Gateway};
 
 fn programs() -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/protocols/cama.md");
@@ -16,9 +16,9 @@ fn programs() -> Vec<String> {
     blocks.map(|rest| rest.split_once("```").unwrap().0.to_owned()).collect()
 }
 
-fn run(program: &str, world: &World, session: Option<&str>, folder: &Path) -> Child {
+fn run(program: &str, gateway: &Gateway, session: Option<&str>, folder: &Path) -> Child {
     let program = program
-        .replace("https://gateway.example", &format!("http://localhost:{}", world.address.port()))
+        .replace("https://gateway.example", &format!("http://localhost:{}", gateway.address.port()))
         .replace("<proof>", "none is asked for here")
         .replace("<session>", session.unwrap_or("<session>"));
     Command::new("sh")
@@ -42,13 +42,13 @@ async fn line(program: &mut Child) -> (String, BufReader<tokio::process::ChildSt
 #[tokio::test]
 async fn the_two_who_hand_a_file_over_do() {
     let programs = programs();
-    let world = World::start().await;
+    let gateway = Gateway::start().await;
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let photo: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
     std::fs::write(here.path().join("photo.jpg"), &photo).unwrap();
-    let mut sender = run(&programs[0], &world, None, here.path());
+    let mut sender = run(&programs[0], &gateway, None, here.path());
     let (session, mut output) = line(&mut sender).await;
-    let mut receiver = run(&programs[1], &world, Some(&session), there.path());
+    let mut receiver = run(&programs[1], &gateway, Some(&session), there.path());
     assert!(soon(receiver.wait()).await.unwrap().success());
     assert!(soon(sender.wait()).await.unwrap().success());
     let mut said = String::new();
@@ -57,24 +57,22 @@ async fn the_two_who_hand_a_file_over_do() {
     assert!(std::fs::read(there.path().join("photo.jpg")).unwrap() == photo);
     // The session was deleted.
     let path = &session[session.find("/cama").unwrap()..];
-    let gone = world.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
-    assert_eq!(gone.status, 404);
-    world.end().await;
+    let gone = gateway.ask("GET", path).await;
+    assert_eq!((gone.status, gone.body.as_str()), (404, "there is no such session\n"));
 }
 
 #[tokio::test]
 async fn the_peer_that_answers_requests_does() {
     let programs = programs();
-    let world = World::start().await;
+    let gateway = Gateway::start().await;
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut peer = run(&programs[2], &world, None, here.path());
+    let mut peer = run(&programs[2], &gateway, None, here.path());
     let (session, _output) = line(&mut peer).await;
     for _ in 0..3 {
-        let asks = run(&programs[3], &world, Some(&session), there.path());
+        let asks = run(&programs[3], &gateway, Some(&session), there.path());
         let answer = soon(asks.wait_with_output()).await.unwrap();
         assert!(answer.status.success(), "{answer:?}");
         assert_eq!(String::from_utf8(answer.stdout).unwrap(), "you asked for the time\n");
     }
     peer.kill().await.unwrap();
-    world.end().await;
 }
