@@ -306,8 +306,8 @@ pub const RELAY_LOOKED_AT: u32 = 16;
 /// once; the others keep the sender waiting for no longer than this.
 pub const RELAY_SETTLE: Duration = Duration::from_millis(250);
 
-/// How long a receiver may take to acknowledge and read what its own system holds. A disk that takes
-/// 1 MB/s empties the usual 32 MiB in this time.
+/// How long a receiver may acknowledge and read nothing more while its own system, or ours, still holds
+/// something for it. A disk or a line that is busy with something else moves on within this time.
 pub const RELAY_SETTLE_LONGEST: Duration = Duration::from_secs(30);
 
 /// How many answers of one identity's peer may be counted by what visitors' programs read, at once; of

@@ -93,6 +93,12 @@ impl Report for Ticket {
 }
 
 impl Ticket {
+    /// Tells also that nothing was delivered yet, so that the peer knows of more to come, however long
+    /// the first byte takes that counts.
+    pub(crate) fn tell_from_nothing(&self) {
+        self.progress.reported.store(u64::MAX, Ordering::Relaxed);
+    }
+
     fn end(&mut self, delivered: u64, outcome: ReceiptState) {
         self.finished = true;
         let transaction = self.progress.transaction;

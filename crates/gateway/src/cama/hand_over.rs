@@ -26,6 +26,7 @@ pub(crate) fn hand_over(
     let (started, receipt, early) = begin(&connection.meter);
     let (cut, under_way) = (shared.cut.clone(), shared.sessions.under_way());
     let relayed = Relayed::new(body, false, cut.clone().cancelled_owned(), early, None);
+    ticket.tell_from_nothing();
     shared.visitors.spawn(async move {
         let _turn = turn;
         let tells = socket::tells();

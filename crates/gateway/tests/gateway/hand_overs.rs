@@ -67,6 +67,10 @@ async fn what_came_and_was_never_read_is_not_delivered() {
     {
         let visitor = ask(&world, path).await;
         has_come(&visitor, FEW).await;
+        if path == &read {
+            let first = peer.site.receipt(path, |_| true).await;
+            assert_eq!((first.delivered, first.state), (0, ReceiptState::Running));
+        }
         // With something unread, this is what the end of a killed program looks like.
         drop(visitor);
         let last = peer.site.last_receipt(path).await;
