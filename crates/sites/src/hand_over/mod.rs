@@ -3,7 +3,9 @@
 //!
 //! Who may come, how often, and what is remembered of it is the peer's business.
 
+mod archive;
 pub mod inbox;
+mod layout;
 mod name;
 mod original;
 pub mod pages;

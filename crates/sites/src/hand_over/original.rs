@@ -72,6 +72,11 @@ impl Original {
         self.size
     }
 
+    /// Returns when it was changed last, if the disk says it.
+    pub(super) fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
     /// Returns what tells this state of it from others.
     pub(super) fn validators(&self, now: SystemTime) -> Validators {
         Validators::new(self.size, self.modified, self.number, now)

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, header};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{
+    archive::Archive,
     name,
     original::Original,
     pages::{self, Word},
@@ -36,6 +37,13 @@ const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD");
 /// What a parcel is to a browser: something to keep, never to show, whatever is in it.
 const KIND: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
+/// Several files.
+const ARCHIVE_KIND: HeaderValue = HeaderValue::from_static("application/zip");
+
+/// Names the way in which archives are made. To be changed whenever the same files would become other
+/// bytes: a visitor may have the beginning of one that an older program sent.
+const ARCHIVE_MAKING: &str = "zip 1";
+
 /// A browser that shows it all the same lets it do nothing.
 const POLICY: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
 
@@ -50,7 +58,9 @@ struct Shared {
     name: String,
     size: u64,
     files: Vec<ParcelFile>,
-    originals: Vec<Original>,
+    originals: Arc<[Original]>,
+    /// What several files are sent as.
+    archive: Option<Arc<Archive>>,
     jobs: Arc<Semaphore>,
 }
 
@@ -92,8 +102,9 @@ impl Parcel {
         if files.is_empty() || files.len() > MAX_FILES {
             return Err(ParcelError::Count);
         }
+        let paths = files;
         let originals =
-            files.iter().map(|path| Original::choose(path)).collect::<Result<Vec<_>, _>>()?;
+            paths.iter().map(|path| Original::choose(path)).collect::<Result<Arc<[_]>, _>>()?;
         let mut taken = HashSet::new();
         let files: Vec<_> = originals
             .iter()
@@ -102,17 +113,22 @@ impl Parcel {
                 size: original.size(),
             })
             .collect();
-        let (name, size) = match files.as_slice() {
-            [] => return Err(ParcelError::Count),
-            [file] => (file.name.clone(), file.size),
-            [first, others @ ..] => (name::of_archive(&first.name, others.len()), 0),
-        };
-        if files.len() > 1 {
-            // Archives come next.
-            return Err(ParcelError::Count);
-        }
         let jobs = Arc::new(Semaphore::new(DISK_JOBS));
-        Ok(Self { shared: Arc::new(Shared { name, size, files, originals, jobs }) })
+        let (name, size, archive) = match files.as_slice() {
+            [] => return Err(ParcelError::Count),
+            [file] => (file.name.clone(), file.size, None),
+            [first, others @ ..] => {
+                let names = files.iter().map(|file| file.name.as_str());
+                let archive = Archive::new(names, Arc::clone(&originals), Arc::clone(&jobs));
+                let archive = archive.ok_or_else(|| {
+                    let path = paths.first().cloned().unwrap_or_default();
+                    ParcelError::Other(path, io::ErrorKind::FileTooLarge.into())
+                })?;
+                let name = name::of_archive(&first.name, others.len());
+                (name, archive.size(), Some(Arc::new(archive)))
+            }
+        };
+        Ok(Self { shared: Arc::new(Shared { name, size, files, originals, archive, jobs }) })
     }
 
     /// Returns the name under which a visitor saves it, printable and without a path: the file's own,
@@ -197,7 +213,8 @@ impl Shared {
         };
         if response.status().is_success() {
             let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, KIND);
+            let kind = if self.archive.is_some() { ARCHIVE_KIND } else { KIND };
+            headers.insert(header::CONTENT_TYPE, kind);
             headers.insert(header::CONTENT_DISPOSITION, attachment(self.name.as_bytes()));
             headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
         }
@@ -205,6 +222,14 @@ impl Shared {
     }
 
     fn content(&self, content: Content<'_>) -> Result<Response<Body>, Refusal> {
+        if let Some(archive) = &self.archive {
+            // Better no download than one that ends where a file is missing.
+            for original in &*self.originals {
+                original.open()?;
+            }
+            return content
+                .answer(|offset, length| Ok(transaction::boxed(archive.body(offset, length))));
+        }
         let Some(original) = self.originals.first() else { return Err(Refusal::Away) };
         let open = original.open()?;
         content.answer(|offset, length| {
@@ -215,9 +240,10 @@ impl Shared {
     }
 
     fn validators(&self, now: SystemTime) -> Validators {
-        let parts = self.files.iter().zip(&self.originals);
+        let parts = self.files.iter().zip(&*self.originals);
+        let making = if self.archive.is_some() { ARCHIVE_MAKING } else { "" };
         Validators::of_all(
-            "file",
+            making,
             parts.map(|(file, original)| (file.name.as_str(), original.validators(now))),
         )
     }
