@@ -5,7 +5,6 @@
 //! restart, and gets its name only when all of it is there.
 
 mod disk;
-mod name;
 
 use std::{
     future::poll_fn,

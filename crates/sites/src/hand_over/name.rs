@@ -1,85 +1,129 @@
-//! Names under which visitors save what is sent to them: the owner's, as far as every system can
-//! have them.
+//! The name that a file gets on somebody else's computer: one that every system can keep, that shows
+//! what it is, and that does nothing by itself.
 
 use std::collections::HashSet;
 
-use crate::folder::path::{is_invisible_order, is_windows_name};
+use crate::folder::path::{is_hidden_name, is_invisible_order, is_windows_name};
 
-/// The longest name, in bytes: systems have 255, and browsers add to it while a download is not
-/// complete, or when the name is taken.
-const MAX_NAME: usize = 200;
+/// The longest name, in bytes, with its number: what all systems keep (most: 255), also where
+/// letters are stored in a longer way.
+const LONGEST: usize = 200;
 
-/// The longest ending that is kept when a name is too long.
-const MAX_ENDING: usize = 16;
+/// The longest one where [`LONGEST`] was refused: encrypted home folders keep 143 bytes.
+const LONGEST_IN_NEED: usize = 100;
 
-/// What a name that has nothing in it becomes.
+/// The longest ending that is kept when a name is shortened.
+const LONGEST_ENDING: usize = 20;
+
+/// What an empty name becomes.
 const NAMELESS: &str = "file";
 
-/// Returns a name for one file that every system can store and show: no path, no device, nothing
-/// that orders the letters around it.
-pub(super) fn safe(name: &[u8]) -> String {
-    let harmless: String = String::from_utf8_lossy(name)
-        .chars()
-        .map(|letter| {
-            let is_harmful = letter.is_control()
-                || is_invisible_order(letter)
-                || r#"<>:"/\|?*"#.contains(letter);
-            if is_harmful { '_' } else { letter }
-        })
-        .collect();
-    let mut safe = shortened(trimmed(&harmless), "");
-    if safe.is_empty() {
-        safe.push_str(NAMELESS);
-    }
-    if !is_windows_name(safe.as_bytes()) {
-        // What is left is a device: `NUL`, `COM1.txt`.
-        safe.insert(0, '_');
-    }
-    safe
+/// What systems run or obey because of its name; what they only hide, [`is_hidden_name`] knows.
+const OBEYED: [&str; 1] = ["autorun.inf"];
+
+/// A name, safe everywhere, in two parts between which a number fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SafeName {
+    stem: String,
+    /// With its dot, or empty.
+    ending: String,
+    longest: usize,
 }
 
-/// Returns a name like this one that is not among those that are `taken`, whether they differ in
-/// the size of letters only, and adds it to them.
-pub(super) fn unlike(name: String, taken: &mut HashSet<String>) -> String {
-    let mut unlike = name;
-    if taken.contains(&unlike.to_lowercase()) {
-        let several = (2_u32..).map(|number| shortened(&unlike, &format!(" ({number})")));
-        let free = several.into_iter().find(|name| !taken.contains(&name.to_lowercase()));
-        unlike = free.unwrap_or_default();
+impl SafeName {
+    /// Makes a name safe.
+    pub(super) fn new(name: &str) -> Self {
+        Self::with_longest(name, LONGEST)
     }
-    taken.insert(unlike.to_lowercase());
-    unlike
+
+    /// The same, for a folder that does not keep long names. `None` when that is what this is already.
+    pub(super) fn shorter(&self) -> Option<Self> {
+        (self.longest > LONGEST_IN_NEED)
+            .then(|| Self::with_longest(&self.numbered(1), LONGEST_IN_NEED))
+    }
+
+    /// Returns the `number`th name, from 1 on: the second is `name (2).txt`.
+    pub(super) fn numbered(&self, number: u32) -> String {
+        let number = if number > 1 { format!(" ({number})") } else { String::new() };
+        let room = self.longest.saturating_sub(number.len() + self.ending.len());
+        format!("{}{number}{}", shorten(&self.stem, room), self.ending)
+    }
+
+    fn with_longest(name: &str, longest: usize) -> Self {
+        let name = harmless(name);
+        let (stem, ending) = split(&name);
+        Self { stem: stem.to_owned(), ending: ending.to_owned(), longest }
+    }
+}
+
+/// Returns a file's name in an archive, unlike those that are `taken` even where the size of letters
+/// does not count, and adds it to them.
+pub(super) fn unlike(name: &SafeName, taken: &mut HashSet<String>) -> String {
+    let mut number = 1;
+    loop {
+        let shown = name.numbered(number);
+        if taken.insert(shown.to_lowercase()) {
+            return shown;
+        }
+        number += 1;
+    }
 }
 
 /// Returns the name of an archive that has this file first, and `others` more.
 pub(super) fn of_archive(first: &str, others: usize) -> String {
-    let (stem, _) = halves(first);
-    let stem = trimmed(cut(stem, MAX_NAME / 2));
-    safe(format!("{stem} and {others} more.zip").as_bytes())
+    let (stem, _) = split(first);
+    let stem = shorten(stem, LONGEST / 2);
+    SafeName::new(&format!("{stem} and {others} more.zip")).numbered(1)
 }
 
-/// Returns a name with something added before its ending, and not longer than [`MAX_NAME`].
-fn shortened(name: &str, added: &str) -> String {
-    let (stem, ending) = halves(name);
-    let stem = cut(stem, MAX_NAME - added.len() - ending.len());
-    trimmed(&format!("{stem}{added}{ending}")).to_owned()
-}
-
-/// Returns a name without what Windows does not store.
-fn trimmed(name: &str) -> &str {
-    name.trim_start().trim_end_matches(|letter: char| letter == '.' || letter.is_whitespace())
-}
-
-/// Cuts a name before its ending, if it has one.
-fn halves(name: &str) -> (&str, &str) {
-    match name.rfind('.') {
-        Some(dot) if dot > 0 && name.len() - dot <= MAX_ENDING => name.split_at(dot),
-        Some(_) | None => (name, ""),
+fn harmless(name: &str) -> String {
+    // Browsers and programs of all systems send whole paths.
+    let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let mut kept = String::with_capacity(last.len());
+    for letter in last.chars() {
+        match letter {
+            // Windows does not keep these.
+            '<' | '>' | ':' | '"' | '|' | '?' | '*' => kept.push('_'),
+            // One space is enough: many of them push the ending out of sight.
+            _ if letter.is_whitespace() => {
+                if !kept.ends_with(' ') {
+                    kept.push(' ');
+                }
+            }
+            _ if letter.is_control() || is_invisible_order(letter) => {}
+            _ => kept.push(letter),
+        }
     }
+    // Leading dots hide a file; Windows does not keep the last ones. Joiners show nothing there, and
+    // HFS+ does not see them.
+    let dull = |letter| matches!(letter, '.' | ' ' | '\u{200c}' | '\u{200d}');
+    let kept = kept.trim_matches(dull);
+    if kept.is_empty() {
+        return NAMELESS.to_owned();
+    }
+    let is_obeyed = OBEYED.contains(&kept.to_ascii_lowercase().as_str());
+    if is_obeyed || is_hidden_name(kept.as_bytes()) || !is_windows_name(kept.as_bytes()) {
+        return format!("_{kept}");
+    }
+    kept.to_owned()
 }
 
-fn cut(text: &str, length: usize) -> &str {
-    text.get(..text.floor_char_boundary(length)).unwrap_or(text)
+/// Cuts a name before its ending; `.tar.gz` is one.
+fn split(name: &str) -> (&str, &str) {
+    let Some(dot) = name.rfind('.').filter(|&dot| dot > 0) else { return (name, "") };
+    let inner = name[..dot].len().saturating_sub(".tar".len());
+    let is_tar =
+        inner > 0 && name.is_char_boundary(inner) && name[inner..dot].eq_ignore_ascii_case(".tar");
+    let dot = if is_tar { inner } else { dot };
+    if name.len() - dot > LONGEST_ENDING { (name, "") } else { name.split_at(dot) }
+}
+
+fn shorten(stem: &str, room: usize) -> &str {
+    if stem.len() <= room {
+        return stem;
+    }
+    let end = (0..=room).rev().find(|&end| stem.is_char_boundary(end)).unwrap_or(0);
+    stem[..end].trim_end_matches(['.', ' ', '\u{200d}'])
 }
 
 #[cfg(test)]
@@ -88,70 +132,107 @@ mod tests {
 
     use super::*;
 
+    fn check(name: &str, expected: &str) {
+        assert_eq!(SafeName::new(name).numbered(1), expected, "{name:?}");
+    }
+
     #[test]
     fn keeps_what_is_harmless() {
-        for name in ["a.txt", "grüße.tar.gz", "Ferien 2026 (1).JPG", ".profile", "写真.png"] {
-            assert_eq!(safe(name.as_bytes()), name);
-        }
-    }
-
-    #[test]
-    fn leaves_nothing_that_leads_elsewhere() {
-        for (name, expected) in [
-            ("", "file"),
-            (".", "file"),
-            ("..", "file"),
-            (" . ", "file"),
-            ("../../etc/passwd", ".._.._etc_passwd"),
-            ("C:\\Windows\\a.dll", "C__Windows_a.dll"),
-            ("a\r\nb\0.txt", "a__b_.txt"),
-            ("photo\u{202e}gpj.exe", "photo_gpj.exe"),
-            ("what?.txt", "what_.txt"),
-            ("nul", "_nul"),
-            ("COM1.txt", "_COM1.txt"),
-            ("end. . ", "end"),
-            ("  start", "start"),
+        for name in [
+            "holiday.jpg",
+            "Grüße aus Köln.txt",
+            "写真.png",
+            "👩\u{200d}💻.gif",
+            "שלום.pdf",
+            "a.tar.gz",
+            "no ending",
+            "(1).txt",
+            "-rf",
+            "~$draft.docx",
+            "com10.txt",
         ] {
-            assert_eq!(safe(name.as_bytes()), expected, "{name:?}");
+            check(name, name);
         }
-        assert_eq!(safe(b"\xff.bin"), "\u{fffd}.bin");
     }
 
     #[test]
-    fn shortens_names_and_keeps_their_ending() {
-        let long = format!("{}.jpeg", "ß".repeat(300));
-        let short = safe(long.as_bytes());
-        assert!(short.len() <= MAX_NAME && short.ends_with("ß.jpeg"), "{short}");
-        let mut taken = HashSet::from([short.to_lowercase()]);
-        let other = unlike(short, &mut taken);
-        assert!(other.len() <= MAX_NAME && other.ends_with("ß (2).jpeg"), "{other}");
+    fn makes_names_safe_for_every_system() {
+        check("", "file");
+        check("..", "file");
+        check("/", "file");
+        check(" . ", "file");
+        check("\u{200d}", "file");
+        check("../../etc/passwd", "passwd");
+        check("C:\\Users\\a\\b.txt", "b.txt");
+        check("a/b\\c", "c");
+        check(".bashrc", "bashrc");
+        check("\u{200c}.bashrc", "bashrc");
+        check(".veranda-0123456789012345678901.part", "veranda-0123456789012345678901.part");
+        check("a:b?.txt", "a_b_.txt");
+        check("file.txt::$DATA", "file.txt__$DATA");
+        check("nul", "_nul");
+        check("COM1.tar.gz", "_COM1.tar.gz");
+        check("aux .txt", "_aux .txt");
+        check("name. . .", "name");
+        check("a\0b\nc\x1b[31m\u{7f}\u{85}", "ab c[31m");
+        check("photo\u{202e}gpj.exe", "photogpj.exe");
+        check("bill.pdf                                    .exe", "bill.pdf .exe");
+        check("a\u{a0}\u{3000}b", "a b");
+        check("Desktop.INI", "_Desktop.INI");
+        check("AutoRun.inf", "_AutoRun.inf");
+        check("thumbs.db", "_thumbs.db");
     }
 
     #[test]
-    fn tells_names_apart() {
+    fn puts_the_number_before_the_ending() {
+        let second = |name: &str| SafeName::new(name).numbered(2);
+        assert_eq!(second("a.txt"), "a (2).txt");
+        assert_eq!(second("a.tar.gz"), "a (2).tar.gz");
+        assert_eq!(second(".tar.gz"), "tar (2).gz");
+        assert_eq!(second("a"), "a (2)");
+        assert_eq!(second("a.b c d e f g h i j k l m n"), "a.b c d e f g h i j k l m n (2)");
+    }
+
+    #[test]
+    fn shortens_and_keeps_the_ending() {
+        let name = SafeName::new(&format!("{}.jpeg", "ü".repeat(500)));
+        assert_eq!(name.numbered(1), format!("{}.jpeg", "ü".repeat(97)));
+        assert_eq!(name.numbered(12), format!("{} (12).jpeg", "ü".repeat(95)));
+        let short = name.shorter().unwrap();
+        assert_eq!(short.numbered(1), format!("{}.jpeg", "ü".repeat(47)));
+        assert_eq!(short.shorter(), None);
+        let name = SafeName::new(&format!("a.{}", "b".repeat(500)));
+        assert_eq!(name.numbered(1), format!("a.{}", "b".repeat(198)));
+    }
+
+    #[test]
+    fn tells_names_in_an_archive_apart() {
         let mut taken = HashSet::new();
-        let names = ["a.txt", "A.TXT", "a (2).txt", "a.txt", "a", "a"];
-        let unlike = names.map(|name| unlike(name.to_owned(), &mut taken));
-        assert_eq!(unlike, ["a.txt", "A (2).TXT", "a (2) (2).txt", "a (3).txt", "a", "a (2)"]);
+        let names = ["a.txt", "A.TXT", "a (2).txt", "a.txt", "b", "b"];
+        assert_eq!(
+            names.map(|name| unlike(&SafeName::new(name), &mut taken)),
+            ["a.txt", "A (2).TXT", "a (2) (2).txt", "a (3).txt", "b", "b (2)"]
+        );
     }
 
     #[test]
-    fn names_archives() {
+    fn names_archives_after_their_first_file() {
         assert_eq!(of_archive("IMG_1.jpg", 4), "IMG_1 and 4 more.zip");
+        assert_eq!(of_archive("a.tar.gz", 1), "a and 1 more.zip");
         assert!(of_archive(&"x".repeat(200), 999).ends_with("x and 999 more.zip"));
     }
 
     proptest! {
         #[test]
-        fn any_name_becomes_one_that_every_system_stores(
-            names in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 0..20)
-        ) {
-            let mut taken = HashSet::new();
-            for name in names {
-                let name = unlike(safe(&name), &mut taken);
-                prop_assert!(is_windows_name(name.as_bytes()), "{name:?}");
-                prop_assert!(name.len() <= MAX_NAME + 1, "{name:?}");
-                prop_assert!(!name.contains(char::is_control), "{name:?}");
+        fn any_text_becomes_a_name(text in any::<String>(), number in 1_u32..100_000) {
+            let name = SafeName::new(&text);
+            for name in [Some(name.clone()), name.shorter()].into_iter().flatten() {
+                let shown = name.numbered(number);
+                prop_assert!(!shown.is_empty() && shown.len() <= name.longest, "{shown:?}");
+                prop_assert!(is_windows_name(shown.as_bytes()), "{shown:?}");
+                prop_assert!(!is_hidden_name(shown.as_bytes()), "{shown:?}");
+                let strange = |letter: char| letter.is_control() || is_invisible_order(letter);
+                prop_assert!(!shown.contains(strange) && !shown.contains(['/', '\\']), "{shown:?}");
             }
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use cap_fs_ext::{FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _};
 use cap_std::{ambient_authority, fs::Dir};
 
-use super::parcel::ParcelError;
+use super::{name::SafeName, parcel::ParcelError};
 use crate::folder::{
     disk::{LookupError, OpenFile, reading},
     path::name_bytes,
@@ -62,9 +62,9 @@ impl Original {
         Ok(original)
     }
 
-    /// Returns the name by which it was chosen.
-    pub(super) fn name(&self) -> &[u8] {
-        &self.name
+    /// Returns the name by which it was chosen, as every system can keep it.
+    pub(super) fn safe_name(&self) -> SafeName {
+        SafeName::new(&String::from_utf8_lossy(&self.name))
     }
 
     /// Returns how many bytes it has.

@@ -109,7 +109,7 @@ impl Parcel {
         let files: Vec<_> = originals
             .iter()
             .map(|original| ParcelFile {
-                name: name::unlike(name::safe(original.name()), &mut taken),
+                name: name::unlike(&original.safe_name(), &mut taken),
                 size: original.size(),
             })
             .collect();

@@ -120,7 +120,7 @@ async fn names_in_an_archive_are_unlike_and_lead_nowhere() {
     let mut expected = vec!["a.txt", "a (2).txt", "A (3).TXT", "_nul.txt", "a (2) (2).txt"];
     if cfg!(unix) {
         chosen.push("two/..\\..\\b\u{202e}:c.txt");
-        expected.push(".._.._b__c.txt");
+        expected.push("b_c.txt");
     }
     let parcel = place.parcel(&chosen);
     let names: Vec<_> = parcel.files().iter().map(|file| file.name.as_str()).collect();

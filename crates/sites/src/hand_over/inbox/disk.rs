@@ -13,8 +13,9 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, OpenOptions};
 use tokio::{sync::Notify, time::timeout};
 
-use super::{InboxError, Rules, name::SafeName};
+use super::{InboxError, Rules};
 use crate::folder::disk::Root;
+use crate::hand_over::name::SafeName;
 
 /// After how many bytes a writer looks again whether the folder is there and has room. Uploads that are
 /// written at the same time can together pass [`Rules::keep_free`] by this each.
