@@ -3,7 +3,8 @@
 //! Fields that are missing get their default, so that older files stay good. Fields that this
 //! version does not know are kept and written back, so that going back to an older version and
 //! forward again loses nothing. A field of the wrong type makes the whole file a damaged one: it is
-//! kept aside under another name, and the owner is told.
+//! kept aside under another name, and the owner is told. Only the account, which the owner can type
+//! again, is dropped alone: without it, the port and the gateway keep every link as it was.
 
 use std::{
     fs::{self, File},
@@ -96,14 +97,24 @@ impl Notifications {
 pub struct Loaded {
     /// The settings, or the defaults.
     pub kept: Kept,
-    /// Where a damaged file was moved to.
-    pub kept_aside: Option<PathBuf>,
+    /// What was damaged, and where the file is as it was.
+    pub kept_aside: Option<Aside>,
 }
 
-/// Reads the settings. A file that is not there gives the defaults; a damaged one is kept aside.
+/// What of the settings was damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// The account, which is dropped; here is a copy of the file.
+    Account(PathBuf),
+    /// All of it; here the file is now.
+    Everything(PathBuf),
+}
+
+/// Reads the settings. A file that is not there gives the defaults; a damaged one is kept aside, and
+/// one in which only the account is damaged is written anew without it.
 ///
 /// # Errors
-/// When the file is there and can be neither read nor moved: then nothing may be written over it.
+/// When the file is there and can be neither read nor kept: then nothing may be written over it.
 pub fn load(folder: &Path) -> io::Result<Loaded> {
     let path = folder.join(FILE_NAME);
     let file = match File::open(&path) {
@@ -119,10 +130,24 @@ pub fn load(folder: &Path) -> io::Result<Loaded> {
     match serde_json::from_slice(&text) {
         Ok(kept) if whole => Ok(Loaded { kept, kept_aside: None }),
         Ok(_) | Err(_) => {
-            let aside = keep_aside(&path)?;
-            Ok(Loaded { kept: Kept::default(), kept_aside: Some(aside) })
+            let aside = place_aside(&path);
+            if let Some(kept) = without_account(&text).filter(|_| whole) {
+                fs::copy(&path, &aside)?;
+                save(folder, &kept)?;
+                return Ok(Loaded { kept, kept_aside: Some(Aside::Account(aside)) });
+            }
+            fs::rename(&path, &aside)?;
+            Ok(Loaded { kept: Kept::default(), kept_aside: Some(Aside::Everything(aside)) })
         }
     }
+}
+
+/// Returns everything but the account, if that is what is damaged.
+fn without_account(text: &[u8]) -> Option<Kept> {
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(text).ok()?;
+    fields.remove("account")?;
+    serde_json::from_value(fields.into()).ok()
 }
 
 /// Writes the settings: whoever reads them, at any moment and after any crash, sees the old ones or
@@ -148,11 +173,9 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-fn keep_aside(path: &Path) -> io::Result<PathBuf> {
+fn place_aside(path: &Path) -> PathBuf {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let aside = path.with_file_name(format!("settings.damaged-{}.json", now.as_millis()));
-    fs::rename(path, &aside)?;
-    Ok(aside)
+    path.with_file_name(format!("settings.damaged-{}.json", now.as_millis()))
 }
 
 #[cfg(test)]
@@ -201,7 +224,25 @@ mod tests {
         fs::write(folder.path().join(FILE_NAME), text).unwrap();
         let loaded = load(folder.path()).unwrap();
         assert_eq!(loaded.kept, Kept::default());
-        assert_eq!(fs::read(loaded.kept_aside.unwrap()).unwrap(), text, "not a byte is lost");
+        let Some(Aside::Everything(aside)) = loaded.kept_aside else { panic!() };
+        assert_eq!(fs::read(aside).unwrap(), text, "not a byte is lost");
+    }
+
+    #[test]
+    fn a_damaged_account_is_dropped_alone() {
+        for account in [r#"{"jid": "anna"}"#, r#"{"jid": "anna@a.example", "server": "a b"}"#, "7"]
+        {
+            let folder = folder();
+            let text = format!(r#"{{"port": 28260, "theme": "dark", "account": {account}}}"#);
+            fs::write(folder.path().join(FILE_NAME), &text).unwrap();
+            let loaded = load(folder.path()).unwrap();
+            assert_eq!((loaded.kept.port, &loaded.kept.account), (Some(28260), &None));
+            assert_eq!(loaded.kept.unknown["theme"], "dark");
+            let Some(Aside::Account(aside)) = loaded.kept_aside else { panic!("{account}") };
+            assert_eq!(fs::read_to_string(aside).unwrap(), text, "not a byte is lost");
+            let again = load(folder.path()).unwrap();
+            assert_eq!((again.kept, again.kept_aside), (loaded.kept, None), "it is told once");
+        }
     }
 
     #[test]
@@ -210,6 +251,7 @@ mod tests {
         check_damaged(b"{\"port\": 28260");
         check_damaged(b"{\"port\": \"many\"}");
         check_damaged(b"{\"gateway\": \"http://gateway.example\"}");
+        check_damaged(b"{\"port\": \"many\", \"account\": 7}");
         check_damaged(&[b' '; 70_000]);
     }
 

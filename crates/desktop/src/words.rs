@@ -268,6 +268,14 @@ pub(crate) fn damaged(what: &str, aside: &Path) -> String {
     )
 }
 
+pub(crate) fn damaged_account(copy: &Path) -> String {
+    format!(
+        "The XMPP account in the settings could not be read. Type it again in the settings if you use \
+         it; a copy of what was there is {}.",
+        shown(copy)
+    )
+}
+
 pub(crate) fn port_changed(from: u16, to: u16) -> String {
     format!(
         "Another program uses port {from}, so Veranda moved to port {to}. Links that you gave \

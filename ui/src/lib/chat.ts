@@ -9,9 +9,9 @@ export function isSameGateway(typed: string, gateway: string): boolean {
   return typed.trim() === gateway || (isChatAddress(typed) && plain(typed) === plain(gateway));
 }
 
-/** Returns whether a typed address means the account with this one. */
+/** Returns whether a typed address means the account with this one; the session, if it names one, is no matter. */
 export function isSameAccount(typed: string, jid: string): boolean {
-  return plain(typed) === plain(jid);
+  return plain(typed).replace(/\/.*$/, "") === plain(jid);
 }
 
 /** Returns the name of the server in the address of an account. */

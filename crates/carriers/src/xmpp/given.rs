@@ -76,12 +76,15 @@ fn is_open_to_all(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Reads the address of an account, `name@server.example`, with or without `xmpp:` before it.
+/// Reads the address of an account, `name@server.example`, with or without `xmpp:` before it. Where
+/// chat programs show the address of a session, with a resource (RFC 7622 §3.4), that is left out.
 ///
 /// # Errors
 /// When it is something else.
 pub fn jid(text: &str) -> Result<BareJid, AddressError> {
-    GatewayAddress::parse(text)?.xmpp().cloned().ok_or(AddressError::Account)
+    let session = text.split_once('/').filter(|(account, _)| account.contains('@'));
+    let account = session.map_or(text, |(account, _)| account);
+    GatewayAddress::parse(account)?.xmpp().cloned().ok_or(AddressError::Account)
 }
 
 /// Reads where a server is: a name or an address, and a port.
@@ -164,7 +167,8 @@ mod tests {
         }
         assert_eq!(jid("Anna@Chat.Example").unwrap().as_str(), "anna@chat.example");
         assert_eq!(jid("xmpp:anna@chat.example").unwrap().as_str(), "anna@chat.example");
-        for text in ["chat.example", "anna@chat.example/phone", "https://anna.example"] {
+        assert_eq!(jid("anna@chat.example/phone/2@x").unwrap().as_str(), "anna@chat.example");
+        for text in ["chat.example", "anna/x@chat.example", "https://anna.example"] {
             assert!(jid(text).is_err(), "{text}");
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     identity,
     keychain::{self, Found, NoKey},
     settings,
-    settings::Kept,
+    settings::{Aside, Kept},
     view::{Problem, ProblemCode},
     words,
 };
@@ -37,7 +37,10 @@ impl Controller {
             Ok(loaded) => {
                 self.kept = loaded.kept;
                 if let Some(aside) = loaded.kept_aside {
-                    let sentence = words::damaged("settings", &aside);
+                    let sentence = match aside {
+                        Aside::Account(copy) => words::damaged_account(&copy),
+                        Aside::Everything(file) => words::damaged("settings", &file),
+                    };
                     self.problem(Problem { code: ProblemCode::DamagedFile, sentence });
                 }
                 self.find_key();

@@ -118,6 +118,21 @@ async fn damaged_settings_are_kept_aside_and_said() {
 }
 
 #[tokio::test]
+async fn a_damaged_account_is_said_and_costs_nothing_else() {
+    let home = Home::new();
+    let port = free_port();
+    home.write("settings.json", &format!(r#"{{"port": {port}, "account": {{"jid": "anna"}}}}"#));
+    let app = home.ready().await;
+    let view = app.until_view("the problem", |view| view.problem.is_some()).await;
+    let problem = view.problem.unwrap();
+    assert_eq!(problem.code, ProblemCode::DamagedFile);
+    assert!(problem.sentence.contains("XMPP account"), "{}", problem.sentence);
+    assert_eq!((view.account, aside(&home.data(), "settings").len()), (None, 1));
+    assert_eq!(settings::load(&home.data()).unwrap().kept.port, Some(port));
+    app.quit().await;
+}
+
+#[tokio::test]
 async fn a_damaged_store_is_kept_aside_and_said() {
     let home = Home::with_own_port();
     home.write("veranda.sqlite", &"this is no database, ".repeat(500));
