@@ -7,6 +7,7 @@
 //! requests meet in relay sessions (`cama`). Every number is in [`limits`].
 
 mod addresses;
+mod arriving;
 mod auth;
 mod body;
 mod cama;

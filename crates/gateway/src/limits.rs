@@ -62,6 +62,17 @@ pub const BODY_END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a visitor may send nothing in the middle of an upload.
 pub const REQUEST_IDLE: Duration = Duration::from_secs(30);
 
+/// How much of an upload that nobody wants is read and thrown away after its answer, so that the answer
+/// is not lost to a visitor who sends everything before looking for it: some films of a telephone.
+/// Larger uploads of such visitors are reset, as everywhere.
+pub const UNREAD_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long that may take: [`UNREAD_BYTES`] at 18 Mbit/s.
+pub const UNREAD_TIME: Duration = Duration::from_secs(30);
+
+/// How long such a visitor may send nothing. Whoever has read the answer stops, and leaves or waits.
+pub const UNREAD_IDLE: Duration = Duration::from_secs(5);
+
 /// How long a WebSocket may carry nothing in either direction.
 pub const TUNNEL_IDLE: Duration = Duration::from_secs(600);
 

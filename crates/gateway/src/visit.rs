@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use crate::{
     addresses::Turn,
+    arriving::Arriving,
     body::Upload,
     cama,
     headers::{self, Receipts, Visit},
@@ -59,6 +60,7 @@ impl From<Response<Body>> for Answer {
 pub(crate) async fn answer(connection: &Connection, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
     let shared = &connection.shared;
+    let body = Arriving::new(body, &parts.headers, shared.visitors.clone());
     let route = match shared.hosts.route(&parts.uri, &parts.headers) {
         Ok(route) => route,
         Err(error) => {
@@ -127,7 +129,7 @@ async fn ask_peer(
     visitor: IpAddr,
     turn: Turn,
     mut parts: Parts,
-    body: Incoming,
+    body: Arriving<Incoming>,
 ) -> Result<Answer, Page<'static>> {
     let shared = &connection.shared;
     let owner = shared.names.owner(label).ok_or(Page::NoSuchSite)?;
@@ -211,7 +213,7 @@ fn websocket(parts: &mut Parts) -> Option<OnUpgrade> {
 }
 
 /// Puts the request together anew: only the path and query of its target, no extensions.
-fn for_peer(parts: Parts, body: Incoming, progress: &Arc<AtomicU64>) -> Request<Body> {
+fn for_peer(parts: Parts, body: Arriving<Incoming>, progress: &Arc<AtomicU64>) -> Request<Body> {
     let path = parts.uri.into_parts().path_and_query;
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
     let body = if body.is_end_stream() {

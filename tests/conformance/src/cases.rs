@@ -29,6 +29,9 @@ const CANCEL_WITHIN: Duration = Duration::from_secs(1);
 /// may be busy; a link that is frozen misses any deadline.
 const NOT_SLOWED: Duration = Duration::from_secs(10);
 
+/// The size of an upload that nobody reads: beyond every window, and beyond what the system keeps of it.
+const UNREAD: usize = 3_000_000;
+
 /// The sizes at which framing goes wrong, and one that needs flow control.
 const SIZES: [usize; 7] = [0, 1, 255, 65_535, 65_536, 65_537, LONGEST];
 
@@ -159,6 +162,48 @@ pub async fn answers_may_come_early(world: &mut World) -> Result<()> {
     let rest = Answer::read(response).await?;
     seen.extend_from_slice(&rest.body);
     ensure!(rest.complete && seen == b"early;one,two", "{:?}", String::from_utf8_lossy(&seen));
+    Ok(())
+}
+
+/// An upload that the site does not read, larger than what may be under way, is answered also to a
+/// visitor who sends all of it before looking for the answer; the connection goes on behind it, and the
+/// link has all its room again.
+pub async fn uploads_nobody_reads_are_answered(world: &mut World) -> Result<()> {
+    let host = world.visitor.authority();
+    let last = format!("GET /hello HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    // A link of one transaction is used up by each, and the peer's keeper, which dials anew, is not in
+    // this world. The others take more of them than they have room for at once.
+    let rounds = if world.wire.multiplexes() { 72 } else { 30 };
+    for round in 0..rounds {
+        let answer = ["/status/405", "/bytes/1000000", "/none"][round % 3];
+        let chunked = round % 2 == 1;
+        let (length, end) = if chunked {
+            (format!("Transfer-Encoding: chunked\r\n\r\n{UNREAD:x}\r\n"), "\r\n0\r\n\r\n")
+        } else {
+            (format!("Content-Length: {UNREAD}\r\n\r\n"), "")
+        };
+        let head = format!("POST {answer} HTTP/1.1\r\nHost: {host}\r\n{length}");
+        let mut socket = world.visitor.socket().await?;
+        let answers = timeout(DEADLINE, async {
+            socket.write_all(head.as_bytes()).await?;
+            socket.write_all(&pattern(UNREAD)).await?;
+            socket.write_all(end.as_bytes()).await?;
+            socket.write_all(last.as_bytes()).await?;
+            let mut answers = Vec::new();
+            socket.read_to_end(&mut answers).await?;
+            anyhow::Ok(answers)
+        });
+        let what = || format!("{answer}, round {round}");
+        let answers = answers.await.with_context(what)?.with_context(what)?;
+        let status = ["HTTP/1.1 405", "HTTP/1.1 200", "HTTP/1.1 404"][round % 3];
+        ensure!(answers.starts_with(status.as_bytes()), "{answer} in round {round}");
+        ensure!(answers.ends_with(b"hello"), "{answer} in round {round}: {} bytes", answers.len());
+        ensure!(
+            round % 3 != 1 || answers.len() > 1_000_000,
+            "round {round}: {} bytes",
+            answers.len()
+        );
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ macro_rules! for_every_case {
             large_heads_pass_and_larger_ones_are_refused: "heads of 60 KiB pass, larger ones are refused",
             answers_without_a_body_have_none: "204, 304 and HEAD have no body",
             answers_may_come_early: "an answer may begin before the request has ended",
+            uploads_nobody_reads_are_answered: "large uploads that the site does not read are answered",
             expectations_are_answered: "`Expect: 100-continue`",
             cuts_are_seen_as_cuts: "what was cut never looks complete",
             leaving_cancels: "a visitor who leaves is noticed within a second",

@@ -24,6 +24,8 @@ interface Running {
   /** What came of the request's body, while somebody wants it. */
   collected: Uint8Array<ArrayBuffer>[] | undefined;
   arrived: number;
+  /** Whether all of the request's body came. */
+  isWhole: boolean;
   bodyEnd: () => void;
 }
 
@@ -86,6 +88,7 @@ export class Serving {
       wake: () => {},
       collected: isControl ? [] : undefined,
       arrived: 0,
+      isWhole: false,
       bodyEnd,
     };
     this.#running.set(id, running);
@@ -117,6 +120,7 @@ export class Serving {
       this.#session.took(id, running.arrived);
     }
     if (!more) {
+      running.isWhole = true;
       running.bodyEnd();
     }
   }
@@ -176,6 +180,9 @@ export class Serving {
     }
     if (running.isGone) {
       transfer?.cut();
+    } else if (!running.isWhole) {
+      // Nobody reads the rest. Unless it hears so, the gateway keeps its visitor waiting to send it.
+      await this.#session.send(id, writeAbort(id, "cancelled"));
     }
   }
 

@@ -132,6 +132,24 @@ describe("an answer", () => {
     await vi.waitFor(() => expect(ledger.ended()).toMatchObject([{ state: "cut" }]));
   });
 
+  it("says that it does not want the rest of an upload", async () => {
+    const { wire, serving } = world([["a.txt", new Blob(["a"])]]);
+    const upload = (id: string, more: boolean): Incoming => {
+      const request = { method: "POST", body: new Uint8Array(1000), more };
+      return { ...get(id, "/a.txt"), ...request } as Incoming;
+    };
+    serving.take([upload("2", true)]);
+    const unwanted = { "message-id": "2", abort: "cancelled" };
+    await vi.waitFor(() => expect(wire.sent.at(-1)).toEqual(unwanted));
+    expect(wire.sent).toMatchObject([{ "message-id": "2", status: 405 }, unwanted]);
+    // One that is here as a whole has no rest, and nobody is told twice.
+    serving.take([{ kind: "chunk", id: "2", seq: 1, body: new Uint8Array(1000), more: true }]);
+    serving.take([upload("4", false)]);
+    await vi.waitFor(() => expect(wire.sent.at(-1)).toMatchObject({ "message-id": "4" }));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(wire.sent.slice(2)).toMatchObject([{ "message-id": "4", status: 405 }]);
+  });
+
   it("does not wait for visitors who stall", async () => {
     const { wire, serving } = world([
       ["film.bin", large],

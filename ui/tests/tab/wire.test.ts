@@ -79,6 +79,7 @@ describe("the objects of docs/protocols/poll.md", () => {
     });
     expect(writeChunk('a"', 3, bytes(""), false)).toBe('{"message-id":"a\\"","seq":3}');
     expect(writeAbort("2")).toBe('{"message-id":"2","abort":"failed"}');
+    expect(writeAbort("2", "cancelled")).toBe('{"message-id":"2","abort":"cancelled"}');
     expect(writePoll([], new Map())).toBe("");
     expect(writePoll(["2#0"], new Map([["2", 5]]))).toBe('{"ack":["2#0"],"taken":{"2":5}}');
   });

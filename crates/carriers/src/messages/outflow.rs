@@ -20,6 +20,8 @@ pub(super) struct Outflow {
     rest: Bytes,
     /// Whether nothing comes after the rest.
     last: bool,
+    /// How many bytes the link took as there was credit.
+    taken: u64,
 }
 
 /// How a body went.
@@ -36,7 +38,7 @@ pub(super) enum Flowed {
 impl Outflow {
     pub(super) fn new(body: Body) -> Self {
         let last = body.is_end_stream();
-        Self { body, rest: Bytes::new(), last }
+        Self { body, rest: Bytes::new(), last, taken: 0 }
     }
 
     /// Writes the body's length into its head, if it is known and not there yet. That there is no
@@ -76,6 +78,16 @@ impl Outflow {
         self.last && self.rest.is_empty()
     }
 
+    /// Returns how many bytes the link took as there was credit for them.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Returns whether something waits for credit.
+    pub(super) fn waits(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
     /// Puts the body together again of what was taken of it, what waits, and what is to come.
     pub(super) fn put_back(self, taken: impl IntoIterator<Item = Bytes>) -> Body {
         let pieces = taken.into_iter().chain([self.rest]).filter(|piece| !piece.is_empty());
@@ -109,7 +121,9 @@ impl Outflow {
         if unwanted || state.is_over(handle.id) {
             return Poll::Ready(Some(Flowed::Stopped));
         }
+        let before = self.rest.len();
         state.transactions.write(handle.id, &mut self.rest, self.last);
+        self.taken += (before - self.rest.len()) as u64;
         if self.rest.is_empty() {
             return Poll::Ready(self.last.then_some(Flowed::Complete));
         }

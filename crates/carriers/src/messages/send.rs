@@ -5,6 +5,7 @@ use std::{
     mem,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use crosstalk::{
     transactions::{AbortCode, OpenError},
 };
 use http::{Extensions, Method, Request, Response, StatusCode, Version, header, request, response};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -37,6 +38,11 @@ pub(crate) struct Messages {
     pub(super) websockets: bool,
     pub(super) tasks: TaskTracker,
 }
+
+/// How long the other end may take nothing of a request whose response is over, before it counts as not
+/// wanting the rest. It should say so itself; until then the visitor waits with the upload. Longer than
+/// half a window takes over the slowest wire, a server that passes on 10 kB a second.
+const UNTAKEN: Duration = Duration::from_secs(15);
 
 /// A request on its way, until its response begins. Dropping it gives the transaction up.
 struct Asking {
@@ -282,16 +288,40 @@ fn answered(
 }
 
 /// Sends what is left of a request's body although its response has begun.
-fn send_rest(mut outflow: Outflow, handle: &Handle, occupied: Arc<Occupied>, tasks: &TaskTracker) {
+fn send_rest(outflow: Outflow, handle: &Handle, occupied: Arc<Occupied>, tasks: &TaskTracker) {
     let rest = handle.share();
     let task = tasks.spawn(async move {
-        if let Flowed::Broken(error) = poll_fn(|cx| outflow.poll(cx, &rest)).await {
-            tracing::debug!(%error, "A request broke off");
-            rest.abort(AbortCode::Failed);
+        match flow_on(outflow, &rest).await {
+            Some(Flowed::Complete | Flowed::Stopped) => {}
+            Some(Flowed::Broken(error)) => {
+                tracing::debug!(%error, "A request broke off");
+                rest.abort(AbortCode::Failed);
+            }
+            None => {
+                tracing::debug!("The other end does not take the rest of a request");
+                rest.abort(AbortCode::Cancelled);
+            }
         }
         drop(occupied);
     });
     handle.shared.with(|state| state.work_for(handle.id, task.abort_handle()));
+}
+
+/// Sends the rest of a body. Returns `None` when nobody takes it for [`UNTAKEN`] although the response
+/// is over.
+async fn flow_on(mut outflow: Outflow, handle: &Handle) -> Option<Flowed> {
+    loop {
+        let before = outflow.taken();
+        if let Ok(flowed) = timeout(UNTAKEN, poll_fn(|cx| outflow.poll(cx, handle))).await {
+            return Some(flowed);
+        }
+        // While the response goes on, it may be its visitor who takes nothing; and while nothing waits
+        // here, it is the visitor who gives nothing.
+        let is_stuck = outflow.waits() && outflow.taken() == before;
+        if is_stuck && handle.is_the_only_one() {
+            return None;
+        }
+    }
 }
 
 fn taken_back(mut head: request::Parts, extensions: Extensions, body: Body) -> Unsent {

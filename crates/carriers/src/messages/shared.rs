@@ -259,6 +259,11 @@ impl Handle {
         Self { shared: Arc::clone(&self.shared), id: self.id }
     }
 
+    /// Returns whether nobody else has the transaction in hands: what the others had of it is over.
+    pub(super) fn is_the_only_one(&self) -> bool {
+        self.shared.lock().exchanges.get(&self.id).is_none_or(|exchange| exchange.handles == 1)
+    }
+
     /// Gives a transaction up for everybody who has a hand in it.
     pub(super) fn abort(&self, code: AbortCode) {
         self.shared.with(|state| state.abort(self.id, code)).tell();

@@ -20,6 +20,7 @@ use hyper::{
     upgrade::Upgraded,
 };
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, mpsc},
     time::timeout,
 };
@@ -41,6 +42,13 @@ use crate::{
 const DRAIN_BYTES: u64 = 64 * 1024;
 /// How long that may take; the handler learns within a second that its visitor left.
 const DRAIN_WITHIN: Duration = Duration::from_millis(500);
+
+/// How much of a request that the site does not read is thrown away at the peer. Closing the connection
+/// on it would reset it, and its response could be lost on its way (RFC 9112 §9.6).
+const UNREAD_BYTES: u64 = 16 * 1024 * 1024;
+/// How long that may take: longer than [`READY_WITHIN`], so that it is the gateway who ends the link, when
+/// it has the response.
+const UNREAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long the rest of a request's body may take after its response has ended.
 const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -134,7 +142,7 @@ async fn drive<C>(
 async fn take_back(returned: Return, slot: &Mutex<Slot>, status: &Status) -> bool {
     let Return { mut sender, permit, rest } = returned;
     if let Some(rest) = rest
-        && !matches!(timeout(DRAIN_WITHIN, drain(rest)).await, Ok(true))
+        && !matches!(timeout(DRAIN_WITHIN, drain(rest, DRAIN_BYTES)).await, Ok(true))
     {
         return false;
     }
@@ -156,8 +164,9 @@ async fn take_back(returned: Return, slot: &Mutex<Slot>, status: &Status) -> boo
     true
 }
 
-async fn drain(mut rest: Incoming) -> bool {
-    let mut left = DRAIN_BYTES;
+/// Reads the rest of a body and throws it away. Returns whether it ended within so many bytes.
+async fn drain(mut rest: Incoming, bytes: u64) -> bool {
+    let mut left = bytes;
     while let Some(frame) = rest.frame().await {
         let Ok(frame) = frame else { return false };
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -298,6 +307,20 @@ impl Release for Occupied {
     }
 }
 
+/// What a site leaves of requests' bodies. It is read as long as the connection lives, at most.
+struct Unread(TaskTracker);
+
+impl Release for Unread {
+    fn complete(self) {}
+
+    fn abandon(self, rest: Incoming, _: Option<u64>) {
+        // Without a runtime the connection is gone, too.
+        if let Ok(runtime) = Handle::try_current() {
+            self.0.spawn_on(timeout(UNREAD_WITHIN, drain(rest, UNREAD_BYTES)), &runtime);
+        }
+    }
+}
+
 /// Answers requests at the peer until the link ends.
 pub(crate) async fn serve(
     upgraded: Upgraded,
@@ -309,8 +332,10 @@ pub(crate) async fn serve(
     let mut builder = server::Builder::new();
     // Without a timer there is no limit on the time between two requests: a link rests.
     builder.max_header_size(MAX_LINK_HEAD_BYTES).max_headers(MAX_LINK_HEADERS);
-    let service =
-        service_fn(|request: Request<Incoming>| answer(handler.clone(), handle.clone(), request));
+    let unread = TaskTracker::new();
+    let service = service_fn(|request: Request<Incoming>| {
+        answer(handler.clone(), handle.clone(), request, Unread(unread.clone()))
+    });
     // Ends a WebSocket too, which lives on without the connection.
     let _guard = handle.cut_on_drop();
     let end = {
@@ -340,6 +365,11 @@ pub(crate) async fn serve(
             handle.cut();
             tokio::time::sleep(WIND_DOWN).await;
         } => {}
+    }
+    // The connection is gone, and with it what is left of requests.
+    unread.close();
+    if timeout(WIND_DOWN, unread.wait()).await.is_err() {
+        tracing::debug!(left = unread.len(), "What is left of requests outlives their link");
     }
     end
 }

@@ -252,8 +252,10 @@ pub(crate) async fn serve(
         .keep_alive_interval(timing.ping_every)
         .keep_alive_timeout(PONG_PATIENCE)
         .enable_connect_protocol();
-    let service =
-        service_fn(|request: Request<Incoming>| answer(handler.clone(), handle.clone(), request));
+    // A stream can be given up without its connection.
+    let service = service_fn(|request: Request<Incoming>| {
+        answer(handler.clone(), handle.clone(), request, ())
+    });
     let end = {
         let mut connection = pin!(builder.serve_connection(line, service));
         tokio::select! {
@@ -291,11 +293,13 @@ fn link_end(ended: hyper::Result<()>) -> LinkEnd {
     }
 }
 
-/// Answers one request at the peer, on either protocol.
+/// Answers one request at the peer, on either protocol. `release` gets what the handler leaves of the
+/// request's body.
 pub(super) async fn answer(
     mut handler: Handler,
     line: LineHandle,
     request: Request<Incoming>,
+    release: impl Release,
 ) -> Result<Response<Answer>, Infallible> {
     let (mut parts, body) = request.into_parts();
     match shape::arrive(&mut parts) {
@@ -305,7 +309,7 @@ pub(super) async fn answer(
                 Version::HTTP_2 => Ending::Stream(None),
                 _ => Ending::Framed(line),
             };
-            let body = transaction::boxed(Received::new(body, &parts.headers, ending, ()));
+            let body = transaction::boxed(Received::new(body, &parts.headers, ending, release));
             let request = Request::from_parts(parts, body);
             poll_fn(|cx| handler.poll_ready(cx)).await?;
             let response = handler.call(request).await?;

@@ -15,5 +15,6 @@ mod polls;
 mod program;
 mod receipts;
 mod stop;
+mod unread;
 mod visits;
 mod world;

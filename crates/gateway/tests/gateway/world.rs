@@ -400,7 +400,7 @@ pub(crate) async fn read_reply(stream: &mut TcpStream, before: &mut Vec<u8>) -> 
                 return Reply::read(&bytes);
             }
         }
-        let mut piece = [0; 64 * 1024];
+        let mut piece = vec![0; 64 * 1024];
         let count = soon(stream.read(&mut piece)).await.unwrap();
         assert!(count > 0, "the connection ended in a response");
         bytes.extend_from_slice(&piece[..count]);

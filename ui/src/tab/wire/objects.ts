@@ -160,9 +160,12 @@ export function writeChunk(id: string, seq: number, body: Uint8Array, more: bool
   return withBody(JSON.stringify({ "message-id": id, seq }), body, more);
 }
 
-/** Says that a body ends before its time. */
-export function writeAbort(id: string): string {
-  return JSON.stringify({ "message-id": id, abort: "failed" });
+/**
+ * Says that an answer ends before its time; or, after a complete one, that the rest of its request is not
+ * wanted (`cancelled`).
+ */
+export function writeAbort(id: string, abort: "failed" | "cancelled" = "failed"): string {
+  return JSON.stringify({ "message-id": id, abort });
 }
 
 /** Writes the body of a poll. */

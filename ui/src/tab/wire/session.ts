@@ -111,7 +111,7 @@ export class Session {
    * learn at once that they are cut. May be called while the page goes away.
    */
   leave(unanswered: Iterable<string>) {
-    const body = `[${[...unanswered].map(writeAbort).concat(BYE).join(",")}]`;
+    const body = `[${[...[...unanswered].map((id) => writeAbort(id)), BYE].join(",")}]`;
     const init = { method: "POST", headers: this.#headers(), body, keepalive: true };
     this.#fetch(this.#path, init).catch(() => {
       // It finds out by itself, only later.
