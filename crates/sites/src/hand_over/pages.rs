@@ -222,6 +222,8 @@ struct Said<'a> {
     name: Option<&'a str>,
     /// Where to go from here, and what the link says.
     link: Option<(&'a str, &'static str)>,
+    /// Whether there is nothing to do but to go there.
+    is_button: bool,
     /// After how many seconds the page goes there by itself.
     goes_after: Option<u32>,
 }
@@ -234,11 +236,13 @@ impl<'a> Said<'a> {
             sentence,
             name: None,
             link: None,
+            is_button: true,
             goes_after: None,
         };
         match word {
             Word::Asking { again } => Self {
                 link: Some((again, "Look again now")),
+                is_button: false,
                 goes_after: Some(ASK_AGAIN),
                 ..plain(
                     StatusCode::OK,
@@ -318,7 +322,7 @@ impl<'a> Said<'a> {
                     h1 { (self.title) }
                     @if let Some(name) = self.name { p { bdi { (printed(name)) } } }
                     p { (self.sentence) }
-                    @if let Some((to, words)) = self.link { p.hand-do { a.hand-go href=(to) { (words) } } }
+                    @if let Some((to, words)) = self.link { p.hand-do { a.hand-go[self.is_button] href=(to) { (words) } } }
                 }
             },
         )
