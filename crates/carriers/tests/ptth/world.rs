@@ -1,10 +1,6 @@
 //! A gateway and a peer that the tests put together.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use carriers::{
     DialOptions, Link, LinkEnd, Timing,
@@ -146,12 +142,12 @@ impl Pair {
         soon(place.send(request)).await.unwrap()
     }
 
-    /// Tells whether a small request is answered, and how fast.
-    pub(crate) async fn ping(&self) -> Duration {
-        let begun = Instant::now();
+    /// Fails unless a small request is answered. Alone it takes about a millisecond, and beside others a
+    /// busy machine makes any second of it luck; but when a stalled visitor holds it up, it takes for
+    /// ever.
+    pub(crate) async fn ping(&self) {
         let response = self.fetch(get("/ping")).await;
         assert_eq!(bytes(response).await.unwrap(), "pong");
-        begun.elapsed()
     }
 
     /// Ends the link and checks that nothing is left of it.
