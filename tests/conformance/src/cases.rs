@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     site::{LONGEST, Noticed, pattern},
     table,
-    world::{Answer, DEADLINE, World},
+    world::{Answer, DEADLINE, Wire, World},
 };
 
 /// How soon the peer must know that a visitor left.
@@ -171,9 +171,9 @@ pub async fn answers_may_come_early(world: &mut World) -> Result<()> {
 pub async fn uploads_nobody_reads_are_answered(world: &mut World) -> Result<()> {
     let host = world.visitor.authority();
     let last = format!("GET /hello HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    // A link of one transaction is used up by each, and the peer's keeper, which dials anew, is not in
-    // this world. The others take more of them than they have room for at once.
-    let rounds = if world.wire.multiplexes() { 72 } else { 30 };
+    // More than a poll carries at once, of the carriers with many places the one with the fewest. A link of
+    // one transaction may be used up by each, so fewer than a world without a keeper has of them.
+    let rounds = if world.wire == Wire::Poll { 72 } else { 30 };
     for round in 0..rounds {
         let answer = ["/status/405", "/bytes/1000000", "/none"][round % 3];
         let chunked = round % 2 == 1;
