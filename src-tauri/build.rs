@@ -5,7 +5,7 @@ use std::{error::Error, fs, path::Path};
 use tauri_build::{AppManifest, Attributes};
 
 /// Every command of ours. Each needs its line in `capabilities/main.json`, too.
-const COMMANDS: &[&str] = &["ask", "choose_folder", "watch"];
+const COMMANDS: &[&str] = &["ask", "watch"];
 
 /// Stands in for a window that was not built, so that checks and tests of Rust need no Node.
 const PLACEHOLDER: &str = "<!doctype html><title>The window was not built</title>\

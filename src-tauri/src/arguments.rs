@@ -14,21 +14,21 @@ pub(crate) struct Arguments {
     /// Start in the tray, without a window
     #[arg(long)]
     pub(crate) hidden: bool,
-    /// Folders to publish
-    #[arg(value_name = "FOLDER")]
-    pub(crate) folders: Vec<PathBuf>,
+    /// Folders to publish, or files to send
+    #[arg(value_name = "FOLDER OR FILE")]
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 impl Arguments {
     /// Reads what a second start passed on. It has checked them itself, so what cannot be read is
     /// only a wish to see the window.
     pub(crate) fn passed_on(words: &[String]) -> Self {
-        Self::try_parse_from(words).unwrap_or(Self { hidden: false, folders: Vec::new() })
+        Self::try_parse_from(words).unwrap_or(Self { hidden: false, paths: Vec::new() })
     }
 
-    /// Returns the folders as absolute paths; the others are meant from `folder` on.
-    pub(crate) fn folders_from(&self, folder: &Path) -> Vec<PathBuf> {
-        self.folders.iter().map(|path| folder.join(path)).collect()
+    /// Returns what was given as absolute paths; the others are meant from `folder` on.
+    pub(crate) fn paths_from(&self, folder: &Path) -> Vec<PathBuf> {
+        self.paths.iter().map(|path| folder.join(path)).collect()
     }
 }
 
@@ -41,16 +41,16 @@ mod tests {
     }
 
     #[test]
-    fn a_second_start_passes_its_folders_on() {
+    fn a_second_start_passes_on_what_it_was_given() {
         let arguments = Arguments::passed_on(&words("veranda Photos /srv/music"));
         let home = if cfg!(windows) { Path::new(r"C:\home") } else { Path::new("/home") };
-        assert_eq!(arguments.folders_from(home)[0], home.join("Photos"));
+        assert_eq!(arguments.paths_from(home)[0], home.join("Photos"));
         assert!(!arguments.hidden);
     }
 
     #[test]
     fn what_cannot_be_read_still_shows_the_window() {
         let arguments = Arguments::passed_on(&words("veranda --of-a-newer-version"));
-        assert_eq!(arguments, Arguments { hidden: false, folders: vec![] });
+        assert_eq!(arguments, Arguments { hidden: false, paths: vec![] });
     }
 }

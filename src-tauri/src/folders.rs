@@ -52,6 +52,13 @@ fn create(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
 }
 
+/// Returns where files of visitors go when the owner chooses no other folder.
+pub(crate) fn downloads() -> PathBuf {
+    let folders = UserDirs::new();
+    let downloads = folders.as_ref().and_then(UserDirs::download_dir);
+    downloads.map_or_else(first_shown, Path::to_owned)
+}
+
 /// Returns where the dialog begins. Without a place, GTK begins with a list of recent files, where
 /// a path cannot be typed.
 pub(crate) fn first_shown() -> PathBuf {

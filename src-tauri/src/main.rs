@@ -7,6 +7,7 @@ mod again;
 mod arguments;
 mod backstage;
 mod commands;
+mod dialogs;
 mod folders;
 mod retry;
 mod shell;

@@ -1,12 +1,15 @@
 //! The desktop, as the controller sees it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use desktop::{
-    Answer, Handle, Shell, View,
+    Answer, Choice, Handle, Shell, View,
     notices::Notification,
     notifier::Notifier,
     tray::{Icon, Tray},
@@ -15,8 +18,9 @@ use desktop::{
 use tauri::{AppHandle, Manager as _};
 use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_clipboard_manager::ClipboardExt as _;
+use tokio::{sync::Mutex, task::spawn_blocking};
 
-use crate::{tray, viewer::Viewer, window};
+use crate::{dialogs, tray, viewer::Viewer, window};
 
 /// The real desktop, by Tauri.
 pub(crate) struct Desktop {
@@ -25,6 +29,8 @@ pub(crate) struct Desktop {
     notifier: Option<Notifier>,
     icon: Option<Icon>,
     has_icon: Arc<AtomicBool>,
+    /// Held while a dialog is open, so that there is one.
+    dialog: Arc<Mutex<()>>,
 }
 
 impl Desktop {
@@ -39,7 +45,8 @@ impl Desktop {
             tracing::warn!(%error, "There will be no notifications");
         });
         let has_icon = Arc::new(AtomicBool::new(false));
-        Self { app, viewer, notifier: notifier.ok(), icon: None, has_icon }
+        let dialog = Arc::default();
+        Self { app, viewer, notifier: notifier.ok(), icon: None, has_icon, dialog }
     }
 
     /// Draws the tray where only that can be done: on the main thread.
@@ -76,6 +83,21 @@ impl Shell for Desktop {
 
     fn open(&mut self, link: &str) -> anyhow::Result<()> {
         Ok(tauri_plugin_opener::open_url(link, None::<&str>)?)
+    }
+
+    fn choose(&mut self, choice: Choice) -> Answer<'static, anyhow::Result<Vec<PathBuf>>> {
+        let (app, dialog) = (self.app.clone(), Arc::clone(&self.dialog));
+        Box::pin(async move {
+            let Ok(_open) = dialog.try_lock() else { return Ok(Vec::new()) };
+            dialogs::choose(&app, choice).await
+        })
+    }
+
+    fn reveal(&mut self, path: &Path) -> Answer<'static, anyhow::Result<()>> {
+        let path = path.to_owned();
+        // It asks the file manager over the bus, and waits for it.
+        let shown = spawn_blocking(move || tauri_plugin_opener::reveal_item_in_dir(path));
+        Box::pin(async move { Ok(shown.await??) })
     }
 
     fn raise(&mut self) {

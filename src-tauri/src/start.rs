@@ -10,8 +10,7 @@ use crate::{
     again::Again,
     arguments::{Arguments, HIDDEN},
     backstage::Backstage,
-    commands::{self, Dialog},
-    folders, retry,
+    commands, folders, retry,
     shell::Desktop,
     viewer::Viewer,
     window,
@@ -70,11 +69,7 @@ fn builder() -> Builder<Wry> {
         .plugin(tauri_plugin_clipboard_manager::init())
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(remembered).build())
-        .invoke_handler(tauri::generate_handler![
-            commands::ask,
-            commands::choose_folder,
-            commands::watch
-        ])
+        .invoke_handler(tauri::generate_handler![commands::ask, commands::watch])
         .on_window_event(window::happened)
 }
 
@@ -86,11 +81,11 @@ fn set_up(app: &App, arguments: &Arguments) -> anyhow::Result<()> {
         shell: Box::new(Desktop::new(app.handle().clone(), Arc::clone(&viewer))),
         keychain: Arc::new(SystemKeychain::new(data.key)),
         hidden: arguments.hidden,
-        publish: arguments.folders_from(&env::current_dir().unwrap_or_default()),
+        give: arguments.paths_from(&env::current_dir().unwrap_or_default()),
+        downloads: folders::downloads(),
     });
     app.manage(viewer);
     app.manage(Again::default());
-    app.manage(Dialog::default());
     app.manage(handle.clone());
     app.manage(Backstage::start(controller, handle)?);
     Ok(())
@@ -113,8 +108,8 @@ fn second_start(app: &AppHandle, words: Vec<String>, folder: String) {
     if handle.is_ending() {
         return app.state::<Again>().ask(words, folder);
     }
-    if !arguments.folders.is_empty() {
-        handle.folders(arguments.folders_from(&PathBuf::from(folder)));
+    if !arguments.paths.is_empty() {
+        handle.give(arguments.paths_from(&PathBuf::from(folder)));
     }
     if !arguments.hidden {
         handle.click(Request::ShowWindow);

@@ -74,7 +74,7 @@ pub(crate) fn happened(window: &Window, event: &WindowEvent) {
         WindowEvent::Destroyed => window.state::<Arc<Viewer>>().close(),
         WindowEvent::DragDrop(DragDropEvent::Enter { .. }) => handle.drag_over(true),
         WindowEvent::DragDrop(DragDropEvent::Leave) => handle.drag_over(false),
-        WindowEvent::DragDrop(DragDropEvent::Drop { paths, .. }) => handle.folders(paths.clone()),
+        WindowEvent::DragDrop(DragDropEvent::Drop { paths, .. }) => handle.give(paths.clone()),
         _ => {}
     }
 }

@@ -37,6 +37,23 @@ async fn no_page_has_a_violation() {
         app.desktop.press(&["Escape"]).await?;
         app.wait_until_none("qr-dialog").await?;
 
+        app.click("ask-file").await?;
+        app.element("ask-sheet").await?;
+        check(app, "the question for a file").await?;
+        app.click("ask-first").await?;
+        app.click("create-link").await?;
+        let link = app.wait_for_text("hand-over-link", "http://").await?;
+        let path = link.splitn(4, '/').nth(3).context("a path")?;
+        let button = http::Request::post(format!("/{path}/take")).body(Default::default())?;
+        Visitor::stranger(&link)?.ask(button).await?;
+        app.wait_for_attribute("allow-knock", "disabled", str::is_empty).await?;
+        check(app, "somebody who asks").await?;
+        app.click("end-hand-over").await?;
+        app.element("confirm-end").await?;
+        check(app, "the question before the end").await?;
+        app.click("confirm-end").await?;
+        app.wait_until_none("hand-over-card").await?;
+
         app.click("open-settings").await?;
         app.element("settings").await?;
         check(app, "the settings").await

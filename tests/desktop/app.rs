@@ -210,6 +210,25 @@ impl App {
         Ok(ready.as_bool().unwrap_or_default())
     }
 
+    /// Waits for the system's dialog with this title, and chooses something there by its path, with
+    /// the keyboard alone.
+    pub(crate) async fn choose(&self, title: &str, path: &Path) -> anyhow::Result<()> {
+        let desktop = &self.desktop;
+        let dialog = desktop.wait_for_window(title).await?;
+        desktop.activate(&dialog).await?;
+        desktop
+            .until_seen(&dialog, "a line for the path", async || desktop.press(&["ctrl+l"]).await)
+            .await?;
+        let path = path.display().to_string();
+        desktop
+            .until_seen(&dialog, "the path", async || {
+                desktop.press(&["ctrl+a"]).await?;
+                desktop.type_text(&path).await
+            })
+            .await?;
+        desktop.press(&["Return"]).await
+    }
+
     /// Returns the text of what bears this `data-testid`.
     pub(crate) async fn text(&self, id: &str) -> anyhow::Result<String> {
         Ok(self.element(id).await?.text().await?)

@@ -42,20 +42,7 @@ async fn a_folder_is_chosen_with_the_keyboard_alone() {
         // The one thing to do has the focus.
         app.desktop.press(&["Return"]).await?;
 
-        let dialog = app.desktop.wait_for_window(DIALOG).await?;
-        app.desktop.activate(&dialog).await?;
-        let desktop = &app.desktop;
-        desktop
-            .until_seen(&dialog, "a line for the path", async || desktop.press(&["ctrl+l"]).await)
-            .await?;
-        let path = folder.display().to_string();
-        desktop
-            .until_seen(&dialog, "the path", async || {
-                desktop.press(&["ctrl+a"]).await?;
-                desktop.type_text(&path).await
-            })
-            .await?;
-        desktop.press(&["Return"]).await?;
+        app.choose(DIALOG, &folder).await?;
 
         let link = app.link().await?;
         assert_eq!(app.count("site-card").await?, 1);
@@ -76,7 +63,7 @@ async fn a_folder_is_dropped_on_the_window() {
         app.element("add-folder").await?;
         let window = app.window().await?;
         app.desktop.wait_until_painted(&window).await?;
-        app.desktop.drop_folder(&window, &folder).await?;
+        app.desktop.drop_on(&window, &[&folder]).await?;
         app.wait_for_text("site-card", "Zoë & Co").await?;
         let (visitor, _) = Visitor::enter(&app.link().await?).await?;
         assert_eq!(visitor.get("/cat.txt").await?.body().as_ref(), b"miau");

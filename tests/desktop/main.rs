@@ -10,6 +10,7 @@ mod accounts;
 mod app;
 mod choosing;
 mod fetching;
+mod handing_over;
 mod keys;
 mod notes;
 mod starting;

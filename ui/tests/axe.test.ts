@@ -31,12 +31,13 @@ it.each([
   ["the connection's details", "oneSite", ["connection"]],
   ["the options of a site", "oneSite", ["site-options"]],
   ["the question before removing", "oneSite", ["site-options", "remove-site"]],
+  ["the question before ending a hand-over", "handOverFresh", ["end-hand-over"]],
   ["an answer to a note", "newNotes", ["site-notes"]],
   ["the QR code", "oneSite", ["show-qr"]],
 ])("%s: no rule is broken", async (_, scene, clicks) => {
   const { user } = open(scene);
   for (const testid of clicks) {
-    await user.click(await screen.findByTestId(testid));
+    await user.click((await screen.findAllByTestId(testid))[0] as HTMLElement);
   }
-  await waitFor(async () => expect(await violations()).toEqual([]));
+  await waitFor(async () => expect(await violations()).toEqual([]), { timeout: 4000 });
 });

@@ -13,10 +13,10 @@ describe("the backend of the app", () => {
       calls.push([command, payload]);
     });
     await app().ask({ type: "copyLink", site: "photos" });
-    await app().chooseFolder();
+    await app().ask({ type: "chooseFolder" });
     expect(calls).toEqual([
       ["ask", { request: { type: "copyLink", site: "photos" } }],
-      ["choose_folder", {}],
+      ["ask", { request: { type: "chooseFolder" } }],
     ]);
   });
 

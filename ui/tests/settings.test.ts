@@ -319,7 +319,7 @@ it("quits", async () => {
 
 it("gives way to a folder that is dropped", async () => {
   const { backend } = await openSettings("empty");
-  await backend.chooseFolder();
+  await backend.ask({ type: "chooseFolder" });
   const card = await screen.findByTestId("site-card");
   expect(within(card).getByTestId("copy-link")).toBeTruthy();
 });

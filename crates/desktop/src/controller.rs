@@ -15,18 +15,20 @@ use crate::{
     account::{KeptAccount, Safe},
     bring_up::{Embedded, Engine, Unlocked, Up},
     display::{self, Facts},
+    draft::{self, Draft, Given},
     keychain::{Found, Keychain, NoKey},
     notices::{LinkNews, Notices},
     qr::QrCodes,
     request::NotificationKind,
     settings::{self, Kept},
-    shell::Shell,
+    shell::{Choice, Shell},
     tray::{self, Tray},
     view::{KeyTrouble, Phase, Problem, ProblemCode, View},
     words,
 };
 
 mod accounts;
+mod hand_overs;
 mod handle;
 mod requests;
 mod starting;
@@ -73,8 +75,10 @@ pub struct Options {
     pub keychain: Arc<dyn Keychain>,
     /// Whether to start without a window.
     pub hidden: bool,
-    /// Folders to publish at once.
-    pub publish: Vec<PathBuf>,
+    /// Folders to publish, or files to send, at once.
+    pub give: Vec<PathBuf>,
+    /// Where files of visitors go, unless the owner chooses another folder.
+    pub downloads: PathBuf,
 }
 
 /// What a wish comes to.
@@ -92,12 +96,18 @@ enum Reply {
 enum Work {
     /// A wish was worked on.
     Answered(Reply, Result<(), Problem>),
+    /// The owner chose something in a dialog, or closed it.
+    Chosen(Reply, Choice, Result<Vec<PathBuf>, Problem>),
     /// The embedded gateway is bound, to be used from now on.
     Embedded(Reply, Result<Embedded, Problem>),
     /// The password of the account is gone from where it was kept.
     Forgotten(Reply, Result<(), Problem>),
+    /// There is a link for what was about to be handed over, or not.
+    HandedOver(Reply, Result<(), Problem>),
     /// The key was found, made, or neither.
     Key(Option<Reply>, Result<Found, NoKey>),
+    /// What was given was looked at.
+    Looked(Reply, Result<Given, Problem>),
     /// The peer turned to another gateway.
     Moved(Reply, Result<(), Problem>),
     /// Something that nobody waits for.
@@ -117,7 +127,7 @@ enum Tick {
     /// It is time for something that was put off.
     Due,
     /// The peer tells.
-    Event(Result<Event, RecvError>),
+    Event(Box<Result<Event, RecvError>>),
     /// The embedded gateway with this number ended.
     GatewayEnded(u64),
     /// A job is done.
@@ -180,7 +190,15 @@ pub struct Controller {
     drop_target: bool,
     /// The site whose notes the owner wants to see.
     open_notes: Option<String>,
-    waiting_folders: Vec<PathBuf>,
+    /// The hand-over that the owner wants to see.
+    open_hand_over: Option<String>,
+    /// What the owner is about to hand over.
+    draft: Option<Draft>,
+    /// A link is being made of it.
+    is_drafting: bool,
+    downloads: PathBuf,
+    /// What was given before the app was ready.
+    waiting_paths: Vec<PathBuf>,
     notices: Notices,
     codes: QrCodes,
     switch: Switch,
@@ -196,9 +214,9 @@ impl Controller {
     /// Prepares the app; nothing happens before [`Controller::run`].
     #[must_use]
     pub fn new(options: Options) -> (Self, Handle) {
-        let Options { data, shell, keychain, hidden, mut publish } = options;
+        let Options { data, shell, keychain, hidden, mut give, downloads } = options;
         let (sender, told) = mpsc::channel(QUEUE);
-        publish.truncate(MAX_FOLDERS);
+        give.truncate(draft::MAX_FILES);
         let now = Instant::now();
         let controller = Self {
             data,
@@ -220,7 +238,11 @@ impl Controller {
             answers: Vec::new(),
             drop_target: false,
             open_notes: None,
-            waiting_folders: publish,
+            open_hand_over: None,
+            draft: None,
+            is_drafting: false,
+            downloads,
+            waiting_paths: give,
             notices: Notices::default(),
             codes: QrCodes::default(),
             switch: Switch::None,
@@ -243,7 +265,7 @@ impl Controller {
                 Tick::Told(None) => self.quitting = true,
                 Tick::Told(Some(told)) => self.told(told),
                 Tick::Done(work) => self.done(*work),
-                Tick::Event(event) => self.event(event),
+                Tick::Event(event) => self.event(*event),
                 Tick::Snapshot => self.snapshot(),
                 Tick::Tested(told) => self.tested(told),
                 Tick::GatewayEnded(number) => self.gateway_ended(number),
@@ -295,27 +317,13 @@ impl Controller {
                 self.request(request, Reply::Aloud);
             }
             Told::DragOver(over) => self.drop_target = over,
-            Told::Folders(folders) => {
+            Told::Given(paths) => {
                 self.drop_target = false;
-                self.folders(folders);
+                self.given(paths, Reply::Aloud);
             }
             Told::WindowClosed => {
                 let tray = self.shell.has_tray();
                 self.jobs.spawn(async move { Work::Tray(tray.await) });
-            }
-        }
-    }
-
-    /// Publishes folders, or keeps them until the app is ready.
-    fn folders(&mut self, folders: Vec<PathBuf>) {
-        for folder in folders.into_iter().take(MAX_FOLDERS) {
-            match self.stage {
-                Stage::Ready(_) => self.add_folder(folder, Reply::Aloud),
-                Stage::Failed(_) | Stage::NeedsKey(..) | Stage::Starting => {
-                    if self.waiting_folders.len() < MAX_FOLDERS {
-                        self.waiting_folders.push(folder);
-                    }
-                }
             }
         }
     }
@@ -327,7 +335,10 @@ impl Controller {
         }
         match work {
             Work::Answered(reply, result) => self.answer(reply, result),
+            Work::Chosen(reply, choice, chosen) => self.chosen(reply, choice, chosen),
+            Work::HandedOver(reply, result) => self.handed_over(reply, result),
             Work::Key(reply, found) => self.key(reply, found),
+            Work::Looked(reply, given) => self.looked(reply, given),
             Work::Up(Ok(up)) => self.up(up),
             Work::Up(Err(error)) => {
                 let problem = words::system_refused("Starting", &error);
@@ -391,7 +402,9 @@ impl Controller {
             Ok(Event::TransferEnded(record)) => self.notices.transfer(record),
             // Told by the snapshots, which nobody misses.
             Ok(Event::Link(_) | Event::Published { .. } | Event::TransferStarted(_)) => {}
-            Ok(Event::HandOver(_) | Event::Knock { .. } | Event::Received { .. }) => {}
+            Ok(Event::HandOver(hand_over)) => self.notices.hand_over(hand_over),
+            Ok(Event::Knock { hand_over, knock }) => self.notices.knock(hand_over, knock),
+            Ok(Event::Received { hand_over, file }) => self.notices.received(hand_over, file),
             Err(RecvError::Lagged(missed)) => {
                 tracing::debug!(missed, "Some events went by untold");
             }
@@ -402,7 +415,12 @@ impl Controller {
     /// Looks at the newest picture of the peer.
     fn snapshot(&mut self) {
         let Stage::Ready(engine) = &mut self.stage else { return };
-        let link = engine.snapshots.borrow_and_update().link.clone();
+        let link = {
+            let snapshot = engine.snapshots.borrow_and_update();
+            let asked = || snapshot.hand_overs.iter().flat_map(|one| &one.knocks);
+            self.notices.keep_knocks(|id| asked().any(|knock| knock.id == id));
+            snapshot.link.clone()
+        };
         if self.switch == Switch::Moving {
             return;
         }
@@ -483,6 +501,8 @@ impl Controller {
             problem: self.problems.front(),
             drop_target: self.drop_target,
             open_notes: self.open_notes.as_deref(),
+            open_hand_over: self.open_hand_over.as_deref(),
+            draft: self.draft.as_ref(),
             moving: self.switch == Switch::Moving,
         };
         display::view(&facts, &mut self.codes)
@@ -545,10 +565,10 @@ impl Controller {
 async fn engine_tick(engine: Option<&mut Engine>) -> Tick {
     let Some(engine) = engine else { return std::future::pending().await };
     tokio::select! {
-        event = engine.events.recv() => Tick::Event(event),
+        event = engine.events.recv() => Tick::Event(Box::new(event)),
         changed = engine.snapshots.changed() => match changed {
             Ok(()) => Tick::Snapshot,
-            Err(_) => Tick::Event(Err(RecvError::Closed)),
+            Err(_) => Tick::Event(Box::new(Err(RecvError::Closed))),
         },
     }
 }

@@ -12,7 +12,11 @@ use peer::{
     TransferState,
 };
 
+mod hand_over;
+
+pub use self::hand_over::{MAX_DRAFT_FILES, MAX_RECEIVED};
 use crate::{
+    draft::Draft,
     keychain::KeptIn,
     printable::{MAX_NOTE, MAX_SENTENCE, MAX_SHOWN, printable, printable_lines},
     qr::QrCodes,
@@ -30,6 +34,9 @@ pub const MAX_TRANSFERS: usize = 100;
 
 /// How many notes of a site are shown; older ones come when these are put away.
 pub const MAX_NOTES: usize = 50;
+
+/// How many hand-overs are shown: as many as the peer keeps.
+pub const MAX_HAND_OVERS: usize = 100;
 
 /// How many records of the past are shown.
 pub const MAX_HISTORY: usize = 200;
@@ -71,6 +78,10 @@ pub struct Facts<'a> {
     pub drop_target: bool,
     /// The site whose notes are to be opened.
     pub open_notes: Option<&'a str>,
+    /// The hand-over that is to be opened.
+    pub open_hand_over: Option<&'a str>,
+    /// What the owner is about to hand over.
+    pub draft: Option<&'a Draft>,
     /// The peer is turning to another gateway; what it says of the link is about the old one.
     pub moving: bool,
 }
@@ -78,14 +89,20 @@ pub struct Facts<'a> {
 /// Computes the view. `codes` only spares drawing the same code again.
 #[must_use]
 pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
-    let nothing = (Vec::new(), Vec::new(), Vec::new(), 0, false, Connection::Connecting);
-    let (sites, transfers, history, more, paused, connection) = match facts.snapshot {
+    let nothing =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0, false, Connection::Connecting);
+    let (sites, hand_overs, transfers, history, more, paused, connection) = match facts.snapshot {
         None => nothing,
         Some(snapshot) => {
-            codes.keep_only(snapshot.sites.iter().filter_map(|site| site.url.as_deref()));
+            let hand_overs = &snapshot.hand_overs;
+            let links = snapshot.sites.iter().map(|site| &site.url);
+            let links = links.chain(hand_overs.iter().map(|hand_over| &hand_over.url));
+            codes.keep_only(links.filter_map(|url| url.as_deref()));
             let under_way = &snapshot.transfers;
+            let shown = hand_overs.iter().take(MAX_HAND_OVERS);
             (
                 snapshot.sites.iter().map(|site| self::site(site, snapshot, codes)).collect(),
+                shown.map(|hand_over| hand_over::hand_over(hand_over, codes)).collect(),
                 under_way.iter().take(MAX_TRANSFERS).map(transfer).collect(),
                 snapshot.history.iter().take(MAX_HISTORY).map(record).collect(),
                 count(under_way.len().saturating_sub(MAX_TRANSFERS)),
@@ -122,16 +139,21 @@ pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
         transfers,
         more_transfers: more,
         history,
+        hand_overs,
+        draft: facts.draft.map(hand_over::draft),
         settings: Settings {
             start_at_login: facts.start_at_login,
             notify_connection: notifications.connection,
             notify_first_visitor: notifications.first_visitor,
+            notify_hand_over: notifications.hand_over,
+            notify_knock: notifications.knock,
             notify_note: notifications.note,
             notify_transfer_finished: notifications.transfer_finished,
         },
         problem: facts.problem.cloned(),
         drop_target: facts.drop_target,
         open_notes: facts.open_notes.map(str::to_owned),
+        open_hand_over: facts.open_hand_over.map(str::to_owned),
     }
 }
 
@@ -393,6 +415,8 @@ mod tests {
             problem: None,
             drop_target: false,
             open_notes: None,
+            open_hand_over: None,
+            draft: None,
             moving: false,
         };
         view(&facts, &mut QrCodes::default())

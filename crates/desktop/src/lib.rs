@@ -14,6 +14,7 @@ mod account_check;
 mod bring_up;
 mod controller;
 pub mod display;
+mod draft;
 mod gateway_check;
 mod identity;
 mod keychain;
@@ -35,9 +36,10 @@ pub use bring_up::{FIRST_PORT, PORT_PATIENCE};
 pub use controller::{Controller, Handle, Options};
 pub use keychain::{KEY_FILE, KeptIn, Keychain, SystemKeychain};
 pub use request::{NotificationKind, Passphrase, Request, TypedAccount};
-pub use shell::{Answer, Shell};
+pub use shell::{Answer, Choice, Shell};
 pub use view::{
-    Account, AccountTest, AccountTrouble, Connection, Cut, Gateway, Identity, KeyTrouble, Pace,
-    PasswordsIn, Phase, Problem, ProblemCode, QrCode, Record, RecordEnd, Settings, Site, TestState,
-    TestStep, Transfer, View,
+    Account, AccountTest, AccountTrouble, Connection, Cut, Direction, Draft, DraftFile, Gateway,
+    HandOver, Identity, KeyTrouble, Knock, Pace, Passing, PasswordsIn, Phase, Problem, ProblemCode,
+    QrCode, Received, Record, RecordEnd, Settings, Site, Stage, TestState, TestStep, Transfer,
+    View,
 };

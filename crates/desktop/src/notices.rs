@@ -2,9 +2,12 @@
 //!
 //! Told the time, does no IO.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use peer::{LinkState, Note, TransferEnd, TransferRecord};
+use peer::{
+    Direction, HandOver, Knock, KnockId, LinkState, Note, Received, Stage, TransferEnd,
+    TransferRecord,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -19,6 +22,9 @@ pub const LOST_AFTER: Duration = Duration::from_secs(5);
 /// How far two notifications of one kind are apart at least; what happens between is told together.
 pub const NOTIFY_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How many questions of visitors wait to be told; the window has them all.
+const MAX_KNOCKS: usize = 100;
+
 /// A notification, as the desktop shows it. Plain text, already printable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
@@ -30,13 +36,33 @@ pub struct Notification {
     pub click: Option<Request>,
     /// The note that can be answered in the notification itself, where the system offers that.
     pub answers: Option<String>,
+    /// What can be pressed in the notification itself, where the system offers that.
+    pub buttons: Vec<Button>,
+    /// Somebody waits, so it stays for minutes where the system lets it.
+    pub waits: bool,
+}
+
+/// A button of a notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Button {
+    /// What it says.
+    pub word: String,
+    /// What it asks for.
+    pub click: Request,
 }
 
 impl Notification {
     /// Makes one that only tells.
     #[must_use]
     pub fn new(title: impl Into<String>, body: impl Into<String>) -> Self {
-        Self { title: title.into(), body: body.into(), click: None, answers: None }
+        Self {
+            title: title.into(),
+            body: body.into(),
+            click: None,
+            answers: None,
+            buttons: Vec::new(),
+            waits: false,
+        }
     }
 }
 
@@ -47,6 +73,35 @@ pub struct Notices {
     visitors: Gathered<String>,
     notes: Gathered<(Note, String)>,
     transfers: Gathered<TransferRecord>,
+    knocks: Knocks,
+    delivered: Gathered<HandOver>,
+    received: Gathered<(HandOver, Received)>,
+}
+
+/// Who asks, and was not told of yet.
+#[derive(Default)]
+struct Knocks {
+    waiting: Vec<(HandOver, Knock)>,
+    /// Those that a picture of the peer had: an event may be ahead of the picture.
+    seen: HashSet<KnockId>,
+    quiet_until: Option<Instant>,
+}
+
+impl Knocks {
+    fn due(&self, now: Instant) -> Option<Instant> {
+        self.waiting.first().map(|_| self.quiet_until.unwrap_or(now))
+    }
+
+    fn take(&mut self, now: Instant) -> Option<((HandOver, Knock), usize)> {
+        if self.due(now)? > now {
+            return None;
+        }
+        self.quiet_until = Some(now + NOTIFY_INTERVAL);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.seen.clear();
+        let count = waiting.len();
+        waiting.pop().map(|last| (last, count))
+    }
 }
 
 /// What is known about the connection, and what the owner was told of it.
@@ -143,6 +198,40 @@ impl Notices {
         }
     }
 
+    /// Hears of a hand-over that changed; only files that were delivered completely are told.
+    pub fn hand_over(&mut self, hand_over: HandOver) {
+        match (&hand_over.stage, &hand_over.direction) {
+            (Stage::Done { .. }, Direction::Send { .. }) => self.delivered.add(hand_over),
+            // Each file that came was told by itself.
+            (Stage::Done { .. }, Direction::Ask { .. })
+            | (Stage::Cut { .. } | Stage::Waiting, _) => {}
+        }
+    }
+
+    /// Hears of a visitor who asks whether she may.
+    pub fn knock(&mut self, hand_over: HandOver, knock: Knock) {
+        if self.knocks.waiting.len() < MAX_KNOCKS {
+            self.knocks.waiting.push((hand_over, knock));
+        }
+    }
+
+    /// Forgets questions that were answered, or that nobody asks any more.
+    pub fn keep_knocks(&mut self, is_asked: impl Fn(KnockId) -> bool) {
+        let Knocks { waiting, seen, .. } = &mut self.knocks;
+        waiting.retain(|(_, Knock { id, .. })| {
+            let is_asked = is_asked(*id);
+            if is_asked {
+                seen.insert(*id);
+            }
+            is_asked || !seen.contains(id)
+        });
+    }
+
+    /// Hears of a file that arrived.
+    pub fn received(&mut self, hand_over: HandOver, file: Received) {
+        self.received.add((hand_over, file));
+    }
+
     /// Returns when [`Notices::poll`] has something to do.
     #[must_use]
     pub fn due(&self, now: Instant) -> Option<Instant> {
@@ -150,7 +239,14 @@ impl Notices {
             Link::Lost(since) => Some(since + LOST_AFTER),
             Link::Never | Link::ToldLost | Link::Up => None,
         };
-        let others = [self.visitors.due(now), self.notes.due(now), self.transfers.due(now)];
+        let others = [
+            self.visitors.due(now),
+            self.notes.due(now),
+            self.transfers.due(now),
+            self.knocks.due(now),
+            self.delivered.due(now),
+            self.received.due(now),
+        ];
         others.into_iter().chain([lost]).flatten().min()
     }
 
@@ -180,6 +276,21 @@ impl Notices {
         {
             shown.push(words::transfers_finished(&last, count));
         }
+        if let Some((last, count)) = self.knocks.take(now)
+            && switches.has(NotificationKind::Knock)
+        {
+            shown.push(words::knocks(&last, count));
+        }
+        if let Some((last, count)) = self.delivered.take(now)
+            && switches.has(NotificationKind::HandOver)
+        {
+            shown.push(words::delivered(&last, count));
+        }
+        if let Some((last, count)) = self.received.take(now)
+            && switches.has(NotificationKind::HandOver)
+        {
+            shown.push(words::received(&last, count));
+        }
         shown
     }
 }
@@ -202,6 +313,8 @@ mod tests {
     const ON: Notifications = Notifications {
         connection: true,
         first_visitor: true,
+        hand_over: true,
+        knock: true,
         note: true,
         transfer_finished: true,
     };
@@ -355,6 +468,8 @@ mod tests {
         let off = Notifications {
             connection: false,
             first_visitor: false,
+            hand_over: false,
+            knock: false,
             note: false,
             transfer_finished: false,
         };
@@ -364,6 +479,98 @@ mod tests {
         notices.link(&down(), now);
         check(&notices.poll(now + LOST_AFTER, &off), &[]);
         check(&notices.poll(now + 9 * NOTIFY_INTERVAL, &ON), &[]);
+    }
+
+    fn a_hand_over(direction: Direction, stage: Stage) -> HandOver {
+        HandOver {
+            id: peer::HandOverId(3),
+            direction,
+            note: String::new(),
+            nod: true,
+            url: None,
+            trouble: None,
+            stage,
+            passing: vec![],
+            knocks: vec![],
+            received: vec![],
+            since: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    fn film(stage: Stage) -> HandOver {
+        let name = "fi\u{202E}lm.mkv".to_owned();
+        a_hand_over(Direction::Send { name, size: 1_200_000, files: 1 }, stage)
+    }
+
+    fn a_knock(id: u64) -> Knock {
+        Knock {
+            id: KnockId(id),
+            visitor: Some([192, 0, 2, 7].into()),
+            agent: "Fire\u{202E}fox".to_owned(),
+            at: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn who_asks_is_told_with_buttons_and_without_tricks() {
+        let (mut notices, start) = (Notices::default(), Instant::now());
+        notices.knock(film(Stage::Waiting), a_knock(8));
+        let shown = notices.poll(start, &ON);
+        check(&shown, &["May they have “fi\u{FFFD}lm.mkv”?"]);
+        assert_eq!(shown[0].body, "192.0.2.7 · Fire\u{FFFD}fox waits for your answer.");
+        assert_eq!(shown[0].click, Some(Request::OpenHandOver { hand_over: "3".to_owned() }));
+        let words: Vec<&str> = shown[0].buttons.iter().map(|button| &*button.word).collect();
+        assert_eq!(words, ["Allow", "Refuse"]);
+        let allow = Request::AnswerKnock { knock: "8".to_owned(), allow: true };
+        assert_eq!(shown[0].buttons[0].click, allow);
+        assert!(shown[0].waits);
+    }
+
+    #[test]
+    fn several_who_ask_are_told_together_and_those_who_left_are_not() {
+        let (mut notices, start) = (Notices::default(), Instant::now());
+        notices.knock(film(Stage::Waiting), a_knock(1));
+        notices.poll(start, &ON);
+        for id in 2..=4 {
+            notices.knock(film(Stage::Waiting), a_knock(id));
+        }
+        check(&notices.poll(start, &ON), &[]);
+        // A picture that is older than the question.
+        notices.keep_knocks(|_| false);
+        notices.keep_knocks(|_| true);
+        notices.keep_knocks(|knock| knock != KnockId(3));
+        let shown = notices.poll(start + NOTIFY_INTERVAL, &ON);
+        check(&shown, &["2 people wait for your answer"]);
+        assert!(shown[0].buttons.is_empty(), "one answer for two people would be a guess");
+        notices.knock(film(Stage::Waiting), a_knock(5));
+        notices.keep_knocks(|_| true);
+        notices.keep_knocks(|_| false);
+        assert_eq!(notices.due(start), None);
+    }
+
+    #[test]
+    fn what_was_delivered_and_what_arrived_is_told() {
+        let (mut notices, start) = (Notices::default(), Instant::now());
+        let at = SystemTime::UNIX_EPOCH;
+        notices.hand_over(film(Stage::Waiting));
+        check(&notices.poll(start, &ON), &[]);
+        notices.hand_over(film(Stage::Done { at }));
+        let direction =
+            Direction::Ask { folder: "/home/me/Downloads".into(), largest: 5, files_left: 1 };
+        let ask = a_hand_over(direction, Stage::Done { at });
+        notices.hand_over(ask.clone());
+        let file = Received {
+            file: "a\n.jpg".to_owned(),
+            size: 3_000,
+            visitor: Some([192, 0, 2, 7].into()),
+            at,
+        };
+        notices.received(ask, file);
+        let shown = notices.poll(start, &ON);
+        check(&shown, &["Your file was delivered", "A file has arrived"]);
+        assert!(shown[0].body.contains("“fi\u{FFFD}lm.mkv” (1.2 MB)"), "{shown:?}");
+        let arrived = "“a\u{FFFD}.jpg” (3.0 kB) from 192.0.2.7 is in “Downloads”.";
+        assert_eq!(shown[1].body, arrived);
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub enum Request {
         /// An absolute path, as the system writes it.
         path: String,
     },
+    /// Answer a visitor who asks whether they may.
+    AnswerKnock {
+        /// Which question.
+        knock: String,
+        /// They may (`true`), or not.
+        allow: bool,
+    },
     /// Answer a note of a visitor.
     AnswerNote {
         /// Which note.
@@ -23,13 +30,35 @@ pub enum Request {
         /// 1 to 1000 characters.
         text: String,
     },
+    /// Make a link by which visitors put files into the folder of the draft.
+    AskForFiles {
+        /// The most bytes of one file.
+        largest: u64,
+        /// What visitors read; at most 1000 characters.
+        note: String,
+        /// Whether only the first person may whom the owner allows.
+        ask_first: bool,
+    },
     /// Take no more notes of whoever wrote this one, and forget those that are there.
     BlockWriter {
         /// Which note.
         note: String,
     },
+    /// Forget what was about to be handed over.
+    CancelDraft,
+    /// Let the owner choose files in the system's dialog, to be sent.
+    ChooseFiles,
+    /// Let the owner choose a folder in the system's dialog, to be published.
+    ChooseFolder,
+    /// Let the owner choose in the system's dialog where files of visitors go, for the draft.
+    ChooseInbox,
     /// Forget the history.
     ClearHistory,
+    /// Put the link of a hand-over on the clipboard.
+    CopyHandOverLink {
+        /// Which hand-over.
+        hand_over: String,
+    },
     /// Put the link of a site on the clipboard.
     CopyLink {
         /// Which site.
@@ -42,6 +71,12 @@ pub enum Request {
     },
     /// The problem was read.
     DismissProblem,
+    /// End a hand-over, cutting what is on its way, and forget it with its link. Files that arrived
+    /// stay.
+    EndHandOver {
+        /// Which hand-over.
+        hand_over: String,
+    },
     /// Forget the XMPP account and its password. A gateway that is reached by it is left for the one
     /// inside the app.
     ForgetAccount,
@@ -49,6 +84,16 @@ pub enum Request {
     ForgetNote {
         /// Which note.
         note: String,
+    },
+    /// Show the window with a hand-over, as its notification was clicked.
+    OpenHandOver {
+        /// Which hand-over.
+        hand_over: String,
+    },
+    /// Open the link of a hand-over in the browser.
+    OpenHandOverLink {
+        /// Which hand-over.
+        hand_over: String,
     },
     /// Open the link of a site in the browser.
     OpenLink {
@@ -65,8 +110,12 @@ pub enum Request {
         /// Off (`true`) or as before (`false`).
         paused: bool,
     },
+    /// Begin to ask for files: a draft with the folder for downloads.
+    PrepareAsk,
     /// End the app.
     Quit,
+    /// Forget the hand-overs that are done.
+    RemoveFinished,
     /// Stop publishing a folder and forget its link. The folder stays as it is.
     RemoveSite {
         /// Which site.
@@ -86,10 +135,22 @@ pub enum Request {
     },
     /// Try again at once what failed: the keychain, the gateway.
     Retry,
+    /// A hand-over is in front of the owner.
+    SeeHandOver {
+        /// Which hand-over.
+        hand_over: String,
+    },
     /// The notes of a site are in front of the owner.
     SeeNotes {
         /// Which site.
         site: String,
+    },
+    /// Make a link by which one visitor gets the files of the draft.
+    SendFiles {
+        /// What the visitor reads; at most 1000 characters.
+        note: String,
+        /// Whether only the first person may whom the owner allows.
+        ask_first: bool,
     },
     /// Switch one kind of notification.
     SetNotification {
@@ -123,6 +184,13 @@ pub enum Request {
         site: String,
         /// They may (`true`), or find no place to write.
         takes: bool,
+    },
+    /// Show what arrived in the system's file manager.
+    ShowReceived {
+        /// By which hand-over.
+        hand_over: String,
+        /// Which file; `null` shows the folder.
+        file: Option<String>,
     },
     /// Show the window.
     ShowWindow,
@@ -178,6 +246,10 @@ pub enum NotificationKind {
     Connection,
     /// The first visitor to a site.
     FirstVisitor,
+    /// Files were handed over: delivered, or received.
+    HandOver,
+    /// A visitor asks whether they may.
+    Knock,
     /// A visitor wrote.
     Note,
     /// A transfer is finished.

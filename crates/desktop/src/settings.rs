@@ -57,6 +57,10 @@ pub struct Notifications {
     pub connection: bool,
     /// The first visitor to a site.
     pub first_visitor: bool,
+    /// Files were handed over.
+    pub hand_over: bool,
+    /// A visitor asks whether they may.
+    pub knock: bool,
     /// A visitor wrote.
     pub note: bool,
     /// A transfer is finished.
@@ -65,7 +69,14 @@ pub struct Notifications {
 
 impl Default for Notifications {
     fn default() -> Self {
-        Self { connection: true, first_visitor: true, note: true, transfer_finished: true }
+        Self {
+            connection: true,
+            first_visitor: true,
+            hand_over: true,
+            knock: true,
+            note: true,
+            transfer_finished: true,
+        }
     }
 }
 
@@ -76,6 +87,8 @@ impl Notifications {
         match kind {
             NotificationKind::Connection => self.connection,
             NotificationKind::FirstVisitor => self.first_visitor,
+            NotificationKind::HandOver => self.hand_over,
+            NotificationKind::Knock => self.knock,
             NotificationKind::Note => self.note,
             NotificationKind::TransferFinished => self.transfer_finished,
         }
@@ -86,6 +99,8 @@ impl Notifications {
         match kind {
             NotificationKind::Connection => self.connection = on,
             NotificationKind::FirstVisitor => self.first_visitor = on,
+            NotificationKind::HandOver => self.hand_over = on,
+            NotificationKind::Knock => self.knock = on,
             NotificationKind::Note => self.note = on,
             NotificationKind::TransferFinished => self.transfer_finished = on,
         }

@@ -1,11 +1,26 @@
 //! What the controller needs from the desktop: Tauri in the app, a notebook in tests.
 
-use std::{future::Future, pin::Pin};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+};
 
 use crate::{notices::Notification, tray::Tray, view::View};
 
 /// A future that a trait object can return.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the owner chooses in a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Files to send, one or several.
+    Files,
+    /// A folder to publish.
+    Folder,
+    /// A folder into which visitors put files.
+    Inbox,
+}
 
 /// The desktop around the app. No call may wait for the controller, and none may take long.
 pub trait Shell: Send + 'static {
@@ -29,6 +44,13 @@ pub trait Shell: Send + 'static {
     /// # Errors
     /// When there is no browser, or it cannot be started.
     fn open(&mut self, link: &str) -> anyhow::Result<()>;
+
+    /// Opens the system's dialog, in front of the window if there is one, and returns what the owner
+    /// chose there; nothing when it was closed, or while another one is open.
+    fn choose(&mut self, choice: Choice) -> Answer<'static, anyhow::Result<Vec<PathBuf>>>;
+
+    /// Shows a file or folder in the system's file manager, without opening the file.
+    fn reveal(&mut self, path: &Path) -> Answer<'static, anyhow::Result<()>>;
 
     /// Shows the window in front of the others; makes it first if there is none.
     fn raise(&mut self);

@@ -5,7 +5,7 @@
 use crate::{
     printable::printable,
     request::Request,
-    view::{Connection, Phase, Site, View},
+    view::{Connection, HandOver, Phase, Site, Stage, View},
     words,
 };
 
@@ -90,20 +90,37 @@ pub fn icon(view: &View) -> Icon {
         Phase::Starting => return Icon::Idle,
         Phase::Ready => {}
     }
-    if view.paused || !view.sites.iter().any(|site| site.on) {
+    if view.paused
+        || !(view.sites.iter().any(|site| site.on) || view.hand_overs.iter().any(is_open))
+    {
         return Icon::Idle;
     }
+    let passes = |hand_over: &HandOver| !hand_over.passing.is_empty();
     match view.connection {
         Connection::Connecting | Connection::Lost { .. } => Icon::Offline,
-        Connection::Connected { .. } if view.transfers.is_empty() => Icon::Published,
+        Connection::Connected { .. }
+            if view.transfers.is_empty() && !view.hand_overs.iter().any(passes) =>
+        {
+            Icon::Published
+        }
         Connection::Connected { .. } => Icon::Active,
+    }
+}
+
+/// Returns whether the link of a hand-over leads somewhere.
+pub(crate) fn is_open(hand_over: &HandOver) -> bool {
+    match hand_over.stage {
+        Stage::Cut { .. } | Stage::Waiting => true,
+        Stage::Done { .. } => false,
     }
 }
 
 /// Computes the menu.
 #[must_use]
 pub fn menu(view: &View) -> Menu {
-    let mut entries = vec![Entry::Label(words::status(icon(view), view)), Entry::Separator];
+    let mut entries = vec![Entry::Label(words::status(icon(view), view))];
+    entries.extend(asking(view));
+    entries.push(Entry::Separator);
     entries.extend(view.sites.iter().take(MAX_MENU_SITES).map(site));
     if let Some(more) = view.sites.len().checked_sub(MAX_MENU_SITES).filter(|more| *more > 0) {
         entries.push(Entry::Item { label: words::more_sites(more), click: Request::ShowWindow });
@@ -112,6 +129,13 @@ pub fn menu(view: &View) -> Menu {
         entries.push(Entry::Separator);
     }
     if view.phase == Phase::Ready {
+        let item = |label: &str, click| Entry::Item { label: label.to_owned(), click };
+        entries.extend([
+            item(words::PUBLISH_FOLDER, Request::ChooseFolder),
+            item(words::SEND_FILES, Request::ChooseFiles),
+            item(words::ASK_FOR_FILES, Request::PrepareAsk),
+            Entry::Separator,
+        ]);
         entries.push(Entry::Check {
             label: words::PAUSE_ALL.to_owned(),
             on: view.paused,
@@ -124,6 +148,17 @@ pub fn menu(view: &View) -> Menu {
         Entry::Item { label: words::QUIT.to_owned(), click: Request::Quit },
     ]);
     Menu(entries)
+}
+
+/// Leads to whoever asks first: also where the system shows no notifications.
+fn asking(view: &View) -> Option<Entry> {
+    let asked = |hand_over: &&HandOver| !hand_over.knocks.is_empty();
+    let first = view.hand_overs.iter().find(asked)?;
+    let count = view.hand_overs.iter().map(|hand_over| hand_over.knocks.len()).sum();
+    Some(Entry::Item {
+        label: words::asking(count),
+        click: Request::OpenHandOver { hand_over: first.id.clone() },
+    })
 }
 
 fn site(site: &Site) -> Entry {
@@ -146,7 +181,10 @@ fn site(site: &Site) -> Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::tests::{a_site, a_transfer, a_view};
+    use crate::view::{
+        Knock, Passing,
+        tests::{a_hand_over, a_site, a_transfer, a_view},
+    };
 
     fn menu_of(sites: Vec<Entry>, paused: bool, status: &str) -> Menu {
         let mut entries = vec![Entry::Label(status.to_owned()), Entry::Separator];
@@ -155,7 +193,12 @@ mod tests {
         if any {
             entries.push(Entry::Separator);
         }
+        let item = |label: &str, click| Entry::Item { label: label.to_owned(), click };
         entries.extend([
+            item("Publish a folder…", Request::ChooseFolder),
+            item("Send a file…", Request::ChooseFiles),
+            item("Ask for a file…", Request::PrepareAsk),
+            Entry::Separator,
             Entry::Check {
                 label: "Pause everything".to_owned(),
                 on: paused,
@@ -237,6 +280,32 @@ mod tests {
         assert_eq!(icon(&view), Icon::Idle);
         view.phase = Phase::Failed { sentence: String::new() };
         assert_eq!(icon(&view), Icon::Offline);
+    }
+
+    #[test]
+    fn a_file_that_is_handed_over_shows_in_the_icon_and_who_asks_in_the_menu() {
+        let mut view = a_view(vec![]);
+        view.hand_overs = vec![a_hand_over("3")];
+        let shown = tray(&view);
+        assert_eq!((shown.icon, &*shown.status), (Icon::Published, "1 link for files is open"));
+        view.hand_overs[0].passing.push(Passing {
+            file: "film.mkv".to_owned(),
+            who: "192.0.2.7".to_owned(),
+            size: Some(1000),
+            arrived: 10,
+            rate: 1,
+            seconds_left: None,
+            since: 1,
+        });
+        let shown = tray(&view);
+        assert_eq!((shown.icon, &*shown.status), (Icon::Active, "Files are on their way"));
+        view.hand_overs[0].knocks =
+            vec![Knock { id: "8".to_owned(), who: "192.0.2.7".to_owned(), at: 1 }];
+        let Menu(entries) = menu(&view);
+        let click = Request::OpenHandOver { hand_over: "3".to_owned() };
+        assert_eq!(entries[1], Entry::Item { label: "Somebody asks you…".to_owned(), click });
+        view.hand_overs[0].stage = Stage::Done { at: 5 };
+        assert_eq!(icon(&view), Icon::Idle);
     }
 
     #[test]

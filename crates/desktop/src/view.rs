@@ -3,6 +3,10 @@
 use serde::Serialize;
 use ts_rs::TS;
 
+mod hand_over;
+
+pub use self::hand_over::{Direction, Draft, DraftFile, HandOver, Knock, Passing, Received, Stage};
+
 /// Everything that the window and the tray show.
 #[derive(Clone, Debug, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -31,15 +35,23 @@ pub struct View {
     pub more_transfers: u32,
     /// What is over, newest first; the last 200.
     pub history: Vec<Record>,
+    /// Files that go to one person or come from others, newest first; at most 100.
+    pub hand_overs: Vec<HandOver>,
+    /// What the owner is about to hand over; until `sendFiles`, `askForFiles` or `cancelDraft`.
+    pub draft: Option<Draft>,
     /// The owner's switches.
     pub settings: Settings,
     /// What went wrong and stays until it is dismissed or mended.
     pub problem: Option<Problem>,
-    /// Something from the file manager is held over the window: let go, and it is published.
+    /// Something from the file manager is held over the window: let go, and folders are published,
+    /// files about to be sent.
     pub drop_target: bool,
     /// The site whose notes the owner wants to see now, because of a click on a notification; until
     /// `seeNotes`.
     pub open_notes: Option<String>,
+    /// The hand-over that the owner wants to see now, because of a click on a notification; until
+    /// `seeHandOver`.
+    pub open_hand_over: Option<String>,
 }
 
 /// How far the app is.
@@ -453,6 +465,10 @@ pub struct Settings {
     pub notify_connection: bool,
     /// Tells of the first visitor to a site.
     pub notify_first_visitor: bool,
+    /// Tells when files were handed over.
+    pub notify_hand_over: bool,
+    /// Tells of visitors who ask whether they may.
+    pub notify_knock: bool,
     /// Tells of notes of visitors.
     pub notify_note: bool,
     /// Tells when a transfer is finished.
@@ -489,7 +505,9 @@ pub enum ProblemCode {
     BadServer,
     /// A damaged file was kept aside, and a new one begun.
     DamagedFile,
-    /// The folder is not there, is no folder, or cannot be read.
+    /// The files cannot be sent, or not together with what else was dropped.
+    FilesUnusable,
+    /// The folder is not there, is no folder, or cannot be read; or files cannot be put there.
     FolderUnusable,
     /// Something that the app did not foresee; the sentence has the details.
     Internal,
@@ -527,16 +545,40 @@ pub(crate) mod tests {
             transfers: vec![],
             more_transfers: 0,
             history: vec![],
+            hand_overs: vec![],
+            draft: None,
             settings: Settings {
                 start_at_login: false,
                 notify_connection: true,
                 notify_first_visitor: true,
+                notify_hand_over: true,
+                notify_knock: true,
                 notify_note: true,
                 notify_transfer_finished: true,
             },
             problem: None,
             drop_target: false,
             open_notes: None,
+            open_hand_over: None,
+        }
+    }
+
+    /// Returns a file that waits for whoever has the link.
+    pub(crate) fn a_hand_over(id: &str) -> HandOver {
+        HandOver {
+            id: id.to_owned(),
+            direction: Direction::Send { name: "film.mkv".to_owned(), size: 1000, files: 1 },
+            note: String::new(),
+            ask_first: false,
+            url: Some("http://files.localhost:28260/h/0123456789abcdefghijkl".to_owned()),
+            qr: None,
+            trouble: None,
+            stage: Stage::Waiting,
+            passing: vec![],
+            knocks: vec![],
+            received: vec![],
+            more_received: 0,
+            since: 1,
         }
     }
 

@@ -14,9 +14,14 @@ use crate::{
     printable::{MAX_SENTENCE, MAX_SHOWN, printable},
     request::Request,
     settings,
-    tray::Icon,
+    tray::{Icon, is_open},
     view::{Connection, Phase, View},
 };
+
+mod hand_over;
+
+pub(crate) use self::hand_over::*;
+pub use self::hand_over::{ALLOW, ASK_FOR_FILES, PUBLISH_FOLDER, REFUSE, SEND_FILES};
 
 /// The app's name.
 pub const APP: &str = "Veranda";
@@ -44,7 +49,11 @@ pub(crate) fn status(icon: Icon, view: &View) -> String {
             Connection::Connecting => "Connecting…",
             Connection::Connected { .. } | Connection::Lost { .. } => "No connection",
         },
+        (Phase::Ready, Icon::Active) if view.transfers.is_empty() => "Files are on their way",
         (Phase::Ready, Icon::Active) => "Somebody is fetching",
+        (Phase::Ready, Icon::Published) if published == 0 => {
+            return open_links(view.hand_overs.iter().filter(|one| is_open(one)).count());
+        }
         (Phase::Ready, Icon::Published) if published == 1 => "1 folder is published",
         (Phase::Ready, Icon::Published) => return format!("{published} folders are published"),
     };
@@ -107,7 +116,7 @@ pub(crate) fn notes(last: &Note, title: &str, count: usize) -> Notification {
     };
     let click = Some(Request::OpenNotes { site: last.site.0.clone() });
     let answers = (count <= 1 && last.answerable).then(|| last.id.0.to_string());
-    Notification { title, body, click, answers }
+    Notification { click, answers, ..Notification::new(title, body) }
 }
 
 /// What stands on the button of a note's notification, and in its field.
@@ -319,7 +328,12 @@ pub(crate) const START_TAKES_LONG: &str = "the data folder took too long to open
 
 /// Makes a sentence of what is wrong with a pasted address.
 pub(crate) fn bad_address(error: &AddressError) -> String {
-    let why = error.to_string();
+    sentence_of(&error.to_string())
+}
+
+/// Makes a sentence of the words of an error.
+fn sentence_of(why: &str) -> String {
+    let why = printable(why, MAX_SENTENCE);
     let mut letters = why.chars();
     letters
         .next()

@@ -6,6 +6,7 @@ pub mod chat;
 pub mod chromium;
 #[cfg(target_os = "linux")]
 pub mod desktop;
+pub mod narrow;
 pub mod processes;
 pub mod prosody;
 pub mod proxy;

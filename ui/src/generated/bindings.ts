@@ -75,6 +75,69 @@ retryAt: number | null, };
 export type Cut = "connection" | "file" | "owner" | "unconfirmed" | "visitor";
 
 /**
+ * What goes where.
+ */
+export type Direction = { "type": "ask",
+/**
+ * The folder, as the system writes it, made printable.
+ */
+folder: string,
+/**
+ * The most bytes of one file.
+ */
+largest: number,
+/**
+ * How many files may still come.
+ */
+filesLeft: number, } | { "type": "send",
+/**
+ * What the visitor saves, printable.
+ */
+name: string,
+/**
+ * How many bytes that has.
+ */
+size: number,
+/**
+ * How many files are in it.
+ */
+files: number, };
+
+/**
+ * What the owner is about to hand over, before there is a link.
+ */
+export type Draft = { "type": "ask",
+/**
+ * The folder, as the system writes it, made printable.
+ */
+folder: string, } | { "type": "send",
+/**
+ * The files; at most 50, the rest is counted in `more`.
+ */
+files: Array<DraftFile>,
+/**
+ * How many files there are beyond those in `files`.
+ */
+more: number,
+/**
+ * How many bytes all of them have.
+ */
+size: number, };
+
+/**
+ * A file that is about to be sent.
+ */
+export type DraftFile = {
+/**
+ * Its name, printable.
+ */
+name: string,
+/**
+ * How many bytes it has.
+ */
+size: number, };
+
+/**
  * Which gateway is used.
  */
 export type Gateway = { "type": "embedded",
@@ -86,6 +149,63 @@ address: string | null, } | { "type": "remote",
  * Its address.
  */
 address: string, };
+
+/**
+ * Something that is handed over: files to one visitor, or from visitors into a folder.
+ */
+export type HandOver = {
+/**
+ * Names it in requests.
+ */
+id: string,
+/**
+ * What goes where.
+ */
+direction: Direction,
+/**
+ * What the owner wrote to the visitor, printable, with line breaks.
+ */
+note: string,
+/**
+ * Whether only the first person may whom the owner allows.
+ */
+askFirst: boolean,
+/**
+ * The link; `null` until the gateway confirmed the name, and when it is done.
+ */
+url: string | null,
+/**
+ * The link as a QR code.
+ */
+qr: QrCode | null,
+/**
+ * Why it cannot be had at the moment.
+ */
+trouble: string | null,
+/**
+ * How far it is.
+ */
+stage: Stage,
+/**
+ * What is on its way now.
+ */
+passing: Array<Passing>,
+/**
+ * Who asks whether they may, in the order in which they came.
+ */
+knocks: Array<Knock>,
+/**
+ * What arrived, newest first; at most 20, the rest is counted in `more_received`.
+ */
+received: Array<Received>,
+/**
+ * How many files arrived beyond those in `received`.
+ */
+moreReceived: number,
+/**
+ * When it was made, milliseconds since 1970.
+ */
+since: number, };
 
 /**
  * Who publishes.
@@ -108,6 +228,23 @@ keptIn: string, };
  * Why there is no key yet.
  */
 export type KeyTrouble = "fileLocked" | "keychainLocked" | "noKeychain";
+
+/**
+ * Somebody who asks whether they may.
+ */
+export type Knock = {
+/**
+ * Names the question in requests.
+ */
+id: string,
+/**
+ * The visitor: address and, as far as it can be told, the browser.
+ */
+who: string,
+/**
+ * When they asked, milliseconds since 1970.
+ */
+at: number, };
 
 /**
  * A wire that did not work.
@@ -179,7 +316,7 @@ arrived: boolean, };
 /**
  * The kinds of notifications, each with a switch of its own.
  */
-export type NotificationKind = "connection" | "firstVisitor" | "note" | "transferFinished";
+export type NotificationKind = "connection" | "firstVisitor" | "handOver" | "knock" | "note" | "transferFinished";
 
 /**
  * What is in the way of a wire; see [`peer::Obstacle`].
@@ -206,6 +343,39 @@ photo: number,
  * Whether it is so slow that the owner wants to know before giving links away.
  */
 slow: boolean, };
+
+/**
+ * A file on its way to or from a visitor.
+ */
+export type Passing = {
+/**
+ * The file, printable. From a visitor it is text of a stranger.
+ */
+file: string,
+/**
+ * The visitor: address and, as far as it can be told, the browser.
+ */
+who: string,
+/**
+ * How many bytes the file has, if that is known.
+ */
+size: number | null,
+/**
+ * How many bytes arrived, counted from the file's beginning.
+ */
+arrived: number,
+/**
+ * Bytes a second, over the last seconds.
+ */
+rate: number,
+/**
+ * Seconds that are left at that rate; `null` when nobody can say.
+ */
+secondsLeft: number | null,
+/**
+ * When it began, milliseconds since 1970.
+ */
+since: number, };
 
 /**
  * What opens a key file or an account: never printed, wiped when dropped.
@@ -250,7 +420,7 @@ sentence: string, };
 /**
  * What kind of problem.
  */
-export type ProblemCode = "accountFailed" | "alreadyPublished" | "badAccount" | "badGateway" | "badName" | "badPassword" | "badServer" | "damagedFile" | "folderUnusable" | "internal" | "notReady" | "passphrase" | "portChanged" | "unknown";
+export type ProblemCode = "accountFailed" | "alreadyPublished" | "badAccount" | "badGateway" | "badName" | "badPassword" | "badServer" | "damagedFile" | "filesUnusable" | "folderUnusable" | "internal" | "notReady" | "passphrase" | "portChanged" | "unknown";
 
 /**
  * A QR code to draw.
@@ -264,6 +434,27 @@ size: number,
  * The dark modules as an SVG path in a box of `size` by `size`.
  */
 path: string, };
+
+/**
+ * A file that arrived.
+ */
+export type Received = {
+/**
+ * The name that it has in the folder, printable.
+ */
+file: string,
+/**
+ * How many bytes it has.
+ */
+size: number,
+/**
+ * The visitor: only the address.
+ */
+who: string,
+/**
+ * When it came, milliseconds since 1970.
+ */
+at: number, };
 
 /**
  * A transfer that is over.
@@ -323,7 +514,15 @@ export type Request = { "type": "addFolder",
 /**
  * An absolute path, as the system writes it.
  */
-path: string, } | { "type": "answerNote",
+path: string, } | { "type": "answerKnock",
+/**
+ * Which question.
+ */
+knock: string,
+/**
+ * They may (`true`), or not.
+ */
+allow: boolean, } | { "type": "answerNote",
 /**
  * Which note.
  */
@@ -331,11 +530,27 @@ note: string,
 /**
  * 1 to 1000 characters.
  */
-text: string, } | { "type": "blockWriter",
+text: string, } | { "type": "askForFiles",
+/**
+ * The most bytes of one file.
+ */
+largest: number,
+/**
+ * What visitors read; at most 1000 characters.
+ */
+note: string,
+/**
+ * Whether only the first person may whom the owner allows.
+ */
+askFirst: boolean, } | { "type": "blockWriter",
 /**
  * Which note.
  */
-note: string, } | { "type": "clearHistory" } | { "type": "copyLink",
+note: string, } | { "type": "cancelDraft" } | { "type": "chooseFiles" } | { "type": "chooseFolder" } | { "type": "chooseInbox" } | { "type": "clearHistory" } | { "type": "copyHandOverLink",
+/**
+ * Which hand-over.
+ */
+handOver: string, } | { "type": "copyLink",
 /**
  * Which site.
  */
@@ -343,11 +558,23 @@ site: string, } | { "type": "createKeyFile",
 /**
  * What opens the file; at least 8 characters.
  */
-passphrase: Passphrase, } | { "type": "dismissProblem" } | { "type": "forgetAccount" } | { "type": "forgetNote",
+passphrase: Passphrase, } | { "type": "dismissProblem" } | { "type": "endHandOver",
+/**
+ * Which hand-over.
+ */
+handOver: string, } | { "type": "forgetAccount" } | { "type": "forgetNote",
 /**
  * Which note.
  */
-note: string, } | { "type": "openLink",
+note: string, } | { "type": "openHandOver",
+/**
+ * Which hand-over.
+ */
+handOver: string, } | { "type": "openHandOverLink",
+/**
+ * Which hand-over.
+ */
+handOver: string, } | { "type": "openLink",
 /**
  * Which site.
  */
@@ -359,7 +586,7 @@ site: string, } | { "type": "pauseAll",
 /**
  * Off (`true`) or as before (`false`).
  */
-paused: boolean, } | { "type": "quit" } | { "type": "removeSite",
+paused: boolean, } | { "type": "prepareAsk" } | { "type": "quit" } | { "type": "removeFinished" } | { "type": "removeSite",
 /**
  * Which site.
  */
@@ -375,11 +602,23 @@ site: string,
 /**
  * 1 to 60 characters.
  */
-name: string, } | { "type": "retry" } | { "type": "seeNotes",
+name: string, } | { "type": "retry" } | { "type": "seeHandOver",
+/**
+ * Which hand-over.
+ */
+handOver: string, } | { "type": "seeNotes",
 /**
  * Which site.
  */
-site: string, } | { "type": "setNotification",
+site: string, } | { "type": "sendFiles",
+/**
+ * What the visitor reads; at most 1000 characters.
+ */
+note: string,
+/**
+ * Whether only the first person may whom the owner allows.
+ */
+askFirst: boolean, } | { "type": "setNotification",
 /**
  * Which kind.
  */
@@ -415,7 +654,15 @@ site: string,
 /**
  * They may (`true`), or find no place to write.
  */
-takes: boolean, } | { "type": "showWindow" } | { "type": "stopTransfer",
+takes: boolean, } | { "type": "showReceived",
+/**
+ * By which hand-over.
+ */
+handOver: string,
+/**
+ * Which file; `null` shows the folder.
+ */
+file: string | null, } | { "type": "showWindow" } | { "type": "stopTransfer",
 /**
  * Which transfer.
  */
@@ -461,6 +708,14 @@ notifyConnection: boolean,
  * Tells of the first visitor to a site.
  */
 notifyFirstVisitor: boolean,
+/**
+ * Tells when files were handed over.
+ */
+notifyHandOver: boolean,
+/**
+ * Tells of visitors who ask whether they may.
+ */
+notifyKnock: boolean,
 /**
  * Tells of notes of visitors.
  */
@@ -530,6 +785,35 @@ newNotes: number,
  * How many writers are blocked.
  */
 blocked: number, };
+
+/**
+ * How far a hand-over is.
+ */
+export type Stage = { "type": "cut",
+/**
+ * Which file, printable.
+ */
+file: string,
+/**
+ * How many bytes of it arrived, counted from its beginning.
+ */
+arrived: number,
+/**
+ * How many it has, if that is known.
+ */
+size: number | null,
+/**
+ * When, milliseconds since 1970.
+ */
+at: number,
+/**
+ * By whom or what.
+ */
+by: Cut, } | { "type": "done",
+/**
+ * When, milliseconds since 1970.
+ */
+at: number, } | { "type": "waiting" };
 
 /**
  * How a try goes.
@@ -668,6 +952,14 @@ moreTransfers: number,
  */
 history: Array<Record>,
 /**
+ * Files that go to one person or come from others, newest first; at most 100.
+ */
+handOvers: Array<HandOver>,
+/**
+ * What the owner is about to hand over; until `sendFiles`, `askForFiles` or `cancelDraft`.
+ */
+draft: Draft | null,
+/**
  * The owner's switches.
  */
 settings: Settings,
@@ -676,14 +968,20 @@ settings: Settings,
  */
 problem: Problem | null,
 /**
- * Something from the file manager is held over the window: let go, and it is published.
+ * Something from the file manager is held over the window: let go, and folders are published,
+ * files about to be sent.
  */
 dropTarget: boolean,
 /**
  * The site whose notes the owner wants to see now, because of a click on a notification; until
  * `seeNotes`.
  */
-openNotes: string | null, };
+openNotes: string | null,
+/**
+ * The hand-over that the owner wants to see now, because of a click on a notification; until
+ * `seeHandOver`.
+ */
+openHandOver: string | null, };
 
 /**
  * By which wire the gateway is reached; see [`carriers::Carrier`].

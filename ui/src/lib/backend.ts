@@ -6,8 +6,6 @@ import { t } from "./words";
 export interface Backend {
   /** Asks for something; rejects with a [`Problem`]. What changed arrives as a view. */
   ask(request: Request): Promise<void>;
-  /** Opens the system's dialog; the folder that is chosen there is published. */
-  chooseFolder(): Promise<void>;
   /** Passes every view on, beginning with the present one. */
   watch(listener: (view: View) => void): Promise<void>;
 }
@@ -16,7 +14,6 @@ export interface Backend {
 export function app(): Backend {
   return {
     ask: (request) => invoke("ask", { request }),
-    chooseFolder: () => invoke("choose_folder"),
     watch(listener) {
       const channel = new Channel<View>();
       channel.onmessage = listener;

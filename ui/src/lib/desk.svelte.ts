@@ -1,6 +1,7 @@
 import { createContext } from "svelte";
 import type { Record as Ended, Problem, Request, View } from "../generated/bindings";
 import { asProblem, type Backend } from "./backend";
+import { nameOf } from "./hand-over";
 import { t } from "./words";
 
 /** How often times such as "2 minutes ago" are written anew. */
@@ -56,12 +57,6 @@ export class Desk {
     this.page = page;
   }
 
-  /** Lets the owner choose a folder in the system's dialog. */
-  async chooseFolder(): Promise<void> {
-    this.refusal = undefined;
-    await this.#backend.chooseFolder().catch((reason) => this.#refuse(reason));
-  }
-
   /** Reads something out without moving the focus. */
   say = (sentence: string): void => {
     // The same sentence twice in a row would not be read again.
@@ -91,9 +86,13 @@ export class Desk {
     if (noted) {
       this.say(t("notes.said", { name: noted.name }));
     }
-    if (view.openNotes !== null && before.openNotes === null) {
+    const isOpened =
+      (view.openNotes !== null && before.openNotes === null) ||
+      (view.openHandOver !== null && before.openHandOver === null);
+    if (isOpened) {
       this.page = "home";
     }
+    this.#sayWhatIsHandedOver(before, view);
     const published = view.sites.find((site) => !before.sites.some(({ id }) => id === site.id));
     if (published) {
       this.page = "home";
@@ -102,6 +101,29 @@ export class Desk {
     const removed = before.sites.find((site) => !view.sites.some(({ id }) => id === site.id));
     if (removed) {
       this.say(t("sites.removed", { name: removed.name }));
+    }
+  }
+
+  #sayWhatIsHandedOver(before: View, view: View): void {
+    for (const one of view.handOvers) {
+      const name = nameOf(one);
+      const old = before.handOvers.find(({ id }) => id === one.id);
+      if (!old) {
+        this.page = "home";
+        this.say(t("handOver.saidMade", { name }));
+        return;
+      }
+      const knock = one.knocks.find(({ id }) => !old.knocks.some((known) => known.id === id));
+      const file = one.received[0];
+      if (knock) {
+        this.say(t("handOver.saidKnock", { who: knock.who, name }));
+      } else if (file && file.at !== old.received[0]?.at) {
+        this.say(t("handOver.saidReceived", { file: file.file }));
+      } else if (one.stage.type === "done" && old.stage.type !== "done") {
+        this.say(t("handOver.saidDelivered", { name }));
+      } else if (one.stage.type === "cut" && old.stage.type !== "cut") {
+        this.say(t("handOver.saidCut", { name: one.stage.file }));
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import type {
   Account,
+  HandOver,
   Note,
   Problem,
   Request,
@@ -9,7 +10,7 @@ import type {
 } from "../generated/bindings";
 import type { Backend } from "../lib/backend";
 import { plain } from "../lib/chat";
-import { photos } from "./scenes";
+import { files, film, photos } from "./scenes";
 
 /** How often transfers go on in a scene that moves. */
 const STEP = 500;
@@ -45,12 +46,10 @@ export class Pretend implements Backend {
     if (problem) {
       throw problem;
     }
+    if (request.type.startsWith("choose")) {
+      this.dialogs += 1;
+    }
     this.show(this.#differences(request));
-  }
-
-  async chooseFolder(): Promise<void> {
-    this.dialogs += 1;
-    await this.ask({ type: "addFolder", path: "/home/anna/Pictures/2026/Summer by the lake" });
   }
 
   async watch(listener: (view: View) => void): Promise<void> {
@@ -82,6 +81,13 @@ export class Pretend implements Backend {
         const left = Math.ceil((transfer.size - delivered) / transfer.rate);
         return { ...transfer, delivered, secondsLeft: Number.isFinite(left) ? left : null };
       }),
+      handOvers: this.#view.handOvers.map((one) => ({
+        ...one,
+        passing: one.passing.map((passing) => {
+          const next = passing.arrived + (passing.rate * STEP) / 1000;
+          return { ...passing, arrived: Math.min(passing.size ?? next, next) };
+        }),
+      })),
     });
   }
 
@@ -93,13 +99,55 @@ export class Pretend implements Backend {
     return { sites };
   }
 
+  #handOvers(change: (one: HandOver) => HandOver): Partial<View> {
+    return { handOvers: this.#view.handOvers.map(change) };
+  }
+
+  #made(more: Partial<HandOver>): Partial<View> {
+    const made = { ...film(Date.now()), id: `made-${this.asked.length}`, ...more };
+    return { draft: null, handOvers: [made, ...this.#view.handOvers] };
+  }
+
   #differences(request: Request): Partial<View> {
     const { sites, settings, identity } = this.#view;
     const change = (id: string, differences: Partial<View["sites"][number]>) => ({
       sites: sites.map((site) => (site.id === id ? { ...site, ...differences } : site)),
     });
     switch (request.type) {
+      case "answerKnock":
+        return this.#handOvers((one) => ({
+          ...one,
+          knocks: one.knocks.filter(({ id }) => id !== request.knock),
+        }));
+      case "askForFiles": {
+        const folder = this.#view.draft?.type === "ask" ? this.#view.draft.folder : "/tmp";
+        const { note, askFirst, largest } = request;
+        return this.#made({
+          direction: { type: "ask", folder, largest, filesLeft: 100 },
+          note,
+          askFirst,
+        });
+      }
+      case "cancelDraft":
+        return { draft: null };
+      case "chooseFiles":
+        return { draft: files() };
+      case "chooseInbox":
+        return { draft: { type: "ask", folder: "/home/anna/Pictures/From others" } };
+      case "endHandOver":
+        return { handOvers: this.#view.handOvers.filter(({ id }) => id !== request.handOver) };
+      case "openHandOver":
+        return { openHandOver: request.handOver };
+      case "prepareAsk":
+        return { draft: { type: "ask", folder: "/home/anna/Downloads" } };
+      case "removeFinished":
+        return { handOvers: this.#view.handOvers.filter(({ stage }) => stage.type !== "done") };
+      case "seeHandOver":
+        return { openHandOver: null };
+      case "sendFiles":
+        return this.#made({ note: request.note, askFirst: request.askFirst });
       case "addFolder":
+      case "chooseFolder":
         return {
           sites: [...sites, { ...photos(), id: `site-${this.asked.length}`, visitors: 0 }],
         };
@@ -183,8 +231,11 @@ export class Pretend implements Backend {
             state: this.testState,
           },
         };
+      case "copyHandOverLink":
       case "copyLink":
+      case "openHandOverLink":
       case "openLink":
+      case "showReceived":
       case "quit":
       case "showWindow":
         return {};
@@ -195,6 +246,8 @@ export class Pretend implements Backend {
 const NOTIFICATIONS = {
   connection: "notifyConnection",
   firstVisitor: "notifyFirstVisitor",
+  handOver: "notifyHandOver",
+  knock: "notifyKnock",
   note: "notifyNote",
   transferFinished: "notifyTransferFinished",
 } as const;

@@ -1,9 +1,14 @@
 import type {
   Cut,
+  Draft,
   Record as Ended,
+  HandOver,
+  Knock,
   Note,
   Pace,
+  Passing,
   QrCode,
+  Received,
   Site,
   TestState,
   Transfer,
@@ -70,6 +75,137 @@ export const SCENES: { readonly [name: string]: (now: number) => View } = {
     }),
   noNotes: (now) =>
     view(now, { sites: [{ ...photos(), takesNotes: false, blocked: 2 }], openNotes: "photos" }),
+  sendSheet: (now) => view(now, { sites: [photos()], draft: files() }),
+  sendOne: (now) =>
+    view(now, {
+      draft: {
+        type: "send",
+        files: [{ name: "The boat, first sail.mp4", size: 840_000_000 }],
+        more: 0,
+        size: 840_000_000,
+      },
+    }),
+  askSheet: (now) =>
+    view(now, { sites: [photos()], draft: { type: "ask", folder: "/home/anna/Downloads" } }),
+  handOverFresh: (now) => view(now, { handOvers: [{ ...film(now), url: null, qr: null }] }),
+  handOverWaiting: (now) =>
+    view(now, {
+      sites: [photos()],
+      handOvers: [
+        { ...film(now), note: "The film of our weekend.\nTell me when you have it!" },
+        { ...inbox(now), askFirst: true },
+      ],
+    }),
+  handOverAsks: (now) =>
+    view(now, {
+      sites: [photos()],
+      handOvers: [
+        inbox(now),
+        { ...film(now), askFirst: true, knocks: [knock(now, 0)] },
+        { ...inbox(now), id: "inbox-2", askFirst: true, knocks: [knock(now, 1), knock(now, 2)] },
+      ],
+    }),
+  handOverPassing: (now) =>
+    view(now, {
+      sites: [photos()],
+      transfers: transfers(now),
+      handOvers: [
+        { ...film(now), passing: [passing(now, "The boat, first sail.mp4", 62)] },
+        {
+          ...inbox(now),
+          passing: [
+            passing(now, "IMG_7001.jpg", 20),
+            { ...passing(now, "scan.pdf", 0), size: null, secondsLeft: null },
+            { ...passing(now, "IMG_7002.jpg", 99), rate: 0, secondsLeft: null },
+          ],
+          received: received(now, 2),
+        },
+      ],
+    }),
+  handOverCut: (now) =>
+    view(now, {
+      handOvers: [
+        cut(film(now), "visitor"),
+        cut(film(now), "connection"),
+        cut(film(now), "unconfirmed"),
+        cut(film(now), "file"),
+        cut({ ...inbox(now), received: received(now, 1) }, "connection"),
+      ].map((one, index) => ({ ...one, id: `cut-${index}` })),
+    }),
+  handOverTrouble: (now) =>
+    view(now, {
+      handOvers: [
+        {
+          ...film(now),
+          trouble:
+            "What belongs to this link is not there at the moment, or cannot be used. Is the drive plugged in? As soon as it is back, the link works again.",
+        },
+        {
+          ...inbox(now),
+          trouble: "The gateway refuses it: this name is taken",
+          url: null,
+          qr: null,
+        },
+      ],
+    }),
+  handOverDone: (now) =>
+    view(now, {
+      sites: [photos()],
+      handOvers: [
+        { ...inbox(now), received: received(now, 3) },
+        done(now, film(now), 1),
+        done(now, archive(now), 2),
+        done(now, { ...inbox(now), id: "inbox-3", received: received(now, 2) }, 3),
+      ],
+    }),
+  handOverPaused: (now) =>
+    view(now, { paused: true, handOvers: [film(now), { ...inbox(now), askFirst: true }] }),
+  handOverMany: (now) =>
+    view(now, {
+      sites: [photos()],
+      handOvers: Array.from({ length: 60 }, (_, index) =>
+        index < 8
+          ? { ...(index % 2 ? inbox(now) : archive(now)), id: `many-${index}` }
+          : done(now, film(now), index),
+      ),
+    }),
+  handOverHostile: (now) =>
+    view(now, {
+      handOvers: Object.values(HOSTILE).flatMap((text, index) => [
+        {
+          ...film(now),
+          id: `send-${index}`,
+          direction: { type: "send", name: text, size: 5, files: 1 } as const,
+          note: text,
+          trouble: text,
+          url: `https://a.gateway.example/h/${"x".repeat(300)}`,
+          knocks: [{ id: `${index}`, who: text, at: now }],
+          passing: [{ ...passing(now, text, 50), who: text }],
+        },
+        {
+          ...cut(inbox(now), "visitor"),
+          id: `ask-${index}`,
+          direction: { type: "ask", folder: `/home/${text}`, largest: 5, filesLeft: 1 } as const,
+          stage: { type: "cut", file: text, arrived: 2, size: 5, at: now, by: "visitor" } as const,
+          received: [{ file: text, size: 5, who: text, at: now }],
+        },
+        {
+          ...done(now, film(now), index),
+          direction: { type: "send", name: text, size: 5, files: 1 } as const,
+        },
+      ]),
+    }),
+  sendHostile: (now) =>
+    view(now, {
+      draft: {
+        type: "send",
+        files: Object.values(HOSTILE).map((name) => ({ name, size: 5 })),
+        more: 950,
+        size: 5_000,
+      },
+    }),
+  askHostile: (now) =>
+    view(now, { draft: { type: "ask", folder: `/home/${HOSTILE.long}/${HOSTILE.turned}` } }),
   paused: (now) => view(now, { sites: [photos(), plans()], paused: true, history: history(now) }),
   connecting: (now) => view(now, { sites: [photos()], connection: { type: "connecting" } }),
   lowerRung: (now) =>
@@ -276,16 +412,21 @@ export function view(now: number, differences: Partial<View>): View {
     transfers: [],
     moreTransfers: 0,
     history: [],
+    handOvers: [],
+    draft: null,
     settings: {
       startAtLogin: false,
       notifyConnection: true,
       notifyFirstVisitor: true,
+      notifyHandOver: true,
+      notifyKnock: true,
       notifyNote: true,
       notifyTransferFinished: false,
     },
     problem: null,
     dropTarget: false,
     openNotes: null,
+    openHandOver: null,
     ...differences,
   };
 }
@@ -320,6 +461,100 @@ function site(id: string, name: string, path: string, visitors: number): Site {
     newNotes: 0,
     blocked: 0,
   };
+}
+
+/** Returns a film for one person. */
+export function film(now: number): HandOver {
+  return {
+    id: "film",
+    direction: { type: "send", name: "The boat, first sail.mp4", size: 840_000_000, files: 1 },
+    note: "",
+    askFirst: false,
+    url: "http://files-k3v9.localhost:8423/h/Qm7x2LrT0bYw4ZpKf1Nc8A",
+    qr: pretendCode(),
+    trouble: null,
+    stage: { type: "waiting" },
+    passing: [],
+    knocks: [],
+    received: [],
+    moreReceived: 0,
+    since: now - 4 * 60_000,
+  };
+}
+
+function archive(now: number): HandOver {
+  const direction = { type: "send", name: "House.zip", size: 45_300_000, files: 12 } as const;
+  return { ...film(now), id: "archive", direction };
+}
+
+/** Returns a folder for files of others. */
+function inbox(now: number): HandOver {
+  const folder = "/home/anna/Downloads";
+  return {
+    ...film(now),
+    id: "inbox",
+    direction: { type: "ask", folder, largest: 10_000_000_000, filesLeft: 98 },
+    since: now - 3 * 3_600_000,
+  };
+}
+
+/** Returns files that are about to be sent. */
+export function files(): Draft {
+  return {
+    type: "send",
+    files: [
+      { name: "Plan of the ground floor.pdf", size: 2_400_000 },
+      { name: "Plan of the first floor.pdf", size: 2_100_000 },
+      { name: "The roof, seen from the garden (2026-07-14).jpg", size: 5_300_000 },
+    ],
+    more: 0,
+    size: 9_800_000,
+  };
+}
+
+function knock(now: number, index: number): Knock {
+  return {
+    id: `knock-${index}`,
+    who: `203.0.113.${9 + index} · Firefox on Windows`,
+    at: now - 20_000 - index * 61_000,
+  };
+}
+
+function passing(now: number, file: string, percent: number): Passing {
+  const size = 840_000_000;
+  const arrived = Math.floor((size * percent) / 100);
+  return {
+    file,
+    who: "203.0.113.9 · Firefox on Windows",
+    size,
+    arrived,
+    rate: 2_400_000,
+    secondsLeft: Math.ceil((size - arrived) / 2_400_000),
+    since: now - 90_000,
+  };
+}
+
+function received(now: number, count: number): Received[] {
+  return Array.from({ length: count }, (_, index) => ({
+    file: `IMG_${7000 + index}.jpg`,
+    size: 3_100_000 + index * 740_000,
+    who: "203.0.113.9",
+    at: now - 70_000 - index * 300_000,
+  }));
+}
+
+function cut(one: HandOver, by: Cut): HandOver {
+  const file = one.direction.type === "send" ? one.direction.name : "IMG_7002.jpg";
+  const at = one.since + 60_000;
+  return {
+    ...one,
+    stage: { type: "cut", file, arrived: 312_000_000, size: 840_000_000, at, by },
+  };
+}
+
+function done(now: number, one: HandOver, index: number): HandOver {
+  const at = now - index * 3_600_000;
+  return { ...one, id: `done-${index}`, url: null, qr: null, stage: { type: "done", at } };
 }
 
 function notes(now: number): Note[] {

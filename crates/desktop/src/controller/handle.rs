@@ -25,8 +25,8 @@ pub(super) enum Told {
     Clicked(Request),
     /// Something is held over the window, or not any more.
     DragOver(bool),
-    /// Folders were dropped, or given to a second start.
-    Folders(Vec<PathBuf>),
+    /// Folders or files were dropped, or given to a second start.
+    Given(Vec<PathBuf>),
     /// The owner wants to close the window.
     WindowClosed,
 }
@@ -48,9 +48,10 @@ impl Handle {
         self.tell(Told::Clicked(request));
     }
 
-    /// Publishes folders that were dropped on the window or given on the command line.
-    pub fn folders(&self, folders: Vec<PathBuf>) {
-        self.tell(Told::Folders(folders));
+    /// Publishes folders, or offers to send files, that were dropped on the window or given on the
+    /// command line.
+    pub fn give(&self, paths: Vec<PathBuf>) {
+        self.tell(Told::Given(paths));
     }
 
     /// Tells that something is held over the window, or not any more.

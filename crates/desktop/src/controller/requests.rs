@@ -19,18 +19,19 @@ use crate::{
     printable::MAX_NOTE,
     request::{Passphrase, Request, TypedAccount},
     settings::Kept,
+    shell::Choice,
     view::{KeyTrouble, Problem, ProblemCode},
     words,
 };
 
 /// How long the peer may take to fulfil a wish: a folder on a sleeping disk needs seconds.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The shortest passphrase, in characters.
 const MIN_PASSPHRASE: usize = 8;
 
 /// What a wish comes to at once.
-type Now = Result<(), Problem>;
+pub(super) type Now = Result<(), Problem>;
 
 impl Controller {
     /// Fulfils a wish, at once or by a job that answers later.
@@ -40,15 +41,26 @@ impl Controller {
         }
         let now = match request {
             Request::AddFolder { path } => return self.add_folder(PathBuf::from(path), reply),
+            Request::AnswerKnock { knock, allow } => {
+                return self.answer_knock(&knock, allow, reply);
+            }
             Request::AnswerNote { note, text } => return self.answer_note(&note, text, reply),
+            Request::AskForFiles { largest, note, ask_first } => {
+                return self.ask_for_files(largest, note, ask_first, reply);
+            }
             Request::BlockWriter { note } => {
                 return self.about_note(&note, reply, |peer, note| async move {
                     peer.block_writer(note).await
                 });
             }
+            Request::CancelDraft => self.cancel_draft(),
+            Request::ChooseFiles => return self.choose(Choice::Files, reply),
+            Request::ChooseFolder => return self.choose(Choice::Folder, reply),
+            Request::ChooseInbox => return self.choose(Choice::Inbox, reply),
             Request::ClearHistory => {
                 return self.with_peer(reply, |peer| async move { peer.clear_history().await });
             }
+            Request::CopyHandOverLink { hand_over } => self.copy_hand_over_link(&hand_over),
             Request::CopyLink { site } => self.copy_link(&site),
             Request::CreateKeyFile { passphrase } => {
                 return self.create_key_file(passphrase, reply);
@@ -57,12 +69,15 @@ impl Controller {
                 self.problems.pop_front();
                 Ok(())
             }
+            Request::EndHandOver { hand_over } => return self.end_hand_over(&hand_over, reply),
             Request::ForgetAccount => return self.forget_account(reply),
             Request::ForgetNote { note } => {
                 return self.about_note(&note, reply, |peer, note| async move {
                     peer.forget_note(note).await
                 });
             }
+            Request::OpenHandOver { hand_over } => self.open_hand_over(hand_over),
+            Request::OpenHandOverLink { hand_over } => self.open_hand_over_link(&hand_over),
             Request::OpenLink { site } => self.open_link(&site),
             Request::OpenNotes { site } => {
                 self.open_notes = Some(site);
@@ -73,10 +88,12 @@ impl Controller {
                 return self
                     .with_peer(reply, move |peer| async move { peer.set_paused(paused).await });
             }
+            Request::PrepareAsk => self.prepare_ask(&reply),
             Request::Quit => {
                 self.quitting = true;
                 Ok(())
             }
+            Request::RemoveFinished => return self.remove_finished(reply),
             Request::RemoveSite { site } => {
                 let site = SiteId(site);
                 return self.with_peer(reply, move |peer| async move { peer.remove(&site).await });
@@ -94,6 +111,10 @@ impl Controller {
                 self.retry();
                 Ok(())
             }
+            Request::SeeHandOver { hand_over } => {
+                self.open_hand_over.take_if(|open| *open == hand_over);
+                Ok(())
+            }
             Request::SeeNotes { site } => {
                 if self.open_notes.as_ref() == Some(&site) {
                     self.open_notes = None;
@@ -101,6 +122,9 @@ impl Controller {
                 let site = SiteId(site);
                 return self
                     .with_peer(reply, move |peer| async move { peer.notes_seen(&site).await });
+            }
+            Request::SendFiles { note, ask_first } => {
+                return self.send_files(note, ask_first, reply);
             }
             Request::SetHiddenFiles { site, shown } => {
                 let site = SiteId(site);
@@ -125,6 +149,9 @@ impl Controller {
                     peer.set_takes_notes(&site, takes).await
                 });
             }
+            Request::ShowReceived { hand_over, file } => {
+                return self.show_received(&hand_over, file.as_deref(), reply);
+            }
             Request::ShowWindow => {
                 self.shell.raise();
                 Ok(())
@@ -135,7 +162,7 @@ impl Controller {
                 };
                 return self.with_peer(reply, move |peer| async move {
                     peer.stop_transfer(transfer).await;
-                    Ok(())
+                    Ok::<(), PublishError>(())
                 });
             }
             Request::TestAccount { account, gateway } => {
@@ -192,9 +219,10 @@ impl Controller {
     }
 
     /// Has the peer do something, and answers when it is done.
-    fn with_peer<Done>(&mut self, reply: Reply, wish: impl FnOnce(Peer) -> Done)
+    pub(super) fn with_peer<Done, Error>(&mut self, reply: Reply, wish: impl FnOnce(Peer) -> Done)
     where
-        Done: Future<Output = Result<(), PublishError>> + Send + 'static,
+        Done: Future<Output = Result<(), Error>> + Send + 'static,
+        Error: Into<Problem>,
     {
         let Stage::Ready(engine) = &self.stage else {
             return self.answer(reply, Err(not_ready(words::NOT_READY)));
@@ -202,7 +230,7 @@ impl Controller {
         let done = wish(engine.peer.clone());
         self.jobs.spawn(async move {
             let result = match timeout(REQUEST_TIMEOUT, done).await {
-                Ok(result) => result.map_err(|error| problem_of(&error)),
+                Ok(result) => result.map_err(Into::into),
                 Err(_) => Err(internal(words::TOO_LATE)),
             };
             Work::Answered(reply, result)
@@ -445,14 +473,16 @@ pub(super) fn code_of(why: &NoKey) -> ProblemCode {
     }
 }
 
-fn problem_of(error: &PublishError) -> Problem {
-    let code = match error {
-        PublishError::Already(_) => ProblemCode::AlreadyPublished,
-        PublishError::Folder(..) | PublishError::TooMuch(_) => ProblemCode::FolderUnusable,
-        PublishError::Store(_) => ProblemCode::Internal,
-        PublishError::Unknown => ProblemCode::Unknown,
-    };
-    Problem { code, sentence: words::not_published(error) }
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        let code = match error {
+            PublishError::Already(_) => ProblemCode::AlreadyPublished,
+            PublishError::Folder(..) | PublishError::TooMuch(_) => ProblemCode::FolderUnusable,
+            PublishError::Store(_) => ProblemCode::Internal,
+            PublishError::Unknown => ProblemCode::Unknown,
+        };
+        Self { code, sentence: words::not_published(&error) }
+    }
 }
 
 pub(super) fn bad_address(error: &AddressError) -> Problem {
@@ -463,7 +493,7 @@ fn bad_name() -> Problem {
     Problem { code: ProblemCode::BadName, sentence: words::BAD_NAME.to_owned() }
 }
 
-fn gone() -> Problem {
+pub(super) fn gone() -> Problem {
     Problem { code: ProblemCode::Unknown, sentence: words::GONE.to_owned() }
 }
 

@@ -116,8 +116,10 @@ impl Controller {
         self.unlocked(up.account);
         self.stage = Stage::Ready(up.engine);
         self.snapshot();
-        let folders = std::mem::take(&mut self.waiting_folders);
-        self.folders(folders);
+        let paths = std::mem::take(&mut self.waiting_paths);
+        if !paths.is_empty() {
+            self.given(paths, Reply::Aloud);
+        }
     }
 
     /// Lets a bound gateway serve, and keeps its port.

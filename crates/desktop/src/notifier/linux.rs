@@ -23,11 +23,21 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before the bus is asked again after it was lost.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// How long a notification stays behind which somebody waits: as long as a visitor waits for an
+/// answer, in milliseconds.
+const WAITS: i32 = 5 * 60 * 1000;
+
+/// How long all others stay: as the server likes.
+const USUAL: i32 = -1;
+
 /// How many notifications are remembered, so that a click on them means something.
 const REMEMBERED: usize = 32;
 
 /// The action of a click on the notification itself.
 const DEFAULT: &str = "default";
+
+/// The actions of buttons, by their place.
+const BUTTONS: [&str; 3] = ["button-1", "button-2", "button-3"];
 
 /// The action of our own button.
 const ANSWER: &str = "answer";
@@ -67,6 +77,7 @@ trait Server {
 #[derive(Debug, PartialEq, Eq)]
 enum Done {
     Clicked(u32),
+    Pressed(u32, usize),
     Answered(u32, String),
 }
 
@@ -130,7 +141,12 @@ async fn serve(
 async fn done(server: &ServerProxy<'_>) -> zbus::Result<impl Stream<Item = Done> + use<>> {
     let clicked = server.receive_action_invoked().await?.filter_map(|signal| async move {
         let ActionInvokedArgs { id, action, .. } = signal.args().ok()?;
-        matches!(&*action, DEFAULT | ANSWER).then_some(Done::Clicked(id))
+        let button = BUTTONS.iter().position(|button| *button == action);
+        match (&*action, button) {
+            (_, Some(place)) => Some(Done::Pressed(id, place)),
+            (DEFAULT | ANSWER, None) => Some(Done::Clicked(id)),
+            (_, None) => None,
+        }
     });
     let answered = server.receive_notification_replied().await?.filter_map(|signal| async move {
         let NotificationRepliedArgs { id, text, .. } = signal.args().ok()?;
@@ -151,14 +167,18 @@ async fn show(server: &ServerProxy<'_>, notification: &Notification) -> zbus::Re
     let (actions, hints) = (actions(notification, has), hints(notification));
     let icon = words::APP.to_lowercase();
     let title = &notification.title;
-    server.notify(words::APP, 0, &icon, title, &body, &actions, hints, -1).await
+    let stays = if notification.waits { WAITS } else { USUAL };
+    server.notify(words::APP, 0, &icon, title, &body, &actions, hints, stays).await
 }
 
 /// Returns what the server offers beside the text: keys and words in turn.
-fn actions<'a>(notification: &Notification, has: impl Fn(&str) -> bool) -> Vec<&'a str> {
+fn actions(notification: &Notification, has: impl Fn(&str) -> bool) -> Vec<&str> {
     let mut actions = Vec::new();
     if notification.click.is_some() && has("actions") {
         actions.extend([DEFAULT, words::OPEN]);
+        for (key, button) in BUTTONS.iter().zip(&notification.buttons) {
+            actions.extend([*key, &button.word]);
+        }
         if notification.answers.is_some() {
             actions.extend([if has(INLINE) { INLINE } else { ANSWER }, words::ANSWER]);
         }
@@ -179,6 +199,7 @@ fn request(shown: &VecDeque<(u32, Notification)>, done: Done) -> Option<Request>
     let find = |id| shown.iter().rev().find(|(other, _)| *other == id).map(|(_, shown)| shown);
     match done {
         Done::Clicked(id) => find(id)?.click.clone(),
+        Done::Pressed(id, place) => find(id)?.buttons.get(place).map(|button| button.click.clone()),
         Done::Answered(id, text) => {
             let shown = find(id)?;
             let text: String = text.trim().chars().take(MAX_NOTE).collect();
@@ -234,6 +255,27 @@ mod tests {
             &["default", "Open", "inline-reply", "Answer"],
         );
         check(&Notification::new("A", "B"), &["actions", "inline-reply"], &[]);
+    }
+
+    #[test]
+    fn a_button_asks_for_what_it_says() {
+        let button = |word: &str, allow| crate::notices::Button {
+            word: word.to_owned(),
+            click: Request::AnswerKnock { knock: "8".to_owned(), allow },
+        };
+        let knock = Notification {
+            click: Some(Request::OpenHandOver { hand_over: "3".to_owned() }),
+            buttons: vec![button("Allow", true), button("Refuse", false)],
+            ..Notification::new("A", "B")
+        };
+        let shown = actions(&knock, |ability| ability == "actions");
+        assert_eq!(shown, ["default", "Open", "button-1", "Allow", "button-2", "Refuse"]);
+        let shown = VecDeque::from([(1, knock), (2, note())]);
+        let refused = Request::AnswerKnock { knock: "8".to_owned(), allow: false };
+        assert_eq!(request(&shown, Done::Pressed(1, 1)), Some(refused));
+        assert_eq!(request(&shown, Done::Pressed(1, 2)), None);
+        assert_eq!(request(&shown, Done::Pressed(2, 0)), None);
+        assert_eq!(request(&shown, Done::Pressed(3, 0)), None);
     }
 
     #[test]

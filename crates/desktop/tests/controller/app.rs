@@ -12,7 +12,7 @@ use std::{
 use carriers::xmpp::Password;
 use crosstalk::proof::PrivateKey;
 use desktop::{
-    Answer, Connection, Controller, Handle, Keychain, Options, Phase, Problem, ProblemCode,
+    Answer, Choice, Connection, Controller, Handle, Keychain, Options, Phase, Problem, ProblemCode,
     Request, Shell, Site, View, notices::Notification, tray::Tray,
 };
 use peer::keys::KeyError;
@@ -31,6 +31,10 @@ pub(crate) struct Notes {
     pub(crate) notifications: Vec<Notification>,
     pub(crate) copied: Vec<String>,
     pub(crate) opened: Vec<String>,
+    /// What the owner chooses in the next dialogs; closes them when it is empty.
+    pub(crate) choices: Vec<PathBuf>,
+    pub(crate) dialogs: Vec<Choice>,
+    pub(crate) revealed: Vec<PathBuf>,
     pub(crate) raised: usize,
     pub(crate) hidden: usize,
     pub(crate) quits: usize,
@@ -68,6 +72,15 @@ impl Shell for Notebook {
     fn open(&mut self, link: &str) -> anyhow::Result<()> {
         self.0.send_modify(|notes| notes.opened.push(link.to_owned()));
         Ok(())
+    }
+    fn choose(&mut self, choice: Choice) -> Answer<'static, anyhow::Result<Vec<PathBuf>>> {
+        self.0.send_modify(|notes| notes.dialogs.push(choice));
+        let choices = self.0.borrow().choices.clone();
+        Box::pin(async move { Ok(choices) })
+    }
+    fn reveal(&mut self, path: &Path) -> Answer<'static, anyhow::Result<()>> {
+        self.0.send_modify(|notes| notes.revealed.push(path.to_owned()));
+        Box::pin(async { Ok(()) })
     }
     fn raise(&mut self) {
         self.0.send_modify(|notes| notes.raised += 1);
@@ -233,6 +246,13 @@ impl Home {
         self.folder.path().join("data")
     }
 
+    /// Where files of visitors go, unless the owner chooses another folder.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        let downloads = self.folder.path().join("Downloads");
+        fs::create_dir_all(&downloads).expect("a folder");
+        downloads
+    }
+
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::create_dir_all(self.data()).expect("a data folder");
         fs::write(self.data().join(name), text).expect("a file");
@@ -252,14 +272,15 @@ impl Home {
         self.start_with(false, Vec::new())
     }
 
-    pub(crate) fn start_with(&self, hidden: bool, publish: Vec<PathBuf>) -> App {
+    pub(crate) fn start_with(&self, hidden: bool, give: Vec<PathBuf>) -> App {
         let notes = watch::Sender::new(Notes { has_tray: self.has_tray, ..Notes::default() });
         let (controller, handle) = Controller::new(Options {
             data: self.data(),
             shell: Box::new(Notebook(notes.clone())),
             keychain: Arc::new(self.keychain.clone()),
             hidden,
-            publish,
+            give,
+            downloads: self.downloads(),
         });
         let mut running = JoinSet::new();
         running.spawn(controller.run());

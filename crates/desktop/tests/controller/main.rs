@@ -5,6 +5,7 @@ mod accounts;
 mod app;
 mod chat;
 mod gateways;
+mod hand_over;
 mod keys;
 mod notes;
 mod publishing;

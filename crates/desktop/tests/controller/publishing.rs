@@ -149,7 +149,7 @@ async fn folders_of_the_command_line_wait_until_the_app_is_ready() {
     let music = home.folder("Music", &[]);
     app.handle.drag_over(true);
     app.until_view("the highlight", |view| view.drop_target).await;
-    app.handle.folders(vec![music.clone()]);
+    app.handle.give(vec![music.clone()]);
     app.linked(music.to_str().unwrap()).await;
     app.until_view("no highlight", |view| !view.drop_target).await;
     app.quit().await;

@@ -31,16 +31,18 @@ const VERSION: u32 = 5 << 24;
 const WOULD_TAKE: u32 = 1;
 
 impl Desktop {
-    /// Drags a folder to the middle of a window and drops it there.
+    /// Drags folders or files to the middle of a window and drops them there.
     ///
     /// # Errors
-    /// When the window does not take it.
-    pub async fn drop_folder(&self, window: &Window, folder: &Path) -> anyhow::Result<()> {
-        let address = Url::from_file_path(folder).ok().context("no absolute path")?;
+    /// When the window does not take them.
+    pub async fn drop_on(&self, window: &Window, things: &[&Path]) -> anyhow::Result<()> {
+        let mut addresses = String::new();
+        for thing in things {
+            let address = Url::from_file_path(thing).ok().context("no absolute path")?;
+            addresses.push_str(&format!("{address}\r\n"));
+        }
         let (display, window) = (self.display.clone(), window.number()?);
-        let dragging = spawn_blocking(move || {
-            Drag::begin(&display, window, format!("{address}\r\n"))?.finish()
-        });
+        let dragging = spawn_blocking(move || Drag::begin(&display, window, addresses)?.finish());
         timeout(PATIENCE, dragging).await.context("the window does not answer the drag")??
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 /// Everything that the pages may ask for: our own commands (`src-tauri/build.rs` names them to
 /// Tauri, which refuses the others) and nothing of Tauri's. A new line here is a decision: say in
 /// the commit what it is for.
-const PERMISSIONS: &[&str] = &["allow-ask", "allow-choose-folder", "allow-watch"];
+const PERMISSIONS: &[&str] = &["allow-ask", "allow-watch"];
 
 /// The one file that talks to Tauri.
 const DOOR: &str = "ui/src/lib/backend.ts";

@@ -1,0 +1,355 @@
+//! Files that go to one person, or come from others.
+
+use std::path::PathBuf;
+
+use peer::{HandOver, HandOverError, HandOverId, KnockId, Peer, Terms};
+use tokio::time::timeout;
+
+use super::{
+    Controller, MAX_FOLDERS, Reply, Stage, Work, internal,
+    requests::{Now, REQUEST_TIMEOUT, gone, not_ready},
+};
+use crate::{
+    draft::{self, Draft, Given},
+    link,
+    printable::MAX_NOTE,
+    shell::Choice,
+    view::{Problem, ProblemCode},
+    words,
+};
+
+/// How many files come by one link at most: as many as the peer remembers.
+const MAX_ASKED: u32 = 100;
+
+impl Controller {
+    /// Looks at what the owner gave: folders are published, files are about to be sent. Before the
+    /// app is ready, it is kept.
+    pub(super) fn given(&mut self, paths: Vec<PathBuf>, reply: Reply) {
+        match self.stage {
+            Stage::Ready(_) => self.look(paths, false, reply),
+            Stage::Failed(_) | Stage::NeedsKey(..) | Stage::Starting => {
+                self.waiting_paths.extend(paths);
+                self.waiting_paths.truncate(draft::MAX_FILES);
+                self.answer(reply, Ok(()));
+            }
+        }
+    }
+
+    /// Looks at what is there; folders are no files where files were chosen.
+    fn look(&mut self, paths: Vec<PathBuf>, only_files: bool, reply: Reply) {
+        self.jobs.spawn(async move {
+            let looked = tokio::task::spawn_blocking(move || draft::look(paths));
+            let given = match timeout(REQUEST_TIMEOUT, looked).await {
+                Ok(Ok(Given::Folders(folders))) if only_files => {
+                    Ok(folders.into_iter().next().map_or(Given::TooMany, Given::Strange))
+                }
+                Ok(Ok(given)) => Ok(given),
+                Ok(Err(error)) => {
+                    Err(internal(&words::system_refused("Looking at it", &error.into())))
+                }
+                Err(_) => Err(internal(words::TOO_LATE)),
+            };
+            Work::Looked(reply, given)
+        });
+    }
+
+    pub(super) fn looked(&mut self, reply: Reply, given: Result<Given, Problem>) {
+        let result = match given {
+            Ok(Given::Files(files)) => {
+                if matches!(reply, Reply::Aloud) {
+                    // Dropped, or given to a start: what follows is in the window.
+                    self.shell.raise();
+                }
+                self.prepare_files(files)
+            }
+            Ok(Given::Folders(folders)) => {
+                for folder in folders.into_iter().take(MAX_FOLDERS) {
+                    self.add_folder(folder, Reply::Aloud);
+                }
+                Ok(())
+            }
+            Ok(Given::Both) => Err(unusable(words::NOT_BOTH)),
+            Ok(Given::Strange(path)) => Err(unusable(&words::no_file(&path))),
+            Ok(Given::TooMany) => Err(unusable(words::TOO_MANY_FILES)),
+            Err(problem) => Err(problem),
+        };
+        self.answer(reply, result);
+    }
+
+    fn prepare_files(&mut self, files: Vec<draft::FileToSend>) -> Now {
+        if self.is_drafting {
+            return Err(internal(words::TOO_BUSY));
+        }
+        match Draft::with(self.draft.take(), files) {
+            Ok(draft) => {
+                self.draft = Some(draft);
+                Ok(())
+            }
+            Err(draft) => {
+                self.draft = draft;
+                Err(unusable(words::TOO_MANY_FILES))
+            }
+        }
+    }
+
+    /// Lets the owner choose in the system's dialog.
+    pub(super) fn choose(&mut self, choice: Choice, reply: Reply) {
+        if !matches!(self.stage, Stage::Ready(_)) {
+            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+        }
+        if matches!(reply, Reply::Aloud) {
+            // From the menu: what follows is in the window.
+            self.shell.raise();
+        }
+        let chosen = self.shell.choose(choice);
+        self.jobs.spawn(async move {
+            // No deadline: an owner may leave a dialog open for as long as she likes.
+            let chosen = chosen.await;
+            Work::Chosen(
+                reply,
+                choice,
+                chosen.map_err(|error| internal(&words::system_refused("The dialog", &error))),
+            )
+        });
+    }
+
+    pub(super) fn chosen(
+        &mut self,
+        reply: Reply,
+        choice: Choice,
+        chosen: Result<Vec<PathBuf>, Problem>,
+    ) {
+        let mut paths = match chosen {
+            Ok(paths) if paths.is_empty() => return self.answer(reply, Ok(())),
+            Ok(paths) => paths,
+            Err(problem) => return self.answer(reply, Err(problem)),
+        };
+        match choice {
+            Choice::Files => self.look(paths, true, reply),
+            Choice::Folder => self.add_folder(paths.swap_remove(0), reply),
+            Choice::Inbox => {
+                // Only where the question was asked: it may be cancelled by now.
+                if let Some(Draft::Ask(folder)) = &mut self.draft {
+                    *folder = paths.swap_remove(0);
+                }
+                self.answer(reply, Ok(()));
+            }
+        }
+    }
+
+    pub(super) fn prepare_ask(&mut self, reply: &Reply) -> Now {
+        if !matches!(self.stage, Stage::Ready(_)) {
+            return Err(not_ready(words::NOT_READY));
+        }
+        if self.is_drafting {
+            return Err(internal(words::TOO_BUSY));
+        }
+        if matches!(reply, Reply::Aloud) {
+            self.shell.raise();
+        }
+        self.draft = Some(Draft::Ask(self.downloads.clone()));
+        Ok(())
+    }
+
+    pub(super) fn cancel_draft(&mut self) -> Now {
+        if self.is_drafting {
+            return Err(internal(words::TOO_BUSY));
+        }
+        self.draft = None;
+        Ok(())
+    }
+
+    pub(super) fn send_files(&mut self, note: String, ask_first: bool, reply: Reply) {
+        let Some(Draft::Send(files)) = &self.draft else {
+            return self.answer(reply, Err(gone()));
+        };
+        let files = files.iter().map(|file| file.path.clone()).collect();
+        self.hand_over(note, ask_first, reply, |peer, terms| async move {
+            peer.send_files(files, terms).await
+        });
+    }
+
+    pub(super) fn ask_for_files(
+        &mut self,
+        largest: u64,
+        note: String,
+        ask_first: bool,
+        reply: Reply,
+    ) {
+        let Some(Draft::Ask(folder)) = &self.draft else {
+            return self.answer(reply, Err(gone()));
+        };
+        if largest == 0 {
+            return self.answer(reply, Err(unusable(words::BAD_SIZE)));
+        }
+        let folder = folder.clone();
+        self.hand_over(note, ask_first, reply, move |peer, terms| async move {
+            peer.ask_for_files(&folder, largest, MAX_ASKED, terms).await
+        });
+    }
+
+    /// Makes a link of the draft, which stays until there is one.
+    fn hand_over<Done>(
+        &mut self,
+        note: String,
+        nod: bool,
+        reply: Reply,
+        wish: impl FnOnce(Peer, Terms) -> Done,
+    ) where
+        Done: Future<Output = Result<HandOverId, HandOverError>> + Send + 'static,
+    {
+        if note.chars().count() > MAX_NOTE {
+            let sentence = words::LONG_NOTE.to_owned();
+            return self.answer(reply, Err(Problem { code: ProblemCode::BadName, sentence }));
+        }
+        if self.is_drafting {
+            return self.answer(reply, Err(internal(words::TOO_BUSY)));
+        }
+        let Stage::Ready(engine) = &self.stage else {
+            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+        };
+        let done = wish(engine.peer.clone(), Terms { note, nod });
+        self.is_drafting = true;
+        self.jobs.spawn(async move {
+            let result = match timeout(REQUEST_TIMEOUT, done).await {
+                Ok(result) => result.map(|_| ()).map_err(Problem::from),
+                Err(_) => Err(internal(words::TOO_LATE)),
+            };
+            Work::HandedOver(reply, result)
+        });
+    }
+
+    pub(super) fn handed_over(&mut self, reply: Reply, result: Now) {
+        self.is_drafting = false;
+        if result.is_ok() {
+            self.draft = None;
+        }
+        self.answer(reply, result);
+    }
+
+    pub(super) fn answer_knock(&mut self, knock: &str, allow: bool, reply: Reply) {
+        let Ok(knock) = knock.parse().map(KnockId) else {
+            return self.answer(reply, Err(gone()));
+        };
+        self.with_peer(reply, move |peer| async move {
+            peer.answer_knock(knock, allow).await.map_err(|error| match error {
+                HandOverError::Unknown => nobody_asks(),
+                error @ (HandOverError::Files(_)
+                | HandOverError::Folder(..)
+                | HandOverError::TooMany
+                | HandOverError::Store(_)) => Problem::from(error),
+            })
+        });
+    }
+
+    pub(super) fn end_hand_over(&mut self, id: &str, reply: Reply) {
+        let Ok(id) = id.parse().map(HandOverId) else {
+            return self.answer(reply, Err(gone()));
+        };
+        self.with_peer(reply, move |peer| async move { peer.end_hand_over(id).await });
+    }
+
+    pub(super) fn remove_finished(&mut self, reply: Reply) {
+        let Stage::Ready(engine) = &self.stage else {
+            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+        };
+        let done: Vec<HandOverId> = {
+            let snapshot = engine.snapshots.borrow();
+            let is_done = |one: &&HandOver| matches!(one.stage, peer::Stage::Done { .. });
+            snapshot.hand_overs.iter().filter(is_done).map(|one| one.id).collect()
+        };
+        self.with_peer(reply, move |peer| async move {
+            for id in done {
+                match peer.end_hand_over(id).await {
+                    // Removed meanwhile, which is what is wanted.
+                    Ok(()) | Err(HandOverError::Unknown) => {}
+                    Err(
+                        error @ (HandOverError::Files(_)
+                        | HandOverError::Folder(..)
+                        | HandOverError::TooMany
+                        | HandOverError::Store(_)),
+                    ) => return Err(error),
+                }
+            }
+            Ok(())
+        });
+    }
+
+    fn hand_over_of(&self, id: &str) -> Option<HandOver> {
+        let Stage::Ready(engine) = &self.stage else { return None };
+        let snapshot = engine.snapshots.borrow();
+        snapshot.hand_overs.iter().find(|one| one.id.0.to_string() == id).cloned()
+    }
+
+    fn hand_over_link(&self, id: &str) -> Result<String, Problem> {
+        let url = self.hand_over_of(id).ok_or_else(gone)?.url;
+        let url = url.ok_or_else(|| not_ready(words::NO_LINK_YET))?;
+        if !link::is_web(&url) {
+            return Err(internal(words::STRANGE_LINK));
+        }
+        Ok(url)
+    }
+
+    pub(super) fn copy_hand_over_link(&mut self, id: &str) -> Now {
+        let link = self.hand_over_link(id)?;
+        let copied = self.shell.copy(&link);
+        copied.map_err(|error| internal(&words::system_refused("Copying the link", &error)))
+    }
+
+    pub(super) fn open_hand_over_link(&mut self, id: &str) -> Now {
+        let link = self.hand_over_link(id)?;
+        let opened = self.shell.open(&link);
+        opened.map_err(|error| internal(&words::system_refused("Opening the browser", &error)))
+    }
+
+    pub(super) fn open_hand_over(&mut self, id: String) -> Now {
+        // It may be removed by now; then the window has nothing special to show.
+        self.open_hand_over = self.hand_over_of(&id).map(|_| id);
+        self.shell.raise();
+        Ok(())
+    }
+
+    /// Shows what arrived, or the folder.
+    pub(super) fn show_received(&mut self, id: &str, file: Option<&str>, reply: Reply) {
+        let Some(HandOver { direction: peer::Direction::Ask { folder, .. }, received, .. }) =
+            self.hand_over_of(id)
+        else {
+            return self.answer(reply, Err(gone()));
+        };
+        let path = match file {
+            None => folder,
+            // Only what the peer put there itself: never a path.
+            Some(name) if received.iter().any(|one| one.file == name) => folder.join(name),
+            Some(_) => return self.answer(reply, Err(gone())),
+        };
+        let shown = self.shell.reveal(&path);
+        self.jobs.spawn(async move {
+            let result = match timeout(REQUEST_TIMEOUT, shown).await {
+                Ok(result) => result
+                    .map_err(|error| internal(&words::system_refused("Showing the file", &error))),
+                Err(_) => Err(internal(words::TOO_LATE)),
+            };
+            Work::Answered(reply, result)
+        });
+    }
+}
+
+impl From<HandOverError> for Problem {
+    fn from(error: HandOverError) -> Self {
+        let code = match &error {
+            HandOverError::Files(_) => ProblemCode::FilesUnusable,
+            HandOverError::Folder(..) => ProblemCode::FolderUnusable,
+            HandOverError::TooMany | HandOverError::Store(_) => ProblemCode::Internal,
+            HandOverError::Unknown => ProblemCode::Unknown,
+        };
+        Self { code, sentence: words::not_handed_over(&error) }
+    }
+}
+
+fn unusable(sentence: &str) -> Problem {
+    Problem { code: ProblemCode::FilesUnusable, sentence: sentence.to_owned() }
+}
+
+fn nobody_asks() -> Problem {
+    Problem { code: ProblemCode::Unknown, sentence: words::NOBODY_ASKS.to_owned() }
+}
