@@ -134,8 +134,8 @@ async fn a_file_that_was_cut_goes_on_where_it_was_cut() {
         let link = link(app).await?;
         let way = Narrow::before(&link).await?;
         way.allow_down(CUT);
-        let browser = Chromium::open().await?;
-        browser.page().goto(&way.link(&link)?).await?;
+        let browser = Chromium::open_through(way.port()).await?;
+        browser.page().goto(&link).await?;
         press(&browser).await?;
         let early = percent(app, |percent| percent >= 20).await?;
         assert!(early < 50, "{early} % of a file that was cut before");
@@ -228,21 +228,14 @@ async fn a_file_of_somebody_else_comes_into_the_folder_also_after_a_cut() {
 
         let way = Narrow::before(&link).await?;
         way.allow_up(CUT);
-        let browser = Chromium::open().await?;
-        browser.page().goto(&way.link(&link)?).await?;
+        let browser = Chromium::open_through(way.port()).await?;
+        browser.page().goto(&link).await?;
         let film = folder.join("film.mkv");
         let picker = eventually("the picker", async || {
             Ok(browser.page().find(Locator::Css("input[type=file]")).await.ok())
         });
         picker.await?.send_keys(film.to_str().context("a path that is text")?).await?;
-        let early = match percent(app, |percent| percent >= 20).await {
-            Ok(early) => early,
-            Err(error) => {
-                let page = browser.page().source().await?;
-                let logs = browser.page().execute("return document.querySelector('main').innerText", vec![]).await?;
-                return Err(error.context(format!("PAGE {page} LOGS {logs}")));
-            }
-        };
+        let early = percent(app, |percent| percent >= 20).await?;
         assert!(early < 50, "{early} % of a file that was cut before");
         app.wait_for_text("passing", "film.mkv").await?;
         app.portrait("receive-passing").await?;

@@ -54,6 +54,19 @@ impl Chromium {
     /// # Errors
     /// When there is no Chromium, no chromedriver, or no session in time.
     pub async fn open() -> anyhow::Result<Self> {
+        Self::start(&[]).await
+    }
+
+    /// Starts a browser that finds everything below `localhost` at this port of this computer,
+    /// whatever port stands in an address: a [`Narrow`](crate::narrow::Narrow), for example.
+    ///
+    /// # Errors
+    /// As of [`Chromium::open`].
+    pub async fn open_through(port: u16) -> anyhow::Result<Self> {
+        Self::start(&[format!("--host-resolver-rules=MAP *.localhost 127.0.0.1:{port}")]).await
+    }
+
+    async fn start(more: &[String]) -> anyhow::Result<Self> {
         let home = TempDir::with_prefix("chromium-")?;
         let downloads = home.path().join("downloads");
         std::fs::create_dir(&downloads)?;
@@ -69,7 +82,7 @@ impl Chromium {
         .await?;
 
         let mut options = json!({
-            "args": arguments(home.path()),
+            "args": ([arguments(home.path()).as_slice(), more].concat()),
             "prefs": {
                 "download.default_directory": downloads,
                 "download.prompt_for_download": false,

@@ -59,14 +59,10 @@ impl Narrow {
         Ok(Self { port, down, up, whole, _accepting: accepting })
     }
 
-    /// Returns the link as a visitor opens it who comes this way.
-    ///
-    /// # Errors
-    /// When it is no link.
-    pub fn link(&self, link: &str) -> anyhow::Result<String> {
-        let mut link = Url::parse(link)?;
-        link.set_port(Some(self.port)).ok().context("a link that can have a port")?;
-        Ok(link.to_string())
+    /// Returns the port at which visitors find it.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Lets so many bytes pass to visitors, counted from the beginning.
@@ -164,8 +160,7 @@ mod tests {
         let link = format!("http://a.localhost:{}/h/x", listener.local_addr().unwrap().port());
         let narrow = Narrow::before(&link).await.unwrap();
         narrow.allow_down(3);
-        assert_eq!(narrow.link(&link).unwrap(), format!("http://a.localhost:{}/h/x", narrow.port));
-        let mut visitor = TcpStream::connect((Ipv4Addr::LOCALHOST, narrow.port)).await.unwrap();
+        let mut visitor = TcpStream::connect((Ipv4Addr::LOCALHOST, narrow.port())).await.unwrap();
         let (mut gateway, _) = listener.accept().await.unwrap();
         gateway.write_all(b"abcdef").await.unwrap();
         let mut three = [0; 3];
@@ -179,7 +174,7 @@ mod tests {
         assert!(visitor.read_u8().await.is_err(), "it was cut");
         narrow.mend();
         narrow.allow_down(5);
-        let mut visitor = TcpStream::connect((Ipv4Addr::LOCALHOST, narrow.port)).await.unwrap();
+        let mut visitor = TcpStream::connect((Ipv4Addr::LOCALHOST, narrow.port())).await.unwrap();
         let (mut gateway, _) = listener.accept().await.unwrap();
         gateway.write_all(b"e").await.unwrap();
         assert_eq!(visitor.read_u8().await.unwrap(), b'e');
