@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use fantoccini::{Client, Locator, elements::Element};
 use testkit::{
+    clicking::click,
     desktop::{Desktop, Driver, Furniture, Window},
     waiting::eventually,
 };
@@ -181,33 +182,12 @@ impl App {
 
     /// Clicks on what bears this `data-testid`, and returns when.
     pub(crate) async fn click(&self, id: &str) -> anyhow::Result<Instant> {
-        // It may be drawn anew between finding and clicking.
-        eventually(&format!("a click on {id}"), async || {
-            let element = self.element(id).await?;
-            if !self.is_ready(&element).await? {
-                return Ok(None);
-            }
-            let clicked = Instant::now();
-            element.click().await?;
-            Ok(Some(clicked))
-        })
-        .await
+        self.click_on(&selector(id)).await
     }
 
-    /// Returns whether a click would arrive: not where a button waits for an answer, and not where it
-    /// moves under the mouse because a line appears above it.
-    async fn is_ready(&self, element: &Element) -> anyhow::Result<bool> {
-        let script = "const [element, done] = arguments;
-            element.scrollIntoView({ block: 'nearest' });
-            const place = () => {
-                const { left, top, width, height } = element.getBoundingClientRect();
-                return [left, top, width, height].join();
-            };
-            const before = place();
-            requestAnimationFrame(() => requestAnimationFrame(() =>
-                done(element.isConnected && !element.disabled && place() === before)));";
-        let ready = self.page.execute_async(script, vec![serde_json::to_value(element)?]).await?;
-        Ok(ready.as_bool().unwrap_or_default())
+    /// Clicks on the first that this selector finds, and returns when.
+    pub(crate) async fn click_on(&self, selector: &str) -> anyhow::Result<Instant> {
+        click(&self.page, Locator::Css(selector)).await
     }
 
     /// Waits for the system's dialog with this title, and chooses something there by its path, with

@@ -1,6 +1,5 @@
 //! Where the private key is kept when there is no keychain.
 
-use anyhow::Context as _;
 use fantoccini::Locator;
 use tempfile::TempDir;
 use testkit::desktop::Furniture;
@@ -42,6 +41,6 @@ async fn answer(app: &App, texts: &[&str]) -> anyhow::Result<()> {
         field.clear().await?;
         field.send_keys(text).await?;
     }
-    let button = form.find(Locator::Css("button[type=submit]")).await;
-    Ok(button.context("no button")?.click().await?)
+    app.click_on("[data-testid='needs-key'] button[type=submit]").await?;
+    Ok(())
 }

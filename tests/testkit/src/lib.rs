@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod chat;
 pub mod chromium;
+pub mod clicking;
 #[cfg(target_os = "linux")]
 pub mod desktop;
 pub mod narrow;

@@ -2,6 +2,7 @@
 
 use fantoccini::Locator;
 use serde_json::json;
+use testkit::clicking::click;
 
 use crate::world::{World, with_site};
 
@@ -15,12 +16,12 @@ impl World {
     /// Opens the box, writes into it and sends it.
     async fn write(&self, text: &str) -> anyhow::Result<()> {
         let page = self.page();
-        let closed = page.find_all(Locator::Css("details.note:not([open]) summary")).await?;
-        for summary in closed {
-            summary.click().await?;
+        let closed = Locator::Css("details.note:not([open]) summary");
+        if !page.find_all(closed).await?.is_empty() {
+            click(page, closed).await?;
         }
         page.find(Locator::Css("#note-text")).await?.send_keys(text).await?;
-        page.find(Locator::Css(".note-form button")).await?.click().await?;
+        click(page, Locator::Css(".note-form button")).await?;
         Ok(())
     }
 

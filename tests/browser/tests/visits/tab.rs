@@ -13,6 +13,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use testkit::{
     chromium::Chromium,
+    clicking::click,
     visitor::{self, Visitor},
     waiting::{eventually, within},
     whole::Whole,
@@ -63,8 +64,7 @@ impl Tab {
     /// Goes to the page by the link on the gateway's own page.
     async fn visit(&self) -> anyhow::Result<()> {
         self.page().goto(&self.whole.gateway_address().origin()).await?;
-        let link = self.page().find(Locator::Css("a[href='/publish']")).await?;
-        link.click().await?;
+        click(self.page(), Locator::Css("a[href='/publish']")).await?;
         self.until("choosing").await
     }
 
@@ -143,8 +143,7 @@ async fn a_tab_serves_a_folder_to_another_browser() {
         let shown = testkit::screenshots()?.join("tab-listing.png");
         fs::write(shown, other.page().screenshot().await?)?;
 
-        other.page().find(Locator::LinkText("film.bin")).await?.click().await?;
-        let start = Instant::now();
+        let start = click(other.page(), Locator::LinkText("film.bin")).await?;
         let file = other.downloads().join("film.bin");
         within(LARGE_PATIENCE, "the whole film", async || Ok(file.exists().then_some(()))).await?;
         let taken = start.elapsed();
@@ -155,7 +154,7 @@ async fn a_tab_serves_a_folder_to_another_browser() {
         tab.wait_for_text("1 visitor so far").await?;
 
         other.page().goto(&tab.link).await?;
-        other.page().find(Locator::LinkText(HOSTILE)).await?.click().await?;
+        click(other.page(), Locator::LinkText(HOSTILE)).await?;
         let text = other.page().find(Locator::Css("body")).await?.text().await?;
         assert_eq!(text, "harmless");
         tab.wait_for_text(HOSTILE).await?;
@@ -297,11 +296,7 @@ async fn a_tab_comes_back_when_the_gateway_does() {
         let link = tab.page().find(Locator::Css("#link")).await?.text().await?;
         assert_eq!(link, tab.link, "the link changed");
         assert_eq!(visitor::text(&visitor.get("/a.txt").await?), "a");
-        // The page grows by a line when it hears of that, and a button that moves under the mouse is
-        // missed.
-        tab.wait_for_text("Fetched completely").await?;
-
-        tab.page().find(Locator::Css("#stop")).await?.click().await?;
+        click(tab.page(), Locator::Css("#stop")).await?;
         tab.until("choosing").await?;
         eventually("nothing at the link", async || {
             let answer = Visitor::stranger(&tab.link)?.get("/").await?;
@@ -316,7 +311,7 @@ async fn a_tab_comes_back_when_the_gateway_does() {
 async fn a_kept_address_stays_and_the_newest_tab_has_it() {
     with_tab("tab-kept", &[("a.txt", b"a")], async |tab| {
         let first = tab.link.clone();
-        tab.page().find(Locator::Css("#keep")).await?.click().await?;
+        click(tab.page(), Locator::Css("#keep")).await?;
         // The box is ticked at once; what the browser keeps is there a moment later.
         eventually("the address in the browser's database", async || {
             let names = tab
@@ -369,7 +364,7 @@ const CHOOSE_A_LIVE_FOLDER: &str = "const done = arguments[0];
 #[tokio::test]
 async fn a_folder_that_stays_open_is_served_as_it_is_now() {
     with_tab("tab-live", &[("a.txt", b"a")], async |tab| {
-        tab.page().find(Locator::Css("#stop")).await?.click().await?;
+        click(tab.page(), Locator::Css("#stop")).await?;
         tab.until("choosing").await?;
         let chosen = tab.page().execute_async(CHOOSE_A_LIVE_FOLDER, vec![]).await?;
         assert_eq!(chosen, json!(null));

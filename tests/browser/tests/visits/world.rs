@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use fantoccini::{Client, Locator};
-use testkit::{chromium::Chromium, waiting::eventually, whole::Whole};
+use testkit::{chromium::Chromium, clicking::click, waiting::eventually, whole::Whole};
 
 /// How old the files are.
 const AGE: Duration = Duration::from_secs(60 * 60);
@@ -69,8 +69,8 @@ impl World {
 
     /// Clicks on the link with this text.
     pub(crate) async fn follow(&self, text: &str) -> anyhow::Result<()> {
-        let link = self.page().find(Locator::LinkText(text)).await;
-        Ok(link.with_context(|| format!("no link {text:?}"))?.click().await?)
+        click(self.page(), Locator::LinkText(text)).await?;
+        Ok(())
     }
 
     /// Returns the text that the page shows.
