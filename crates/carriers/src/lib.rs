@@ -26,4 +26,5 @@ pub mod xmpp;
 
 pub use dialled::{DialError, DialOptions, Served, dial};
 pub use link::{Carrier, Link, LinkEnd, Place, SendError, Tunnel, Unsent};
+pub use messages::Questions;
 pub use timing::Timing;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use carriers::{DialError, SendError, petrichor, tls, xmpp};
+use carriers::{DialError, Questions, SendError, petrichor, tls, xmpp};
 use crosstalk::{
     address::GatewayAddress,
     label::Label,
@@ -56,9 +56,9 @@ enum Line {
         connection: Fuse<Pin<Box<dyn Future<Output = ()> + Send>>>,
     },
     /// At an address where only this is spoken.
-    Petrichor(petrichor::dial::Questions),
+    Petrichor(Questions),
     /// At the gateway's account.
-    Xmpp(xmpp::dial::Questions),
+    Xmpp(Questions),
 }
 
 impl Registry {
@@ -213,10 +213,7 @@ impl Line {
                     () = connection => exchange.await,
                 }
             }
-            Self::Petrichor(questions) => {
-                answered(questions.send(request.map(transaction::boxed)).await).await
-            }
-            Self::Xmpp(questions) => {
+            Self::Petrichor(questions) | Self::Xmpp(questions) => {
                 answered(questions.send(request.map(transaction::boxed)).await).await
             }
         }

@@ -8,6 +8,7 @@ mod answers;
 mod driver;
 mod hop;
 mod outflow;
+mod questions;
 mod received;
 mod send;
 mod shared;
@@ -25,6 +26,7 @@ use futures_util::{Sink, Stream};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::questions::Questions;
 use self::{
     answers::Answers,
     driver::{Driver, Ended},

@@ -7,13 +7,13 @@ use crosstalk::{
     address::GatewayAddress,
     petrichor::{Answer, Denial, Hello, Token, Welcome, WireError},
     registry::Refused,
-    transaction::{Body, Handler},
+    transaction::Handler,
     transactions::Numbers,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Connection, UPGRADE_TOKEN,
@@ -24,7 +24,7 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    DialError, DialOptions, Link, LinkEnd, SendError, Served, Timing,
+    DialError, DialOptions, LinkEnd, Questions, Served, Timing,
     dialled::Kind,
     line::LineHandle,
     messages,
@@ -127,14 +127,6 @@ pub async fn dial_wishing(
     Ok(Served(Kind::Petrichor(Dialled { wire, line, timing })))
 }
 
-/// A connection to a gateway's own port for Petrichor on which the gateway itself is asked. It is
-/// closed when this is dropped.
-pub struct Questions {
-    link: Link,
-    /// Owns the task that moves the bytes, which ends with the link.
-    _tasks: TaskTracker,
-}
-
 /// Dials a gateway's own port for Petrichor to ask it something.
 ///
 /// # Errors
@@ -145,24 +137,7 @@ pub async fn ask(gateway: &GatewayAddress, roots: &Roots) -> Result<Questions, D
     let (_, arrived) = greet(&mut connection, &hello).await?;
     let wire = Wire::new(connection, arrived, Agreed::default());
     let setup = setup(line, Numbers::Odd, Timing::default(), false);
-    let tasks = TaskTracker::new();
-    Ok(Questions { link: messages::link(wire, setup, None, &tasks), _tasks: tasks })
-}
-
-impl Questions {
-    /// Sends a request for the gateway's own host. The deadline is the caller's.
-    ///
-    /// # Errors
-    /// See [`SendError`].
-    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
-        self.link.send(request).await
-    }
-}
-
-impl Drop for Questions {
-    fn drop(&mut self) {
-        self.link.close();
-    }
+    Ok(Questions::over(wire, setup))
 }
 
 /// Reads the headers of a 101.

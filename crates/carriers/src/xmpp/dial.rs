@@ -9,16 +9,16 @@ use crosstalk::{
     address::GatewayAddress,
     petrichor::Denial,
     registry::{Reason, Refused},
-    transaction::{Body, Handler},
+    transaction::Handler,
     transactions::Numbers,
     xmpp::{
         BareJid, FullJid, Jid,
         ct2::{self, Condition},
     },
 };
-use http::{Request, Response, StatusCode};
+use http::StatusCode;
 use tokio::sync::watch;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use xmpp_parsers::{minidom::Element, stanza_error::DefinedCondition};
 
 use super::{
@@ -30,8 +30,7 @@ use super::{
     transport::{Agreed, CAPACITY, Transport, chunk, setup, timing},
 };
 use crate::{
-    DialError, DialOptions, Link, LinkEnd, SendError, Served, dialled::Kind, line::LineHandle,
-    messages,
+    DialError, DialOptions, LinkEnd, Questions, Served, dialled::Kind, line::LineHandle, messages,
 };
 
 /// How long it may take until the gateway says that it is there. It answers at once when it is; a
@@ -88,13 +87,6 @@ pub async fn dial(options: &DialOptions) -> Result<Served, DialError> {
     Ok(Served(Kind::Xmpp(Box::new(Dialled { session, transport, agreed, line, rate }))))
 }
 
-/// A conversation in which the gateway itself is asked. It ends when this is dropped.
-pub struct Questions {
-    link: Link,
-    /// Owns the task that moves the stanzas, which ends with the link.
-    _tasks: TaskTracker,
-}
-
 /// Begins to ask a gateway. The invitation is for one that does not know the account yet: who may not
 /// publish there may not ask for names either.
 ///
@@ -112,24 +104,7 @@ pub async fn ask(
     let setup = setup(&agreed, line.clone(), timing(), false);
     let mut transport = Transport::new(conversation, agreed, line, None);
     transport.speak().map_err(DialError::Unreachable)?;
-    let tasks = TaskTracker::new();
-    Ok(Questions { link: messages::link(transport, setup, None, &tasks), _tasks: tasks })
-}
-
-impl Questions {
-    /// Sends a request for the gateway's own host. The deadline is the caller's.
-    ///
-    /// # Errors
-    /// See [`SendError`].
-    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
-        self.link.send(request).await
-    }
-}
-
-impl Drop for Questions {
-    fn drop(&mut self) {
-        self.link.close();
-    }
+    Ok(Questions::over(transport, setup))
 }
 
 /// Finds the gateway, says hello, and hears the answer.
