@@ -4,6 +4,7 @@
 //! origin). `veranda-gateway` and `veranda-peer` publish the same folder. All of them run on this
 //! computer and are loaded in turns, so that what else the computer does meets all alike; rounds
 //! in which it does much else are left out. Every figure is a median, as a share of the nginx hop.
+//! Relay sessions pass a body from one program to another, and stand beside an upload through nginx.
 //!
 //! It reads `/proc`, so it runs on Linux alone.
 
@@ -19,6 +20,8 @@ mod idle;
 mod load;
 #[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
+mod relay;
 #[cfg(target_os = "linux")]
 mod report;
 #[cfg(target_os = "linux")]

@@ -181,8 +181,17 @@ fn busy() -> Result<f64> {
 
 /// Returns how much memory a process has, in bytes.
 pub(crate) fn resident(id: u32) -> Result<u64> {
+    memory(id, "VmRSS:")
+}
+
+/// Returns the most memory that a process ever had, in bytes.
+pub(crate) fn most_resident(id: u32) -> Result<u64> {
+    memory(id, "VmHWM:")
+}
+
+fn memory(id: u32, name: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     Ok(kib.context("/proc is not as expected")? * 1024)
 }

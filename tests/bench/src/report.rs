@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     cells::{CELLS, FIRST_BYTE, FIRST_BYTE_GOALS, Goals, IDLE_LINK_GOALS, LARGE, SMALL, Work},
     process::Used,
+    relay,
     systems::XMPP,
 };
 
@@ -62,13 +63,23 @@ impl IdleLinks {
     }
 }
 
-/// All turns of a run.
+/// Bodies from one program to another.
 #[derive(Debug)]
+pub(crate) struct Relayed {
+    pub(crate) rows: Vec<Row>,
+    /// The gateway's memory before the first of them, and the most it ever had, in bytes.
+    pub(crate) before: u64,
+    pub(crate) most: u64,
+}
+
+/// All turns of a run.
+#[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) rows: Vec<Row>,
     /// What stands beside the XMPP lane; without turns where that was not measured.
     pub(crate) beside: Vec<Row>,
     pub(crate) idle_links: Vec<IdleLinks>,
+    pub(crate) relayed: Option<Relayed>,
 }
 
 /// The outcome of a run.
@@ -88,6 +99,16 @@ pub(crate) struct Report {
     /// In-band bytestreams between the accounts of the XMPP lane.
     beside: Vec<Summary>,
     idle_links: Vec<IdleLinks>,
+    relayed: Option<RelayedSummary>,
+    turns: Vec<Row>,
+}
+
+/// Bodies from one program to another; shares are of nginx.
+#[derive(Debug, Serialize)]
+struct RelayedSummary {
+    ways: Vec<Summary>,
+    before: u64,
+    most: u64,
     turns: Vec<Row>,
 }
 
@@ -119,22 +140,33 @@ impl Report {
         max_foreign: f64,
         measured: Measured,
     ) -> Self {
-        let Measured { rows: turns, beside, idle_links } = measured;
+        let Measured { rows: turns, beside, idle_links, relayed } = measured;
         let beside = beside.iter().filter(|row| !row.turns.is_empty());
         let beside = beside.map(|row| summarise(row, max_foreign)).collect();
-        let mut systems: Vec<_> = turns.iter().map(|row| summarise(row, max_foreign)).collect();
-        let reference = systems.iter().find(|summary| summary.system == REFERENCE);
-        let reference = reference.map(|summary| summary.values.clone()).unwrap_or_default();
-        for summary in &mut systems {
-            let shares = summary.values.iter().filter_map(|(cell, value)| {
-                reference.get(cell).map(|reference| (*cell, value / reference))
-            });
-            summary.shares = shares.collect();
-        }
-        let foreign = turns.iter().flat_map(|row| row.turns.values().flatten());
+        let systems = shares(&turns, max_foreign, REFERENCE);
+        let also = relayed.iter().flat_map(|relayed| &relayed.rows);
+        let foreign = turns.iter().chain(also).flat_map(|row| row.turns.values().flatten());
         let foreign = median(foreign.map(|figures| figures.foreign).collect()).unwrap_or_default();
         let cores = thread::available_parallelism().map_or(1, Into::into);
-        Self { at, cores, rounds, large, max_foreign, foreign, systems, beside, idle_links, turns }
+        let relayed = relayed.map(|Relayed { rows, before, most }| RelayedSummary {
+            ways: shares(&rows, max_foreign, relay::REFERENCE),
+            before,
+            most,
+            turns: rows,
+        });
+        Self {
+            at,
+            cores,
+            rounds,
+            large,
+            max_foreign,
+            foreign,
+            systems,
+            beside,
+            idle_links,
+            relayed,
+            turns,
+        }
     }
 
     pub(crate) fn at(&self) -> u64 {
@@ -143,91 +175,9 @@ impl Report {
 }
 
 impl Report {
-    /// Writes the XMPP lane beside in-band bytestreams.
-    fn write_beside(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lane = self.systems.iter().find(|summary| summary.system == XMPP);
-        let Some(ours) = lane.and_then(|summary| summary.values.get(LARGE)) else { return Ok(()) };
-        writeln!(
-            f,
-            "\nOne stream through Prosody (deploy/xmpp), and as a share of in-band bytestreams (XEP-0047) between the same accounts:\n  {XMPP:<28}{:>6.1} MB/s",
-            ours / 1e6
-        )?;
-        for summary in &self.beside {
-            if let Some(theirs) = summary.values.get(LARGE) {
-                let Summary { system, .. } = summary;
-                writeln!(
-                    f,
-                    "  {system:<28}{:>6.1} MB/s, of which Veranda has {:.2}",
-                    theirs / 1e6,
-                    ours / theirs
-                )?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn summarise(row: &Row, max_foreign: f64) -> Summary {
-    let mut summary = Summary {
-        system: row.system,
-        values: BTreeMap::new(),
-        shares: BTreeMap::new(),
-        counted: BTreeMap::new(),
-        cpu: BTreeMap::new(),
-    };
-    for (&cell, turns) in &row.turns {
-        let quiet: Vec<_> = turns.iter().filter(|turn| turn.foreign <= max_foreign).collect();
-        let counted = if quiet.is_empty() { turns.iter().collect() } else { quiet };
-        summary.counted.insert(cell, counted.len());
-        if let Some(value) = median(counted.iter().map(|turn| turn.value).collect()) {
-            summary.values.insert(cell, value);
-        }
-        let names = counted.first().map(|turn| turn.cpu.keys()).into_iter().flatten();
-        let each = names.filter_map(|&name| {
-            let used = counted.iter().filter_map(|turn| turn.cpu.get(name).copied());
-            median(used.collect()).map(|value| (name, value))
-        });
-        summary.cpu.insert(cell, each.collect());
-    }
-    summary
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        count if count % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cores, rounds, large, max_foreign, foreign, systems, idle_links, .. } = self;
-        writeln!(
-            f,
-            "\nShares of one plain nginx reverse-proxy hop; medians of {rounds} rounds on {cores} cores."
-        )?;
-        writeln!(
-            f,
-            "Others used {:.0} % of this computer meanwhile; turns with more than {:.0} % are left out where quieter ones remain.",
-            foreign * 100.0,
-            max_foreign * 100.0
-        )?;
-        if *large < 1 << 30 {
-            writeln!(
-                f,
-                "A quick run: the large file has {} MiB, and a turn is short.",
-                large >> 20
-            )?;
-        }
-        if foreign > max_foreign {
-            writeln!(
-                f,
-                "That is too much: these figures say little. Run it again when the computer is idle."
-            )?;
-        }
+    /// Writes what visitors get.
+    fn write_visits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { systems, idle_links, .. } = self;
         let columns: Vec<_> = CELLS.iter().filter(|cell| cell.name != FIRST_BYTE).collect();
         write!(f, "\n{:<WIDTH$}", "")?;
         for cell in &columns {
@@ -317,6 +267,141 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+
+    /// Writes relay sessions beside an upload through nginx.
+    fn write_relayed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(RelayedSummary { ways, before, most, .. }) = &self.relayed else { return Ok(()) };
+        writeln!(
+            f,
+            "\nOne body of {} MiB from one program to another, compared byte for byte; nginx passes an upload on as it comes (proxy_request_buffering off):",
+            self.large >> 20
+        )?;
+        for summary in ways {
+            let value = summary.values.get(LARGE).copied().unwrap_or_default();
+            let share = summary.shares.get(LARGE).copied().unwrap_or_default();
+            let used = summary.cpu.get(LARGE).into_iter().flatten();
+            let used: Vec<_> =
+                used.map(|(name, value)| format!("{name} {value:.2} s/GiB")).collect();
+            writeln!(
+                f,
+                "  {:<WIDTH$}  {:.2} GB/s, {share:.2} of nginx; {}",
+                summary.system,
+                value / 1e9,
+                used.join(", ")
+            )?;
+        }
+        writeln!(
+            f,
+            "  The gateway's memory was {:.1} MiB before the first and never more than {:.1} MiB.",
+            *before as f64 / 1_048_576.0,
+            *most as f64 / 1_048_576.0
+        )
+    }
+
+    /// Writes the XMPP lane beside in-band bytestreams.
+    fn write_beside(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lane = self.systems.iter().find(|summary| summary.system == XMPP);
+        let Some(ours) = lane.and_then(|summary| summary.values.get(LARGE)) else { return Ok(()) };
+        writeln!(
+            f,
+            "\nOne stream through Prosody (deploy/xmpp), and as a share of in-band bytestreams (XEP-0047) between the same accounts:\n  {XMPP:<28}{:>6.1} MB/s",
+            ours / 1e6
+        )?;
+        for summary in &self.beside {
+            if let Some(theirs) = summary.values.get(LARGE) {
+                let Summary { system, .. } = summary;
+                writeln!(
+                    f,
+                    "  {system:<28}{:>6.1} MB/s, of which Veranda has {:.2}",
+                    theirs / 1e6,
+                    ours / theirs
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Summarises what is to be compared with one of them.
+fn shares(turns: &[Row], max_foreign: f64, reference: &str) -> Vec<Summary> {
+    let mut summaries: Vec<_> = turns.iter().map(|row| summarise(row, max_foreign)).collect();
+    let reference = summaries.iter().find(|summary| summary.system == reference);
+    let reference = reference.map(|summary| summary.values.clone()).unwrap_or_default();
+    for summary in &mut summaries {
+        let shares = summary.values.iter().filter_map(|(cell, value)| {
+            reference.get(cell).map(|reference| (*cell, value / reference))
+        });
+        summary.shares = shares.collect();
+    }
+    summaries
+}
+
+fn summarise(row: &Row, max_foreign: f64) -> Summary {
+    let mut summary = Summary {
+        system: row.system,
+        values: BTreeMap::new(),
+        shares: BTreeMap::new(),
+        counted: BTreeMap::new(),
+        cpu: BTreeMap::new(),
+    };
+    for (&cell, turns) in &row.turns {
+        let quiet: Vec<_> = turns.iter().filter(|turn| turn.foreign <= max_foreign).collect();
+        let counted = if quiet.is_empty() { turns.iter().collect() } else { quiet };
+        summary.counted.insert(cell, counted.len());
+        if let Some(value) = median(counted.iter().map(|turn| turn.value).collect()) {
+            summary.values.insert(cell, value);
+        }
+        let names = counted.first().map(|turn| turn.cpu.keys()).into_iter().flatten();
+        let each = names.filter_map(|&name| {
+            let used = counted.iter().filter_map(|turn| turn.cpu.get(name).copied());
+            median(used.collect()).map(|value| (name, value))
+        });
+        summary.cpu.insert(cell, each.collect());
+    }
+    summary
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cores, rounds, large, max_foreign, foreign, systems, .. } = self;
+        writeln!(
+            f,
+            "\nShares of one plain nginx reverse-proxy hop; medians of {rounds} rounds on {cores} cores."
+        )?;
+        writeln!(
+            f,
+            "Others used {:.0} % of this computer meanwhile; turns with more than {:.0} % are left out where quieter ones remain.",
+            foreign * 100.0,
+            max_foreign * 100.0
+        )?;
+        if *large < 1 << 30 {
+            writeln!(
+                f,
+                "A quick run: the large file has {} MiB, and a turn is short.",
+                large >> 20
+            )?;
+        }
+        if foreign > max_foreign {
+            writeln!(
+                f,
+                "That is too much: these figures say little. Run it again when the computer is idle."
+            )?;
+        }
+        if !systems.is_empty() {
+            self.write_visits(f)?;
+        }
+        self.write_relayed(f)
+    }
 }
 
 #[cfg(test)]
@@ -353,6 +438,7 @@ mod tests {
             rows: vec![hop, veranda, xmpp],
             beside: vec![blocks, Row::new("not measured")],
             idle_links: Vec::new(),
+            relayed: None,
         };
         let report = Report::new(0, 1, 1 << 30, 0.1, measured);
         assert_eq!(report.systems[1].shares["1K c32"], 0.87);
@@ -360,5 +446,18 @@ mod tests {
         assert!(text.contains("0.87") && text.contains("1.0 k/s"), "{text}");
         assert!(text.contains("10.0 MB/s, of which Veranda has 1.20"), "{text}");
         assert!(!text.contains("not measured"), "{text}");
+    }
+
+    #[test]
+    fn prints_relay_sessions_as_shares_of_nginx() {
+        let mut nginx = Row::new(relay::REFERENCE);
+        nginx.add(LARGE, figures(2e9, 0.0));
+        let mut session = Row::new("relay, host to guest");
+        session.add(LARGE, figures(1.5e9, 0.0));
+        let relayed = Relayed { rows: vec![nginx, session], before: 10 << 20, most: 12 << 20 };
+        let measured = Measured { relayed: Some(relayed), ..Measured::default() };
+        let text = Report::new(0, 1, 1 << 30, 0.1, measured).to_string();
+        assert!(text.contains("1.50 GB/s, 0.75 of nginx"), "{text}");
+        assert!(text.contains("10.0 MiB before the first and never more than 12.0 MiB"), "{text}");
     }
 }

@@ -13,12 +13,13 @@ use carriers::Carrier;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    cells::{CELLS, Cell, Work},
+    cells::{CELLS, Cell, LARGE, Work},
     chat::Chat,
     ibb, idle, load,
     process::{self, Usage},
-    report::{Figures, IdleLinks, Measured, Report, Row},
-    systems::{Nginx, PROSODY, Published, System},
+    relay::{self, Sink, Way},
+    report::{Figures, IdleLinks, Measured, Relayed, Report, Row},
+    systems::{GatewayProcess, Nginx, PROSODY, Passing, Published, System},
     visitor,
 };
 
@@ -41,6 +42,10 @@ struct Arguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = carrier,
         default_value = "petrichor,ptth-h2,ptth-h1,taxi,poll,xmpp")]
     carriers: Vec<Carrier>,
+
+    /// Measure relay sessions only.
+    #[arg(long, conflicts_with = "carriers")]
+    relay_only: bool,
 
     /// How many rounds; the median of all counts.
     #[arg(long, value_name = "N")]
@@ -134,12 +139,13 @@ pub(crate) fn main() -> Result<()> {
     for (program, package) in [("nginx", "nginx"), ("wrk", "wrk"), ("curl", "curl")] {
         process::require(program, package)?;
     }
-    if arguments.carriers.contains(&Carrier::Xmpp) {
+    let carriers = if arguments.relay_only { &[][..] } else { &arguments.carriers };
+    if carriers.contains(&Carrier::Xmpp) {
         process::require("prosody", "prosody")?;
     }
-    let binaries = binaries(arguments.binaries.as_deref())?;
+    let binaries = binaries(arguments.binaries.as_deref(), carriers)?;
     let place = tempfile::Builder::new().prefix("veranda-bench-").tempdir()?;
-    let report = measure(extent, &arguments.carriers, &binaries, place.path())?;
+    let report = measure(extent, carriers, &binaries, place.path())?;
     let file = write(&report, &arguments.out)?;
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{report}\nThese figures are in {}", file.display())?;
@@ -150,13 +156,15 @@ fn carrier(name: &str) -> Result<Carrier, String> {
     Carrier::from_name(name).ok_or_else(|| "there is no such carrier".to_owned())
 }
 
-fn binaries(told: Option<&Path>) -> Result<PathBuf> {
+fn binaries(told: Option<&Path>, carriers: &[Carrier]) -> Result<PathBuf> {
     let here = env::current_exe().context("this program does not know where it is")?;
     let folder = match told {
         Some(folder) => folder.to_owned(),
         None => here.parent().context("this program is in no folder")?.to_owned(),
     };
-    for name in ["veranda-gateway", "veranda-peer"] {
+    let names = ["veranda-gateway", "veranda-peer"];
+    // Relay sessions need no peer.
+    for name in if carriers.is_empty() { &names[..1] } else { &names } {
         if !folder.join(name).is_file() {
             bail!(
                 "{name} is not in {}: build it first (cargo build --release -p gateway -p peer)",
@@ -168,6 +176,17 @@ fn binaries(told: Option<&Path>) -> Result<PathBuf> {
 }
 
 fn measure(extent: Extent, carriers: &[Carrier], binaries: &Path, place: &Path) -> Result<Report> {
+    let mut measured = match carriers {
+        [] => Measured::default(),
+        carriers => visits(extent, carriers, binaries, place)?,
+    };
+    measured.relayed = Some(relayed(extent, binaries, place)?);
+    let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(Report::new(at, extent.rounds, extent.large, MAX_FOREIGN, measured))
+}
+
+/// Measures what visitors get.
+fn visits(extent: Extent, carriers: &[Carrier], binaries: &Path, place: &Path) -> Result<Measured> {
     let folder = place.join("folder");
     fs::create_dir(&folder)?;
     tell("Writing the files")?;
@@ -238,9 +257,42 @@ fn measure(extent: Extent, carriers: &[Carrier], binaries: &Path, place: &Path) 
             held.push(idle_links(binaries, place, extent.idle_links, carrier)?);
         }
     }
-    let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let measured = Measured { rows, beside, idle_links: held };
-    Ok(Report::new(at, extent.rounds, extent.large, MAX_FOREIGN, measured))
+    Ok(Measured { rows, beside, idle_links: held, relayed: None })
+}
+
+/// Measures what one program sends to another by relay sessions, and through nginx.
+fn relayed(extent: Extent, binaries: &Path, place: &Path) -> Result<Relayed> {
+    tell("Starting nginx and a gateway for relay sessions")?;
+    let sink = Sink::open()?;
+    let nginx = Passing::start(place, sink.address()?)?;
+    let gateway = Published::gateway(binaries, &place.join("relay"), None)?;
+    let before = process::resident(gateway.id())?;
+    let mut rows: Vec<Row> = relay::WAYS.iter().map(|way| Row::new(way.name)).collect();
+    for round in 1..=extent.rounds {
+        for (way, row) in relay::WAYS.into_iter().zip(&mut rows) {
+            tell(&format!("Round {round} of {}: {}", extent.rounds, way.name))?;
+            let figures = relay_turn(&gateway, &nginx, &sink, way, extent).context(way.name)?;
+            row.add(LARGE, figures);
+        }
+    }
+    let most = process::most_resident(gateway.id())?;
+    Ok(Relayed { rows, before, most })
+}
+
+fn relay_turn(
+    gateway: &GatewayProcess,
+    nginx: &Passing,
+    sink: &Sink,
+    way: Way,
+    extent: Extent,
+) -> Result<Figures> {
+    let process =
+        if way.is_nginx() { ("nginx hop", nginx.id()) } else { ("gateway", gateway.id()) };
+    let before = Usage::now(&[process])?;
+    let bytes = extent.large;
+    let took = relay::transfer(gateway.address(), nginx.address, sink, way, bytes)?;
+    let used = Usage::now(&[process])?.since(&before);
+    Ok(Figures::new(bytes as f64 / took.as_secs_f64(), &used, gib(bytes)))
 }
 
 /// Loads one system once.

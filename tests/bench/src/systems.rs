@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -103,6 +103,47 @@ impl Nginx {
     }
 }
 
+/// nginx that passes uploads on as they come.
+pub(crate) struct Passing {
+    running: Running,
+    pub(crate) address: SocketAddr,
+}
+
+impl Passing {
+    /// Starts one that passes them on to this address.
+    pub(crate) fn start(place: &Path, to: SocketAddr) -> Result<Self> {
+        let address = free_address()?;
+        let running = nginx(
+            &place.join("passing"),
+            &format!(
+                "server {{
+                    listen {address};
+                    client_max_body_size 0;
+                    location / {{
+                        proxy_pass http://{to};
+                        proxy_http_version 1.1;
+                        proxy_request_buffering off;
+                        # As much as a gateway reads ahead; nginx's own 16k is for forms.
+                        client_body_buffer_size 128k;
+                    }}
+                }}"
+            ),
+        )?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        while let Err(error) = TcpStream::connect(address) {
+            if Instant::now() > deadline {
+                return Err(error).context("nginx does not start");
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+        Ok(Self { running, address })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.running.id()
+    }
+}
+
 /// Starts nginx with everything it writes in a folder of its own.
 fn nginx(place: &Path, servers: &str) -> Result<Running> {
     fs::create_dir(place)?;
@@ -162,6 +203,10 @@ impl GatewayProcess {
 
     pub(crate) fn origin(&self) -> &str {
         &self.origin
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
