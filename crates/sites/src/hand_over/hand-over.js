@@ -89,6 +89,7 @@
       buttons: element("div", "wish-buttons"),
     };
     const name = element("bdi", "wish-name", file.name || "file");
+    name.title = file.name;
     row.bar.max = 1;
     row.bar.setAttribute("aria-label", file.name || "file");
     row.item.append(name, row.bar, row.text, row.buttons);

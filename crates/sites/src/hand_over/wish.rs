@@ -120,7 +120,6 @@ fn picker(wish: &Wish<'_>, host: Option<&str>) -> Markup {
             label.wish-drop {
                 div {
                     strong { @if several { "Choose files" } @else { "Choose a file" } }
-                    br;
                     span { @if several { "or drop them here" } @else { "or drop it here" } }
                 }
                 input type="file" multiple[several];

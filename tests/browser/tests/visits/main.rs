@@ -6,4 +6,6 @@ mod listing;
 mod notes;
 mod pages;
 mod tab;
+mod tus;
+mod wish;
 mod world;
