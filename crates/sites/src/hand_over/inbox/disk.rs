@@ -436,3 +436,24 @@ fn sync_folder(dir: &Dir) -> io::Result<()> {
 fn sync_folder(_: &Dir) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn tells_a_full_drive_from_a_broken_one() {
+        for (errno, expected) in [
+            (Errno::NOSPC, "NoSpace"),
+            (Errno::DQUOT, "NoSpace"),
+            (Errno::FBIG, "TooLarge"),
+            (Errno::ROFS, "Folder"),
+            (Errno::IO, "Folder"),
+        ] {
+            let found = format!("{:?}", failed(errno.into()));
+            assert!(found.starts_with(expected), "{found} is not {expected}");
+        }
+    }
+}
