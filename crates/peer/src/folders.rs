@@ -102,7 +102,7 @@ pub(crate) fn reason(error: &sites::folder::OpenError) -> String {
 }
 
 /// Returns the real path, on Windows without the `\\?\` that its owner never typed.
-fn canonical(path: &Path) -> std::io::Result<PathBuf> {
+pub(crate) fn canonical(path: &Path) -> std::io::Result<PathBuf> {
     let path = path.canonicalize()?;
     if cfg!(windows)
         && let Some(plain) = path.to_str().and_then(|text| text.strip_prefix(r"\\?\"))

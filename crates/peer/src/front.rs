@@ -185,8 +185,8 @@ fn is_from_here(headers: &HeaderMap) -> bool {
 /// `Origin: null`.
 fn is_foreign(headers: &HeaderMap) -> bool {
     let is_null = headers.get(header::ORIGIN).is_some_and(|origin| origin == "null");
-    let says_from = headers.contains_key("sec-fetch-site");
-    !is_from_here(headers) && !(is_null && !says_from)
+    let says_nothing = is_null && !headers.contains_key("sec-fetch-site");
+    !says_nothing && !is_from_here(headers)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod account;
 mod classic;
+mod hand_over;
 mod identity;
 mod output;
 mod publish;
@@ -15,11 +16,11 @@ use carriers::{Carrier, tls::Roots};
 use clap::{Args, Parser, Subcommand};
 use crosstalk::{address::Invitation, xmpp::BareJid};
 
-use self::account::XmppOptions;
+use self::{account::XmppOptions, publish::store_of};
 
 /// Something else went wrong.
 const OTHER: u8 = 1;
-/// The folder cannot be published.
+/// The folder cannot be published or written, or the files cannot be sent.
 const FOLDER: u8 = 3;
 /// The gateway says no, and trying again would not change that.
 const GATEWAY: u8 = 4;
@@ -43,7 +44,8 @@ impl Failure {
     }
 }
 
-/// Publishes a folder of this computer on the web, through a gateway.
+/// Publishes a folder of this computer on the web, hands files over to one visitor, or asks visitors for
+/// files, through a gateway.
 #[derive(Debug, Parser)]
 #[command(name = "veranda-peer", version, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
@@ -53,10 +55,10 @@ pub(crate) struct Arguments {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  ended as asked (Ctrl-C, SIGTERM, --once)
+  0  ended as asked (Ctrl-C, SIGTERM, --once), or everything arrived
   1  something else went wrong
   2  the command line cannot be read, for example the gateway's address
-  3  the folder cannot be published
+  3  the folder cannot be published or written, or the files cannot be sent
   4  the gateway says no, and trying again would not change that
   5  the identity's key cannot be used
   6  the XMPP account cannot be used: it is missing, its password is wrong, its server says no, or a
@@ -68,8 +70,10 @@ Environment:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ask(Box<hand_over::Ask>),
     Proof(Proof),
     Publish(Box<Publish>),
+    Send(Box<hand_over::Send>),
 }
 
 /// Prints a fresh proof of identity, for use with curl and other programs.
@@ -193,6 +197,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             writeln!(io::stdout(), "{made}").map_err(|error| Failure::new(OTHER, error.to_string()))
         }
         Command::Publish(publish) => publish::run(*publish).await,
+        Command::Send(send) => hand_over::send(*send).await,
+        Command::Ask(ask) => hand_over::ask(*ask).await,
     }
 }
 
@@ -252,6 +258,20 @@ mod tests {
             Arguments::try_parse_from(nowhere.split_whitespace()).unwrap_err().to_string();
         assert!(sentence.contains("http://gateway.example:8080/name"), "{sentence}");
         assert!(Arguments::try_parse_from(["veranda-peer", "publish", "./folder"]).is_err());
+        for line in [
+            "veranda-peer send a.jpg b.jpg --gateway localhost:8080 --note Hello --ask-first --json",
+            "veranda-peer ask --into ./folder --gateway localhost:8080 --largest 500M --files 3",
+        ] {
+            Arguments::try_parse_from(line.split(' ')).unwrap();
+        }
+        for line in [
+            "veranda-peer send --gateway localhost:8080",
+            "veranda-peer ask --gateway localhost:8080",
+            "veranda-peer ask --into ./folder --gateway localhost:8080 --files 0",
+            "veranda-peer ask --into ./folder --gateway localhost:8080 --largest much",
+        ] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
         let bad = "veranda-peer publish ./folder --gateway http://gateway.example";
         let sentence = Arguments::try_parse_from(bad.split(' ')).unwrap_err().to_string();
         assert!(sentence.contains("needs https://"), "{sentence}");

@@ -1,5 +1,7 @@
 //! What the program prints: bars on a terminal, lines elsewhere, or JSON.
 
+pub(super) mod hand_over;
+
 use std::{
     collections::HashMap,
     io::{self, IsTerminal as _, Write as _},
@@ -112,11 +114,16 @@ impl Output {
 
     /// A transfer began.
     pub(super) fn started(&mut self, state: &TransferState) -> io::Result<()> {
+        self.begun("fetches", state)
+    }
+
+    /// Somebody begins to fetch or to send something.
+    fn begun(&mut self, verb: &str, state: &TransferState) -> io::Result<()> {
         self.told.insert(state.id, (Instant::now(), 0));
         match &mut self.form {
             Form::Json => object(&transfer("started", state)),
             Form::Lines => line(&format!(
-                "{} fetches {} ({}).",
+                "{} {verb} {} ({}).",
                 visitor(state.visitor, &state.agent),
                 state.file,
                 HumanBytes(state.size)
@@ -189,14 +196,19 @@ impl Output {
         }
     }
 
-    /// A transfer is over.
-    pub(super) fn ended(&mut self, record: &TransferRecord) -> io::Result<()> {
-        self.told.remove(&record.id);
+    /// Nothing more is told of this one.
+    fn forget(&mut self, id: TransferId) {
+        self.told.remove(&id);
         if let Form::Bars { running, .. } = &mut self.form
-            && let Some(bar) = running.remove(&record.id)
+            && let Some(bar) = running.remove(&id)
         {
             bar.finish_and_clear();
         }
+    }
+
+    /// A transfer is over.
+    pub(super) fn ended(&mut self, record: &TransferRecord) -> io::Result<()> {
+        self.forget(record.id);
         match &self.form {
             Form::Json => object(&ended(record)),
             Form::Bars { .. } | Form::Lines => self.line(&sentence(record)),
@@ -281,13 +293,7 @@ fn ended(record: &TransferRecord) -> Value {
         TransferEnd::Complete => ("complete", None),
         TransferEnd::Cut(by) => ("cut", Some(by)),
     };
-    let by = by.map(|by| match by {
-        Ended::Connection => "connection",
-        Ended::File => "file",
-        Ended::Owner => "owner",
-        Ended::Unconfirmed => "unconfirmed",
-        Ended::Visitor => "visitor",
-    });
+    let by = by.map(self::by);
     json!({
         "event": "transfer",
         "state": "ended",
@@ -303,6 +309,17 @@ fn ended(record: &TransferRecord) -> Value {
         "end": end,
         "by": by,
     })
+}
+
+/// Returns the word for what cut something.
+fn by(by: Ended) -> &'static str {
+    match by {
+        Ended::Connection => "connection",
+        Ended::File => "file",
+        Ended::Owner => "owner",
+        Ended::Unconfirmed => "unconfirmed",
+        Ended::Visitor => "visitor",
+    }
 }
 
 fn sentence(record: &TransferRecord) -> String {

@@ -318,6 +318,11 @@ fn failure(error: &PublishError) -> Failure {
 /// Returns where links of this folder are kept: one file for each folder, so that several can be
 /// published at the same time.
 pub(super) fn store(data: Option<&Path>, folder: &Path) -> Result<PathBuf, Failure> {
+    store_of(data, "folder", folder.as_os_str().as_encoded_bytes())
+}
+
+/// Returns where something of this kind is kept that these bytes name.
+pub(super) fn store_of(data: Option<&Path>, kind: &str, name: &[u8]) -> Result<PathBuf, Failure> {
     let data = match data {
         Some(data) => data.to_owned(),
         None => directories::ProjectDirs::from("", "", "Veranda")
@@ -327,8 +332,7 @@ pub(super) fn store(data: Option<&Path>, folder: &Path) -> Result<PathBuf, Failu
             .data_local_dir()
             .join("peer"),
     };
-    let bytes = folder.as_os_str().as_encoded_bytes();
-    Ok(data.join(format!("folder-{:016x}.sqlite3", fingerprint(bytes))))
+    Ok(data.join(format!("{kind}-{:016x}.sqlite3", fingerprint(name))))
 }
 
 /// FNV-1a: short, and the same in every version.
@@ -339,20 +343,20 @@ fn fingerprint(bytes: &[u8]) -> u64 {
 }
 
 /// Waits for Ctrl-C, and for what service managers send.
-struct Ending {
+pub(super) struct Ending {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Ending {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
             terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
         })
     }
 
-    async fn wait(&mut self) {
+    pub(super) async fn wait(&mut self) {
         let interrupted = tokio::signal::ctrl_c();
         #[cfg(unix)]
         tokio::select! {

@@ -1,6 +1,7 @@
 //! What is handed over, on the disk.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -14,6 +15,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::OPEN_TIMEOUT;
 use crate::{
+    folders,
     hand_over::{Goods, Presence},
     model::HandOverError,
 };
@@ -46,7 +48,7 @@ pub(super) async fn choose_files(
             Ok((files, parcel, state))
         }
         Ok(Err(_)) | Err(_) => {
-            let why = std::io::Error::other("the disk does not answer");
+            let why = io::Error::other("the disk does not answer");
             Err(ParcelError::Other(first, why).into())
         }
     }
@@ -59,18 +61,13 @@ pub(super) async fn choose_folder(
 ) -> Result<(PathBuf, Inbox), HandOverError> {
     let asked = folder.to_owned();
     let opening = spawn_blocking(move || {
-        let folder = asked.canonicalize().map_err(InboxError::Folder)?;
+        let folder = folders::canonical(&asked).map_err(InboxError::Folder)?;
         let inbox = Inbox::open(&folder, rules(largest))?;
         Ok::<_, InboxError>((folder, inbox))
     });
     let why = match timeout(OPEN_TIMEOUT, opening).await {
         Ok(Ok(Ok(opened))) => return Ok(opened),
-        Ok(Ok(Err(InboxError::Folder(error)))) => match error.kind() {
-            std::io::ErrorKind::NotFound => "it is not there".to_owned(),
-            std::io::ErrorKind::NotADirectory => "it is not a folder".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "it may not be written".to_owned(),
-            _ => error.to_string(),
-        },
+        Ok(Ok(Err(InboxError::Folder(error)))) => reason(&error),
         Ok(Ok(Err(error))) => error.to_string(),
         Ok(Err(_)) | Err(_) => "the disk does not answer".to_owned(),
     };
@@ -103,21 +100,32 @@ pub(super) fn look(
                 })
             }
             Goods::Ask { folder, largest, .. } => {
+                if let Presence::Inbox(known) = known
+                    && known.is_there().await
+                {
+                    return Some(Presence::Inbox(known));
+                }
                 let opening = spawn_blocking(move || {
                     let _turn = turn;
                     Inbox::open(&folder, rules(largest))
                 });
                 let inbox = opening.await.ok()?.ok()?;
-                Some(match known {
-                    Presence::Inbox(known) => Presence::Inbox(known),
-                    Presence::Away | Presence::Parcel(_) | Presence::Unknown => {
-                        Presence::Inbox(inbox)
-                    }
-                })
+                Some(Presence::Inbox(inbox))
             }
         }
     };
     async move { timeout(LOOK_TIMEOUT, look).await.ok().flatten().unwrap_or(Presence::Away) }
+}
+
+/// Says why a folder cannot take files.
+fn reason(error: &io::Error) -> String {
+    let words = [
+        (io::ErrorKind::NotFound, "it is not there"),
+        (io::ErrorKind::NotADirectory, "it is not a folder"),
+        (io::ErrorKind::PermissionDenied, "it may not be written"),
+    ];
+    let known = words.into_iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or_else(|| error.to_string(), |(_, words)| words.to_owned())
 }
 
 fn rules(largest: u64) -> Rules {

@@ -150,6 +150,12 @@ impl Front {
                 worth
             }
         };
+        if let (What::File(upload), &Method::HEAD) = (address.what, &visit.method)
+            && let Some(told) = self.has_arrived(&visit, upload)
+        {
+            // Whoever did not hear it after the last byte hears it now, also when it was the last file.
+            return told;
+        }
         if let Some(word) = self.closed(id) {
             return visit.word(&word);
         }

@@ -12,25 +12,24 @@
 //! "unconfirmed" and can be done again, until the owner ends it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    path::PathBuf,
     sync::Arc,
-    time::SystemTime,
 };
 
-use sites::hand_over::{Inbox, Parcel};
+use sites::hand_over::Inbox;
 
 use super::{
-    tickets::{Taken, Ticket, Tickets, Visitor},
-    uploads::{Full, StoppedBy, Upload, Uploads},
+    entry::{Entry, Fetching, Goods, KeptHandOver, KeptReceived, Presence},
+    tickets::{Taken, Visitor},
+    uploads::{Full, StoppedBy, Upload},
 };
 use crate::{
     front::host_of_origin,
     ledger::{Flow, Now},
     model::{
-        Direction, Ended, HandOver, HandOverId, HandOverTrouble, Knock, KnockId, Passing, Received,
-        Stage, Terms, TransferEnd, TransferId, TransferRecord, TransferState,
+        Ended, HandOver, HandOverId, Knock, KnockId, Received, Stage, TransferEnd, TransferId,
+        TransferRecord, TransferState,
     },
     session::Token,
     store::VisitorKey,
@@ -45,91 +44,6 @@ pub(crate) const MAX_RECEIVED: usize = 100;
 /// How much may happen before the engine looks, which is at once; what is beyond is still in the
 /// snapshot.
 const MAX_HAPPENINGS: usize = 1024;
-
-/// What is handed over.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Goods {
-    Send {
-        files: Vec<PathBuf>,
-        name: String,
-        size: u64,
-        count: u32,
-        /// Tells these very files from others at the same place ([`Parcel::state`]).
-        state: String,
-    },
-    Ask {
-        folder: PathBuf,
-        largest: u64,
-        files_left: u32,
-    },
-}
-
-/// Whether it is there.
-#[derive(Clone, Debug)]
-pub(crate) enum Presence {
-    /// The files are not there, or are others by now; the folder cannot be written.
-    Away,
-    Parcel(Parcel),
-    Inbox(Inbox),
-    /// Nobody has looked yet.
-    Unknown,
-}
-
-/// A file that arrived, with the upload by which it came.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct KeptReceived {
-    pub(crate) upload: String,
-    pub(crate) received: Received,
-}
-
-/// A hand-over as it is kept.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct KeptHandOver {
-    pub(crate) id: HandOverId,
-    pub(crate) token: Token,
-    pub(crate) goods: Goods,
-    pub(crate) terms: Terms,
-    pub(crate) stage: Stage,
-    pub(crate) since: SystemTime,
-    /// Oldest first.
-    pub(crate) tickets: Vec<Ticket>,
-    /// Oldest first.
-    pub(crate) refused: Vec<VisitorKey>,
-    /// Oldest first.
-    pub(crate) uploads: Vec<Upload>,
-    /// Oldest first.
-    pub(crate) received: Vec<KeptReceived>,
-}
-
-/// A hand-over.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) token: Token,
-    pub(crate) goods: Goods,
-    pub(crate) terms: Terms,
-    pub(crate) stage: Stage,
-    since: SystemTime,
-    pub(crate) presence: Presence,
-    pub(crate) tickets: Tickets,
-    /// What is being fetched.
-    current: Option<Fetching>,
-    pub(crate) uploads: Uploads,
-    /// Oldest first.
-    received: VecDeque<KeptReceived>,
-}
-
-/// Something that is being fetched.
-#[derive(Debug)]
-struct Fetching {
-    flow: Arc<Flow>,
-    ticket: Token,
-    key: VisitorKey,
-    offset: u64,
-    length: u64,
-    /// Whether what is before it had been handed over for the same ticket.
-    is_vouched: bool,
-    before: Stage,
-}
 
 /// A part of the content that somebody wants.
 #[derive(Clone, Debug)]
@@ -228,25 +142,19 @@ impl Book {
         self.entries.len()
     }
 
+    /// Returns the oldest that is over.
+    pub(crate) fn oldest_done(&self) -> Option<HandOverId> {
+        self.entries.iter().find(|(_, entry)| entry.is_done()).map(|(id, _)| *id)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     pub(crate) fn add(&mut self, kept: KeptHandOver, presence: Presence) {
         self.last = self.last.max(kept.id.0);
-        let entry = Entry {
-            token: kept.token,
-            goods: kept.goods,
-            tickets: Tickets::new(kept.terms.nod, kept.tickets, kept.refused),
-            terms: kept.terms,
-            stage: kept.stage,
-            since: kept.since,
-            presence,
-            current: None,
-            uploads: Uploads::new(kept.uploads),
-            received: kept.received.into(),
-        };
-        self.entries.insert(kept.id, entry);
+        let id = kept.id;
+        self.entries.insert(id, Entry::new(kept, presence));
         self.version += 1;
     }
 
@@ -475,20 +383,21 @@ impl Book {
 
     /// One more file is about to get its name. Returns whether it is wanted.
     pub(crate) fn claim(&mut self, id: HandOverId) -> bool {
-        let Some(entry) = self.change(id).filter(|entry| !entry.is_done()) else { return false };
-        match &mut entry.goods {
-            Goods::Ask { files_left, .. } if *files_left > 0 => {
-                *files_left -= 1;
-                true
-            }
-            Goods::Ask { .. } | Goods::Send { .. } => false,
-        }
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.is_done()) else {
+            return false;
+        };
+        let is_wanted = match entry.goods {
+            Goods::Ask { files_left, .. } => entry.claimed < files_left,
+            Goods::Send { .. } => false,
+        };
+        entry.claimed += u32::from(is_wanted);
+        is_wanted
     }
 
     /// It did not get it.
     pub(crate) fn unclaim(&mut self, id: HandOverId) {
-        if let Some(Goods::Ask { files_left, .. }) = self.change(id).map(|entry| &mut entry.goods) {
-            *files_left += 1;
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.claimed = entry.claimed.saturating_sub(1);
         }
     }
 
@@ -501,7 +410,14 @@ impl Book {
         }
         let kept = KeptReceived { upload: upload.to_owned(), received: received.clone() };
         entry.received.push_back(kept);
-        let was_the_last = matches!(entry.goods, Goods::Ask { files_left: 0, .. });
+        entry.claimed = entry.claimed.saturating_sub(1);
+        let was_the_last = match &mut entry.goods {
+            Goods::Ask { files_left, .. } => {
+                *files_left = files_left.saturating_sub(1);
+                *files_left == 0
+            }
+            Goods::Send { .. } => false,
+        };
         self.happened(Happening::Received(id, received));
         if was_the_last {
             self.finish(id, now);
@@ -560,7 +476,13 @@ impl Book {
         now: Now,
     ) -> (Vec<KeptHandOver>, u64) {
         let changed = std::mem::take(&mut self.changed);
-        let kept = changed.into_iter().filter_map(|id| self.kept(id, passing, now)).collect();
+        let kept = changed
+            .into_iter()
+            .filter_map(|id| {
+                let entry = self.entries.get(&id)?;
+                Some(entry.kept(id, passing, now))
+            })
+            .collect();
         (kept, self.version)
     }
 
@@ -568,50 +490,6 @@ impl Book {
     pub(crate) fn keep_again(&mut self, ids: impl IntoIterator<Item = HandOverId>) {
         let there = ids.into_iter().filter(|id| self.entries.contains_key(id));
         self.changed.extend(there);
-    }
-
-    fn kept(&self, id: HandOverId, passing: &[TransferState], now: Now) -> Option<KeptHandOver> {
-        let entry = self.entries.get(&id)?;
-        let mut tickets = entry.tickets.all().to_vec();
-        let mut stage = entry.stage.clone();
-        // Should the program end now, this is what it knows after the next start.
-        if let Some(current) = &entry.current {
-            for ticket in tickets.iter_mut().filter(|ticket| ticket.secret == current.ticket) {
-                ticket.perhaps_more = true;
-            }
-            stage = match &entry.goods {
-                Goods::Send { name, size, .. } if current.is_vouched => Stage::Cut {
-                    file: name.clone(),
-                    arrived: current.arrived(passing),
-                    size: Some(*size),
-                    at: now.wall,
-                    by: Ended::Connection,
-                },
-                Goods::Send { .. } | Goods::Ask { .. } => current.before.clone(),
-            };
-        } else if let Some(upload) =
-            entry.uploads.all().find(|upload| entry.uploads.is_coming(&upload.id))
-        {
-            stage = Stage::Cut {
-                file: super::uploads::shown(&upload.name),
-                arrived: upload.offset,
-                size: upload.size,
-                at: now.wall,
-                by: Ended::Connection,
-            };
-        }
-        Some(KeptHandOver {
-            id,
-            token: entry.token.clone(),
-            goods: entry.goods.clone(),
-            terms: entry.terms.clone(),
-            stage,
-            since: entry.since,
-            tickets,
-            refused: entry.tickets.refused().collect(),
-            uploads: entry.uploads.all().cloned().collect(),
-            received: entry.received.iter().cloned().collect(),
-        })
     }
 
     /// Takes what happened since the last time, oldest first.
@@ -638,104 +516,13 @@ impl Book {
         refused: Option<&str>,
         now: Now,
     ) -> Option<HandOver> {
-        let entry = self.entries.get(&id)?;
-        let is_done = entry.is_done();
-        let direction = match &entry.goods {
-            Goods::Send { name, size, count, .. } => {
-                Direction::Send { name: name.clone(), size: *size, files: *count }
-            }
-            Goods::Ask { folder, largest, files_left } => Direction::Ask {
-                folder: folder.clone(),
-                largest: *largest,
-                files_left: *files_left,
-            },
-        };
-        let away = match entry.presence {
-            Presence::Away => Some(HandOverTrouble::Away),
-            Presence::Inbox(_) | Presence::Parcel(_) | Presence::Unknown => None,
-        };
-        let refused = refused.map(|words| HandOverTrouble::Refused(words.to_owned()));
-        let url = match (&self.place, &refused) {
-            (Some(place), None) if !is_done => Some(place.url(&entry.token)),
-            (Some(_) | None, _) => None,
-        };
-        let mut now_passing: Vec<Passing> = entry.uploads.passing(now).collect();
-        if let Some(current) = &entry.current {
-            now_passing.extend(current.state(&entry.goods, passing));
-        }
-        Some(HandOver {
-            id,
-            direction,
-            note: entry.terms.note.clone(),
-            nod: entry.terms.nod,
-            url,
-            trouble: if is_done { None } else { away.or(refused) },
-            stage: entry.stage.clone(),
-            passing: now_passing,
-            knocks: entry.tickets.knocks().cloned().collect(),
-            received: entry.received.iter().rev().map(|kept| kept.received.clone()).collect(),
-            since: entry.since,
-        })
+        let origin = self.place.as_ref().map(|place| place.origin.as_str());
+        Some(self.entries.get(&id)?.state(id, origin, passing, refused, now))
     }
 
     fn happened(&mut self, happening: Happening) {
         if self.happenings.len() < MAX_HAPPENINGS {
             self.happenings.push(happening);
         }
-    }
-}
-
-impl Place {
-    fn url(&self, token: &Token) -> String {
-        format!("{}{}{}", self.origin, super::PREFIX, token.secret())
-    }
-}
-
-impl Entry {
-    pub(crate) fn is_done(&self) -> bool {
-        matches!(self.stage, Stage::Done { .. })
-    }
-
-    /// Returns how much a file has that came by this upload and is there.
-    pub(crate) fn arrived_by(&self, upload: &str) -> Option<u64> {
-        let found = self.received.iter().find(|kept| kept.upload == upload)?;
-        Some(found.received.size)
-    }
-
-    /// Nobody fetches any more; returns the stage before that.
-    fn end_current(&mut self) -> Option<Stage> {
-        let current = self.current.take()?;
-        if let Some(ticket) = self.tickets.find_mut(&current.ticket) {
-            let sent = current.offset + current.flow.sent();
-            if current.is_vouched {
-                ticket.reached = ticket.reached.max(sent);
-            }
-        }
-        Some(current.before)
-    }
-}
-
-impl Fetching {
-    fn arrived(&self, passing: &[TransferState]) -> u64 {
-        let delivered = passing
-            .iter()
-            .find(|state| state.id == self.flow.id)
-            .map_or(0, |state| state.delivered);
-        self.offset + delivered
-    }
-
-    fn state(&self, goods: &Goods, passing: &[TransferState]) -> Option<Passing> {
-        let state = passing.iter().find(|state| state.id == self.flow.id)?;
-        let Goods::Send { name, size, .. } = goods else { return None };
-        Some(Passing {
-            file: name.clone(),
-            visitor: state.visitor,
-            agent: state.agent.clone(),
-            size: Some(*size),
-            // What somebody looks at in the middle of it says nothing about what is before it.
-            arrived: if self.is_vouched { self.arrived(passing) } else { 0 },
-            rate: state.rate,
-            since: state.since,
-        })
     }
 }

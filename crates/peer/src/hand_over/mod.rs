@@ -9,17 +9,17 @@
 mod book;
 mod coming;
 mod desk;
+mod entry;
 mod tickets;
 mod uploads;
 
 pub(crate) use self::{
-    book::{
-        Book, Goods, Happening, KeptHandOver, KeptReceived, MAX_HAND_OVERS, Presence, Removed, Wish,
-    },
+    book::{Book, Happening, MAX_HAND_OVERS, Removed, Wish},
     coming::{Coming, Finish},
     desk::Desk,
+    entry::{Goods, KeptHandOver, KeptReceived, Presence},
     tickets::{Standing, Taken, Ticket, Visitor, Worth},
-    uploads::{Full, MAX_NAME, Upload},
+    uploads::{FORGOTTEN_AFTER, Full, MAX_NAME, Upload},
 };
 
 /// What the path of each address at the desk begins with.

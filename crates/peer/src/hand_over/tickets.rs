@@ -164,9 +164,12 @@ impl Tickets {
         if self.nod && ticket.key != VisitorKey::new(address) {
             return Some(Worth::NotYours);
         }
+        let is_late = self.nod && self.allowed().is_some();
         Some(match ticket.standing {
             Standing::Allowed => Worth::Allowed,
-            _ if self.allowed().is_some() && self.nod => Worth::NotYours,
+            Standing::Asking(_) | Standing::Refused | Standing::Unanswered if is_late => {
+                Worth::NotYours
+            }
             Standing::Asking(_) => Worth::Asking,
             Standing::Refused => Worth::Refused,
             Standing::Unanswered => Worth::Unanswered,

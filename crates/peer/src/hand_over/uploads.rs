@@ -20,7 +20,7 @@ const MAX_DRAFTS: usize = 16;
 const MAY_GIVE_WAY: Duration = Duration::from_secs(60 * 60);
 
 /// After how long one that was cut is thrown away.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The longest name that a visitor's word is kept of, in characters; the file's own is made of it.
 pub(crate) const MAX_NAME: usize = 255;

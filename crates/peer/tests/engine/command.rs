@@ -14,8 +14,8 @@ use crosstalk::{
 use http::StatusCode;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
-    process::{Child, ChildStderr, ChildStdout, Command},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
 
@@ -27,6 +27,7 @@ use crate::{
 pub(crate) const PASSPHRASE: &str = "correct horse";
 
 pub(crate) struct Program {
+    input: Option<ChildStdin>,
     child: Child,
     output: Lines<BufReader<ChildStdout>>,
     errors: Lines<BufReader<ChildStderr>>,
@@ -35,6 +36,15 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `veranda-peer` with these words, in an environment of its own.
     pub(crate) fn start(home: &Home, words: &[&str], passphrase: Option<&str>) -> Self {
+        Self::start_reading(home, words, passphrase, Stdio::null())
+    }
+
+    /// The same, and somebody types.
+    pub(crate) fn start_with_input(home: &Home, words: &[&str], passphrase: Option<&str>) -> Self {
+        Self::start_reading(home, words, passphrase, Stdio::piped())
+    }
+
+    fn start_reading(home: &Home, words: &[&str], passphrase: Option<&str>, input: Stdio) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_veranda-peer"));
         command
             .args(words)
@@ -44,7 +54,7 @@ impl Program {
             .env_remove("VERANDA_PASSPHRASE")
             // Nothing listens there: a computer without a keychain.
             .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
@@ -54,7 +64,8 @@ impl Program {
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
         let errors = BufReader::new(child.stderr.take().unwrap()).lines();
-        Self { child, output, errors }
+        let input = child.stdin.take();
+        Self { input, child, output, errors }
     }
 
     fn publish(home: &Home, gateway: &str, more: &[&str]) -> Self {
@@ -66,11 +77,11 @@ impl Program {
         Self::start(home, &words, Some(PASSPHRASE))
     }
 
-    async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         timeout(SOON, self.output.next_line()).await.unwrap().unwrap().expect("a line")
     }
 
-    async fn object(&mut self) -> Value {
+    pub(crate) async fn object(&mut self) -> Value {
         let line = self.line().await;
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("no object: {line}"))
     }
@@ -83,8 +94,18 @@ impl Program {
         published["url"].as_str().unwrap().to_owned()
     }
 
-    async fn error_line(&mut self) -> String {
+    pub(crate) async fn error_line(&mut self) -> String {
         timeout(SOON, self.errors.next_line()).await.unwrap().unwrap().expect("a sentence")
+    }
+
+    pub(crate) async fn type_line(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    /// Ends it as a power cut does.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     pub(crate) async fn end(mut self) -> (ExitStatus, String) {

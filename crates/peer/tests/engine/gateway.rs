@@ -175,6 +175,71 @@ impl Gateway {
         Seen { status: head.status, headers: head.headers, body }
     }
 
+    /// Waits until there are links, and returns one of them.
+    pub(crate) async fn link(&self) -> Link {
+        let mut links = self.state.links.subscribe();
+        let wait = async {
+            loop {
+                let open = links.borrow_and_update().iter().rfind(|link| link.is_open()).cloned();
+                if let Some(link) = open {
+                    return link;
+                }
+                let _ = timeout(Duration::from_millis(20), links.changed()).await;
+            }
+        };
+        timeout(SOON, wait).await.unwrap()
+    }
+
+    /// Waits until there is no link any more.
+    pub(crate) async fn no_link(&self) {
+        self.links(0).await;
+    }
+
+    /// Sends a visitor's request over the link; its URI is the whole URL.
+    pub(crate) async fn ask(
+        &self,
+        link: &Link,
+        from: &str,
+        number: u64,
+        mut request: Request<Body>,
+    ) -> Seen {
+        request.headers_mut().insert(TRANSACTION_HEADER, number.into());
+        self.ask_unnumbered(link, from, request).await
+    }
+
+    /// The same as a gateway does it that knows nothing of receipts.
+    pub(crate) async fn ask_unnumbered(
+        &self,
+        link: &Link,
+        from: &str,
+        request: Request<Body>,
+    ) -> Seen {
+        self.try_to_ask(link, from, request).await.unwrap()
+    }
+
+    /// The same for a visitor who leaves in the middle.
+    pub(crate) async fn try_to_ask(
+        &self,
+        link: &Link,
+        from: &str,
+        mut request: Request<Body>,
+    ) -> Option<Seen> {
+        let uri = request.uri().clone();
+        let host = uri.authority().unwrap().as_str();
+        *request.uri_mut() = uri.path_and_query().unwrap().as_str().parse().unwrap();
+        let forwarded = forwarded::format(from.parse().unwrap(), host, false);
+        for (name, value) in [
+            (header::HOST, host),
+            (header::USER_AGENT, "curl/8.5.0"),
+            (forwarded::HEADER, &forwarded),
+        ] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let send = async { link.reserve().await.unwrap().send(request).await };
+        let (head, body) = timeout(SOON, send).await.unwrap().ok()?.into_parts();
+        Some(Seen { status: head.status, headers: head.headers, body })
+    }
+
     /// Opens a session URL and returns the cookie.
     pub(crate) async fn enter(&self, link: &Link, url: &str) -> String {
         let entered = self.visit(link, url, None, 0).await;

@@ -5,11 +5,14 @@
 #[cfg(unix)]
 mod account;
 mod command;
+mod command_hand_over;
 mod gateway;
+mod hand_over;
 mod links;
 mod notes;
 mod sites;
 mod transfers;
+mod uploads;
 
 use std::path::{Path, PathBuf};
 

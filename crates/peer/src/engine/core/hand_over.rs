@@ -11,7 +11,10 @@ use super::{
     Core,
 };
 use crate::{
-    hand_over::{Book, Desk, Goods, Happening, KeptHandOver, MAX_HAND_OVERS, Presence, Removed},
+    hand_over::{
+        Book, Desk, FORGOTTEN_AFTER, Goods, Happening, KeptHandOver, MAX_HAND_OVERS, Presence,
+        Removed,
+    },
     ledger::Now,
     model::{
         Event, HandOver, HandOverError, HandOverId, KnockId, PublishError, SiteTrouble, Stage,
@@ -226,14 +229,14 @@ impl Core {
         presence: Presence,
         terms: Terms,
     ) -> Result<HandOverId, HandOverError> {
-        let id = {
+        let (id, over) = {
             let book = self.counter.desk.book();
-            if book.len() >= MAX_HAND_OVERS {
-                return Err(HandOverError::TooMany);
-            }
-            book.next_id()
+            let is_full = book.len() >= MAX_HAND_OVERS;
+            // What is done makes room.
+            let over = is_full.then(|| book.oldest_done().ok_or(HandOverError::TooMany));
+            (book.next_id(), over.transpose()?)
         };
-        let mut changes = Vec::new();
+        let mut changes: Vec<Change> = over.map(Change::DropHandOver).into_iter().collect();
         if self.counter.labels.is_empty() {
             let label = StoredLabel {
                 gateway: self.approach.gateway.origin(),
@@ -262,7 +265,12 @@ impl Core {
             self.pending.push(Change::DropHandOver(id));
             return Err(store_error(error));
         }
-        self.counter.desk.change(|book| book.add(kept, presence));
+        self.counter.desk.change(|book| {
+            if let Some(over) = over {
+                book.remove(over);
+            }
+            book.add(kept, presence);
+        });
         Ok(id)
     }
 
@@ -300,6 +308,23 @@ impl Core {
                 }
             }
         });
+    }
+
+    /// Removes old drafts of which a crash let everybody forget, once after each start.
+    fn sweep(&mut self, id: HandOverId, inbox: Inbox) {
+        let is_first = self
+            .counter
+            .desk
+            .book()
+            .entry(id)
+            .is_some_and(|entry| matches!(entry.presence, Presence::Unknown));
+        if is_first {
+            self.counter.throwing.spawn(async move {
+                if let Err(error) = inbox.sweep(FORGOTTEN_AFTER).await {
+                    tracing::debug!(%error, "Old drafts of visitors stay on the disk");
+                }
+            });
+        }
     }
 
     pub(super) fn pause_desk(&mut self, paused: bool) {
@@ -454,6 +479,9 @@ impl Core {
     }
 
     pub(super) fn found_goods(&mut self, id: HandOverId, presence: Presence) {
+        if let Presence::Inbox(inbox) = &presence {
+            self.sweep(id, inbox.clone());
+        }
         if let Some(entry) = self.counter.desk.book().look(id) {
             entry.presence = presence;
         }

@@ -173,11 +173,16 @@ impl Front {
         Ok(draft)
     }
 
+    /// Tells that a file is there completely.
+    pub(super) fn has_arrived(&self, visit: &Visit, id: &str) -> Option<Response<Body>> {
+        let size = self.arrived(visit, id)?;
+        let mut response = at(StatusCode::OK, size, Some(size));
+        response.headers_mut().insert(RESUMABLE, HeaderValue::from_static(TUS));
+        Some(response)
+    }
+
     /// Tells how much of a file is there. Who asks has lost the connection before it.
     async fn upload_offset(&self, visit: &Visit, id: &str, inbox: &Inbox) -> Response<Body> {
-        if let Some(size) = self.arrived(visit, id) {
-            return at(StatusCode::OK, size, Some(size));
-        }
         let Some(size) = self.known(visit, id).map(|upload| upload.size) else {
             return pages::bare(StatusCode::NOT_FOUND);
         };
@@ -294,28 +299,37 @@ impl Front {
             percent_decode_str(name).decode_utf8_lossy().chars().take(MAX_NAME).collect();
         let body = request.into_body();
         let size = body.size_hint().exact();
-        let mut draft = match self.begin(visit, ticket, &inbox, &name, size).await {
+        let draft = match self.begin(visit, ticket, &inbox, &name, size).await {
             Ok(draft) => draft,
             Err(refusal) => return refusal,
         };
         let id = draft.id().to_owned();
-        let taken = match self.desk.start(visit.id, &id, Now::read()) {
-            Err(full) => Err(refused(full)),
-            Ok(coming) => match coming.append(&mut draft, body, size).await {
-                Ok(()) => self.finish(coming, draft, &name).await,
-                Err(why) => {
-                    coming.cut(by(why.as_ref()));
-                    Err(why.map_or_else(|| pages::bare(StatusCode::CONFLICT), |why| failed(&why)))
-                }
-            },
-        };
-        match taken {
+        match self.fill(visit, draft, &name, body, size).await {
             Ok(name) => said(StatusCode::CREATED, &format!("{name} has arrived.\n")),
             Err(refusal) => {
                 // It cannot be continued, so nobody will.
                 self.desk.change(|book| book.discard_upload(visit.id, &id));
                 throw(&inbox, &id).await;
                 refusal
+            }
+        }
+    }
+
+    /// Fills a draft at once, and lets go of it.
+    async fn fill(
+        &self,
+        visit: &Visit,
+        mut draft: Draft,
+        name: &str,
+        body: Body,
+        size: Option<u64>,
+    ) -> Result<String, Response<Body>> {
+        let coming = self.desk.start(visit.id, draft.id(), Now::read()).map_err(refused)?;
+        match coming.append(&mut draft, body, size).await {
+            Ok(()) => self.finish(coming, draft, name).await,
+            Err(why) => {
+                coming.cut(by(why.as_ref()));
+                Err(why.map_or_else(|| pages::bare(StatusCode::CONFLICT), |why| failed(&why)))
             }
         }
     }
