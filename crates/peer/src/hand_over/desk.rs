@@ -23,7 +23,7 @@ use crate::{
 
 /// How long a visitor waits until her ticket is on the disk. After that she gets it all the same: it is
 /// good while the program runs.
-const KEEP_TIMEOUT: Duration = Duration::from_secs(2);
+const KEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All that is handed over, shared by everybody who works with it. The book is held for moments only.
 #[derive(Debug)]

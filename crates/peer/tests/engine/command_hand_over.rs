@@ -8,11 +8,12 @@ use crosstalk::{
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{
     Home,
     command::{PASSPHRASE, Program, text},
-    gateway::Gateway,
+    gateway::{Gateway, SOON},
 };
 
 const SHE: &str = "192.0.2.7";
@@ -168,4 +169,52 @@ async fn what_cannot_be_handed_over_has_a_sentence_and_a_code() {
         assert_eq!(status.code(), Some(3), "{said}");
         assert!(said.contains(words), "{said}");
     }
+}
+
+/// More than all windows and buffers on the way.
+const LARGE: usize = 8 * 1024 * 1024;
+
+#[tokio::test]
+async fn a_download_goes_on_after_the_program_was_killed_in_the_middle_of_it() {
+    let (home, gateway) = (Home::new(), Gateway::start().await);
+    let file = home.photos().join("film.bin");
+    let content: Vec<u8> = (0..LARGE).map(|place| u8::try_from(place % 251).unwrap()).collect();
+    std::fs::write(&file, &content).unwrap();
+    let send = ["send", text(&file)];
+    let mut program = start(&home, &gateway, &send, &["--json"]);
+    let url = object(&mut program, "hand-over").await["url"].as_str().unwrap().to_owned();
+    let link = gateway.link().await;
+    let place = press(&gateway, &link, &url).await;
+    let request = Request::get(&place).body(transaction::empty()).unwrap();
+    let mut seen = gateway.ask(&link, SHE, 7, request).await;
+    let mut has = Vec::new();
+    while has.len() < LARGE / 3 {
+        let frame = timeout(SOON, seen.body.frame()).await.unwrap().unwrap().unwrap();
+        has.extend_from_slice(&frame.into_data().unwrap());
+    }
+    // Nobody heard how much she has; what she has besides is cut off without a word.
+    program.kill().await;
+    gateway.no_link().await;
+    while let Ok(Some(Ok(frame))) = timeout(SOON, seen.body.frame()).await {
+        has.extend_from_slice(&frame.into_data().unwrap());
+    }
+    assert!(has.len() < LARGE, "it was cut");
+    let mut program = start(&home, &gateway, &send, &["--json"]);
+    let told = object(&mut program, "hand-over").await;
+    assert_eq!((&told["url"], &told["state"]), (&url.as_str().into(), &"cut".into()));
+    assert_eq!((&told["cut"]["arrived"], &told["cut"]["by"]), (&0.into(), &"connection".into()));
+    object(&mut program, "link").await;
+    let link = gateway.link().await;
+    let request = Request::get(&place)
+        .header(header::RANGE, format!("bytes={}-", has.len()))
+        .body(transaction::empty())
+        .unwrap();
+    let rest = gateway.ask(&link, SHE, 8, request).await.bytes().await;
+    assert!([&has[..], &rest].concat() == content, "it is the same file");
+    let delivered = rest.len() as u64;
+    let state = ReceiptState::Complete;
+    gateway.receipt(&link, Receipt { transaction: 8, delivered, state }).await;
+    // That somebody fetches again is told before.
+    while object(&mut program, "hand-over").await["state"] != "done" {}
+    assert!(program.end().await.0.success());
 }

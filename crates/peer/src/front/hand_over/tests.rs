@@ -333,11 +333,13 @@ async fn a_page_waits_for_the_owner_but_not_for_ever() {
     let wait = world.take().await;
     let began = Instant::now();
     let asks = world.get(&wait).await;
-    assert_eq!((asks.status, began.elapsed()), (StatusCode::OK, ANSWER_WAIT));
+    assert_eq!(asks.status, StatusCode::OK);
+    let waited = began.elapsed();
+    assert!(waited >= ANSWER_WAIT && waited < ANSWER_WAIT * 2, "{waited:?}");
     assert!(asks.text().contains(&wait), "it asks again");
     let began = Instant::now();
     assert_eq!(world.send(Method::HEAD, &wait, &[]).await.status, StatusCode::OK);
-    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert!(began.elapsed() < ANSWER_WAIT);
     let stolen = world.ask(ANOTHER, request(Method::GET, &wait, &[], Vec::new())).await;
     assert_eq!(stolen.status, StatusCode::FORBIDDEN);
     let content = wait.replace("/wait", "/a.bin");
