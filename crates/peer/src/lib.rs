@@ -5,6 +5,8 @@
 //! - A request comes in over a link and meets the guard of its site (`front`, `session`); what the
 //!   site delivers is followed by the meter (`meter`, `ledger`).
 //! - What visitors write to the owner is in the book of notes (`notes`).
+//! - What is given to one visitor, or taken from visitors, passes at the desk (`hand_over`,
+//!   `front::hand_over`).
 //! - The keeper holds the link and the names at the gateway (`keeper`, `names`, `registry`).
 //! - What outlives a restart is in the store (`store`), except for keys ([`keys`]).
 
