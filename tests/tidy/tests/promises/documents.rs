@@ -169,6 +169,7 @@ fn the_documents_are_there() {
         "docs/protocols/README.md",
         "docs/protocols/cama.md",
         "docs/protocols/crosstalk-xmpp.md",
+        "docs/protocols/hand-over.md",
         "docs/protocols/petrichor.md",
         "docs/protocols/poll.md",
         "docs/protocols/ptth.md",
