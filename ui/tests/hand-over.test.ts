@@ -78,7 +78,7 @@ describe("asking for a file", () => {
     expect(sheet.getByTestId("inbox").textContent).toBe("/home/anna/Downloads");
     const largest = sheet.getByRole("combobox", { name: "Largest file" }) as HTMLSelectElement;
     expect(largest.selectedOptions[0]?.textContent).toMatch(/^10\.0.GB$/);
-    await user.click(sheet.getByRole("button", { name: "Choose another folder" }));
+    await user.click(sheet.getByRole("button", { name: "Change…", description: "Folder" }));
     expect(sheet.getByTestId("inbox").textContent).toBe("/home/anna/Pictures/From others");
     await user.selectOptions(largest, "Any size");
     await user.click(sheet.getByTestId("create-link"));
@@ -100,7 +100,9 @@ describe("asking for a file", () => {
       expect.stringContaining("IMG_7001.jpg"),
       expect.stringContaining("IMG_7002.jpg"),
     ]);
-    await user.click(card().getByRole("button", { name: "Show “IMG_7001.jpg” in its folder" }));
+    await user.click(
+      card().getByRole("button", { name: "Show in folder", description: "IMG_7001.jpg" }),
+    );
     expect(backend.asked).toEqual([
       { type: "showReceived", handOver: "inbox", file: "IMG_7001.jpg" },
     ]);
