@@ -75,8 +75,8 @@ impl Narrow {
         self.up.send_replace(bytes);
     }
 
-    /// Cuts all connections, and each new one at once, until [`Self::mend`]: browsers try again by
-    /// themselves.
+    /// Cuts all connections. New ones get no answer until [`Self::mend`], as where a network is gone:
+    /// browsers try again by themselves.
     pub fn cut(&self) {
         self.whole.send_replace(false);
     }
@@ -99,10 +99,13 @@ async fn accept(
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((visitor, _)) = accepted else { continue };
-                if !*whole.borrow() {
-                    continue;
-                }
-                connections.spawn(pass(visitor, gateway, to_visitor.clone(), to_gateway.clone()));
+                let (to_visitor, to_gateway) = (to_visitor.clone(), to_gateway.clone());
+                let mut whole = whole.clone();
+                connections.spawn(async move {
+                    if whole.wait_for(|whole| *whole).await.is_ok() {
+                        pass(visitor, gateway, to_visitor, to_gateway).await;
+                    }
+                });
             }
             Some(_) = connections.join_next() => {}
             changed = whole.changed() => match changed {
