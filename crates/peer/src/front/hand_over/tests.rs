@@ -509,3 +509,90 @@ async fn what_is_sent_takes_no_files_and_what_is_asked_for_gives_none() {
     let page = world.get(&landing).await;
     assert_eq!(page.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn odd_and_huge_headers_change_nothing() {
+    let huge = "a,".repeat(30_000);
+    let odd = HeaderValue::from_bytes(b"\xff\xfe; \xc3\x28").unwrap();
+    let names = [
+        "range",
+        "if-range",
+        "origin",
+        "accept",
+        "user-agent",
+        "upload-length",
+        "upload-offset",
+        "upload-metadata",
+        "tus-resumable",
+        "content-type",
+        "content-range",
+        "sec-fetch-site",
+        "cookie",
+        "authorization",
+    ];
+    for (world, path) in [
+        (World::sending(false, "a.bin"), "/a.bin"),
+        (World::asking(false, 1), "/files"),
+        (World::asking(false, 1), "/files/unknown"),
+    ] {
+        let ticket = match path {
+            "/a.bin" => world.take().await,
+            _ => format!("/h/{TOKEN}{path}"),
+        };
+        for value in [HeaderValue::from_str(&huge).unwrap(), odd.clone()] {
+            for method in [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE] {
+                for place in [format!("/h/{TOKEN}"), format!("/h/{TOKEN}/take"), ticket.clone()] {
+                    let mut request = request(method.clone(), &place, &[], Vec::new());
+                    for name in names {
+                        request.headers_mut().insert(name, value.clone());
+                    }
+                    let seen = world.ask(SHE, request).await;
+                    assert!(!seen.status.is_server_error(), "{method} {place}: {}", seen.status);
+                    assert!(seen.headers.values().all(|answer| answer.len() < 4096));
+                }
+            }
+        }
+        assert_eq!(world.stage(), Stage::Waiting);
+        let left: Vec<String> = world.files().into_iter().filter(|name| name != "a.bin").collect();
+        assert_eq!(left, Vec::<String>::new(), "no draft was begun");
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_upload_holds_up_nobody_else() {
+    let world = World::asking(false, 3);
+    let files = format!("/h/{TOKEN}/files");
+    let begun = world.send(Method::POST, &files, &tus(&[("upload-length", "10")])).await;
+    let place = begun.headers[header::LOCATION].to_str().unwrap().to_owned();
+    let stalled = http_body_util::StreamBody::new(futures_util::stream::pending::<
+        Result<http_body::Frame<bytes::Bytes>, crosstalk::transaction::BodyError>,
+    >());
+    let mut patch = request(
+        Method::PATCH,
+        &place,
+        &tus(&[("upload-offset", "0"), ("content-type", "application/offset+octet-stream")]),
+        Vec::new(),
+    );
+    *patch.body_mut() = transaction::boxed(stalled);
+    let mut stalled = Box::pin(world.ask(SHE, patch));
+    // Until it has the draft open.
+    while !world.front.desk.book().entry(ID).unwrap().uploads.is_coming(begun_id(&place)) {
+        assert!(futures_util::poll!(&mut stalled).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let put = request(Method::PUT, &format!("/h/{TOKEN}/b.bin"), &[], b"hello".to_vec());
+    let other = tokio::select! {
+        other = world.ask(ANOTHER, put) => other,
+        _ = &mut stalled => panic!("it goes on waiting"),
+    };
+    assert_eq!(other.status, StatusCode::CREATED);
+    let headers = tus(&[]);
+    let given_up = world.send(Method::DELETE, &place, &headers);
+    let (ended, given_up) = tokio::join!(stalled, given_up);
+    assert_eq!((ended.status, given_up.status), (StatusCode::CONFLICT, StatusCode::NO_CONTENT));
+    assert_eq!(world.files(), ["b.bin"]);
+}
+
+fn begun_id(place: &str) -> &str {
+    place.rsplit('/').next().unwrap()
+}
