@@ -4,7 +4,7 @@
 //!
 //! | what is known | stage |
 //! | --- | --- |
-//! | the last byte was in a response that was delivered completely, and what was before it had been handed over for the same ticket | done |
+//! | the last byte was in a response that was delivered completely, and what was before it had been handed over, too | done |
 //! | the same, and something before it never was: a program that looked at the end first | as before |
 //! | anything else | cut, at the begin of the range and what was delivered of it |
 //!
@@ -210,7 +210,9 @@ impl Book {
     /// The visitor pressed the button.
     pub(crate) fn take(&mut self, id: HandOverId, visitor: Visitor, now: Now) -> Option<Taken> {
         let knock_id = KnockId(self.last_knock + 1);
-        let taken = self.change(id)?.tickets.take(visitor, knock_id, now);
+        let entry = self.change(id)?;
+        let in_use = entry.current.as_ref().map(|current| &current.ticket);
+        let taken = entry.tickets.take(visitor, knock_id, in_use, now);
         if let Taken::Knock(_, knock) = &taken {
             self.last_knock += 1;
             self.happened(Happening::Knock(id, knock.clone()));
@@ -252,12 +254,14 @@ impl Book {
             Some(before) => before,
             None => entry.stage.clone(),
         };
+        let key = VisitorKey::new(wish.visitor);
+        let is_vouched = entry.tickets.vouch(&wish.ticket, key, wish.offset);
         let Some(ticket) = entry.tickets.find_mut(&wish.ticket) else { return };
         ticket.used = now.wall;
         entry.current = Some(Fetching {
             flow,
-            is_vouched: ticket.vouches(wish.offset),
-            key: VisitorKey::new(wish.visitor),
+            is_vouched,
+            key,
             ticket: wish.ticket,
             offset: wish.offset,
             length: wish.length,

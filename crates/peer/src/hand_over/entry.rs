@@ -100,7 +100,7 @@ pub(super) struct Fetching {
     pub(super) key: VisitorKey,
     pub(super) offset: u64,
     pub(super) length: u64,
-    /// Whether what is before it had been handed over for the same ticket.
+    /// Whether what is before it had been handed over.
     pub(super) is_vouched: bool,
     pub(super) before: Stage,
 }
@@ -152,6 +152,9 @@ impl Entry {
         if let Some(current) = &self.current {
             for ticket in tickets.iter_mut().filter(|ticket| ticket.secret == current.ticket) {
                 ticket.perhaps_more = true;
+                if current.is_vouched {
+                    ticket.reached = ticket.reached.max(current.offset + current.flow.sent());
+                }
             }
             stage = match &self.goods {
                 Goods::Send { name, size, .. } if current.is_vouched => Stage::Cut {

@@ -465,3 +465,80 @@ fn no_more_files_get_a_name_than_were_asked_for() {
     let full = desk.book.begin_upload(ID, upload(4, desk.now), desk.now);
     assert_eq!(full, Err(Full::Gone));
 }
+
+#[test]
+fn what_another_ticket_brought_counts_too() {
+    // She pressed the button again and goes on with the file that the first try left behind.
+    let mut desk = Desk::new(sent(), false);
+    let first = desk.ticket(7);
+    let begin = desk.fetch(Desk::wish(&first, 7, 0, SIZE), 600);
+    desk.book.ended(&TransferRecord { end: TransferEnd::Cut(Ended::Visitor), ..begin });
+    let again = desk.ticket(8);
+    let beyond = desk.fetch(Desk::wish(&again, 8, 700, 300), 300);
+    desk.book.ended(&beyond);
+    assert_eq!(arrived(desk.stage()), Some((600, Ended::Visitor)), "nobody had what is between");
+    let rest = desk.fetch(Desk::wish(&again, 8, 600, 400), 400);
+    desk.book.ended(&rest);
+    assert!(matches!(desk.stage(), Stage::Done { .. }));
+
+    // The same after the program was killed in the middle of the first try.
+    let mut desk = Desk::new(sent(), false);
+    let first = desk.ticket(7);
+    desk.fetch(Desk::wish(&first, 7, 0, SIZE), 600);
+    desk.killed();
+    let again = desk.ticket(7);
+    let rest = desk.fetch(Desk::wish(&again, 7, 650, 350), 350);
+    desk.book.ended(&rest);
+    assert!(matches!(desk.stage(), Stage::Done { .. }));
+}
+
+#[test]
+fn nobody_pushes_out_the_ticket_that_is_in_use() {
+    let mut desk = Desk::new(sent(), false);
+    let hers = desk.ticket(7);
+    let passing = desk.fetch(Desk::wish(&hers, 7, 0, SIZE), 600);
+    for last in 20..40 {
+        desk.ticket(last);
+    }
+    desk.book.ended(&TransferRecord { end: TransferEnd::Cut(Ended::Visitor), ..passing });
+    assert!(desk.book.entry(ID).unwrap().tickets.find(hers.secret()).is_some());
+    assert_eq!(arrived(desk.stage()), Some((600, Ended::Visitor)));
+}
+
+#[test]
+fn visitors_of_whom_no_address_is_known_are_not_one_and_the_same() {
+    let unknown = || Visitor { address: None, agent: "curl".to_owned() };
+    let mut desk = Desk::new(sent(), true);
+    let now = desk.now;
+    let Some(Taken::Knock(hers, knock)) = desk.book.take(ID, unknown(), now) else { panic!() };
+    let Some(Taken::Knock(his, other)) = desk.book.take(ID, unknown(), now) else { panic!() };
+    assert!(desk.book.answer(other.id, false));
+    let Some(Taken::Knock(third, _)) = desk.book.take(ID, unknown(), now) else {
+        panic!("somebody else was refused")
+    };
+    assert!(desk.book.answer(knock.id, true));
+    assert_eq!(desk.book.take(ID, unknown(), now), Some(Taken::NotYours));
+    let tickets = &desk.book.entry(ID).unwrap().tickets;
+    assert_eq!(tickets.judge(hers.secret(), None), Some(Worth::Allowed));
+    assert_eq!(tickets.judge(his.secret(), None), Some(Worth::NotYours));
+    assert_eq!(tickets.judge(third.secret(), None), Some(Worth::NotYours));
+    assert!(tickets.is_for_another(None));
+}
+
+#[test]
+fn the_owner_is_not_asked_without_end() {
+    // Somebody with many addresses, each of which the owner refuses at once.
+    let mut desk = Desk::new(sent(), true);
+    let mut questions = 0;
+    for last in 0..100 {
+        if let Taken::Knock(_, knock) = desk.take(last) {
+            questions += 1;
+            assert!(desk.book.answer(knock.id, false));
+        }
+    }
+    assert_eq!(questions, 8);
+    assert_eq!(desk.take(100), Taken::TooMany);
+    assert_eq!(desk.take(0), Taken::Refused);
+    desk.now = after(desk.now, Duration::from_secs(5 * 60));
+    assert!(matches!(desk.take(100), Taken::Knock(..)));
+}

@@ -24,6 +24,10 @@ pub(crate) const MAX_TICKETS: usize = 8;
 /// How long a visitor waits for the owner's answer: as long as it takes to come back with a coffee.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
+/// How many questions the owner gets in [`ANSWER_TIMEOUT`]: as many as may wait for an answer. Whoever has
+/// many addresses could otherwise go on asking as fast as the owner refuses.
+const MAX_QUESTIONS: usize = MAX_TICKETS;
+
 /// How many refused addresses are remembered; the oldest of more are forgotten.
 pub(crate) const MAX_REFUSED: usize = 64;
 
@@ -96,24 +100,32 @@ pub(crate) struct Tickets {
     refused: VecDeque<VisitorKey>,
     /// Who asks, in the order in which they came, and since when.
     knocks: Vec<(Knock, Instant)>,
+    /// When the owner was asked lately, oldest first.
+    asked: VecDeque<Instant>,
 }
 
 impl Tickets {
     pub(crate) fn new(nod: bool, all: Vec<Ticket>, refused: Vec<VisitorKey>) -> Self {
-        Self { nod, all, refused: refused.into(), knocks: Vec::new() }
+        Self { nod, all, refused: refused.into(), knocks: Vec::new(), asked: VecDeque::new() }
     }
 
-    /// The visitor pressed the button.
-    pub(crate) fn take(&mut self, visitor: Visitor, new: KnockId, now: Now) -> Taken {
+    /// The visitor pressed the button. Somebody fetches with the ticket that is in use.
+    pub(crate) fn take(
+        &mut self,
+        visitor: Visitor,
+        new: KnockId,
+        in_use: Option<&Token>,
+        now: Now,
+    ) -> Taken {
         let key = VisitorKey::new(visitor.address);
         if !self.nod {
-            return match self.add(key, Standing::Allowed, now) {
+            return match self.add(key, Standing::Allowed, in_use, now) {
                 Some(secret) => Taken::Ticket(secret),
                 None => Taken::TooMany,
             };
         }
         if let Some(allowed) = self.allowed() {
-            return if allowed.key == key {
+            return if allowed.key == key && key.is_known() {
                 Taken::Ticket(allowed.secret.clone())
             } else {
                 Taken::NotYours
@@ -126,10 +138,17 @@ impl Tickets {
             .all
             .iter()
             .find(|ticket| ticket.key == key && matches!(ticket.standing, Standing::Asking(_)));
-        if let Some(own) = own {
+        if let Some(own) = own.filter(|_| key.is_known()) {
             return Taken::Ticket(own.secret.clone());
         }
-        let Some(secret) = self.add(key, Standing::Asking(new), now) else { return Taken::TooMany };
+        self.asked.retain(|then| now.monotonic.duration_since(*then) < ANSWER_TIMEOUT);
+        if self.asked.len() >= MAX_QUESTIONS {
+            return Taken::TooMany;
+        }
+        let Some(secret) = self.add(key, Standing::Asking(new), in_use, now) else {
+            return Taken::TooMany;
+        };
+        self.asked.push_back(now.monotonic);
         let Visitor { address, agent } = visitor;
         let knock = Knock { id: new, visitor: address, agent, at: now.wall };
         self.knocks.push((knock.clone(), now.monotonic));
@@ -137,11 +156,18 @@ impl Tickets {
     }
 
     /// Adds a ticket, in the place of the one that was not used for longest. Who waits for the owner's
-    /// answer keeps hers.
-    fn add(&mut self, key: VisitorKey, standing: Standing, now: Now) -> Option<Token> {
+    /// answer keeps hers, and so does who fetches.
+    fn add(
+        &mut self,
+        key: VisitorKey,
+        standing: Standing,
+        in_use: Option<&Token>,
+        now: Now,
+    ) -> Option<Token> {
         if self.all.len() >= MAX_TICKETS {
             let gives_way = (0..self.all.len())
                 .filter(|place| !matches!(self.all[*place].standing, Standing::Asking(_)))
+                .filter(|place| in_use != Some(&self.all[*place].secret))
                 // One that nobody fetched with goes first.
                 .min_by_key(|place| (self.all[*place].has_begun(), self.all[*place].used))?;
             self.all.remove(gives_way);
@@ -179,7 +205,18 @@ impl Tickets {
     /// Returns whether the owner let another visitor have it.
     pub(crate) fn is_for_another(&self, address: Option<IpAddr>) -> bool {
         let key = VisitorKey::new(address);
-        self.nod && self.allowed().is_some_and(|ticket| ticket.key != key)
+        let is_hers = |ticket: &Ticket| ticket.key == key && key.is_known();
+        self.nod && self.allowed().is_some_and(|ticket| !is_hers(ticket))
+    }
+
+    /// Returns whether everything before this place was handed over, as far as anybody knows, to the one who
+    /// goes on there with this ticket. It may have been for another ticket: who presses the button again gets
+    /// a new one, and goes on with the file that she has.
+    pub(crate) fn vouch(&self, ticket: &Token, visitor: VisitorKey, offset: u64) -> bool {
+        self.all.iter().any(|one| {
+            let is_hers = one.secret == *ticket || one.key == visitor && visitor.is_known();
+            offset <= one.reached || is_hers && one.perhaps_more
+        })
     }
 
     /// The owner answers. Returns whether anybody asked.
@@ -203,7 +240,9 @@ impl Tickets {
             if self.refused.len() >= MAX_REFUSED {
                 self.refused.pop_front();
             }
-            self.refused.push_back(key);
+            if key.is_known() {
+                self.refused.push_back(key);
+            }
         }
         true
     }
@@ -268,11 +307,5 @@ impl Tickets {
 impl Ticket {
     fn has_begun(&self) -> bool {
         self.reached > 0 || self.perhaps_more
-    }
-
-    /// Returns whether everything before this place was handed over for this ticket, as far as anybody
-    /// knows.
-    pub(crate) fn vouches(&self, offset: u64) -> bool {
-        offset <= self.reached || self.perhaps_more
     }
 }

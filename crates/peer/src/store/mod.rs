@@ -132,6 +132,12 @@ impl VisitorKey {
             }
         }
     }
+
+    /// Returns whether the gateway said where the visitor is. All of whom it did not are alike here, and are
+    /// not one and the same.
+    pub(crate) fn is_known(self) -> bool {
+        self != Self::new(None)
+    }
 }
 
 /// One change to what is kept.
