@@ -1,0 +1,115 @@
+//! The owner asks for a file, and the visitor sends it with curl by tus: `HEAD` tells from where she goes
+//! on, `PATCH` goes on.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use tokio::{process::Command, time::timeout};
+
+use crate::{
+    programs::{SOON, Told, curl, said, size, until},
+    rounds::{Lane, Plan, Seen, Victim, run},
+};
+
+fn tus(method: &str) -> Command {
+    let mut visitor = curl();
+    visitor.args(["--request", method, "--header", "Tus-Resumable: 1.0.0"]);
+    visitor
+}
+
+/// Announces a file, and returns where it goes.
+async fn announce(landing: &str, name: &str, size: usize) -> String {
+    let mut visitor = tus("POST");
+    visitor.args(["--header", &format!("Upload-Length: {size}")]);
+    let name = BASE64_STANDARD.encode(name);
+    visitor.args(["--header", &format!("Upload-Metadata: filename {name}")]);
+    visitor.args(["--write-out", "%header{location}"]);
+    visitor.arg(format!("{landing}/files"));
+    let place = said(&mut visitor).await.unwrap();
+    let origin = &landing[..landing.find("/h/").unwrap()];
+    format!("{origin}{place}")
+}
+
+/// Returns how much of it the owner has, as the visitor is told.
+async fn offset(place: &str) -> Option<u64> {
+    let mut visitor = tus("HEAD");
+    visitor.args(["--head", "--output", "/dev/null", "--write-out", "%header{upload-offset}"]);
+    said(visitor.arg(place)).await?.parse().ok()
+}
+
+/// Sends what is in a file, as what follows after so much.
+fn send(place: &str, rest: &Path, offset: u64) -> Command {
+    let mut visitor = tus("PATCH");
+    visitor.args(["--header", "Content-Type: application/offset+octet-stream"]);
+    visitor.args(["--header", &format!("Upload-Offset: {offset}"), "--upload-file"]);
+    visitor.arg(rest).arg(place);
+    visitor
+}
+
+/// Returns the files in a folder, hidden ones too.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+async fn round(lane: &mut Lane, plan: Plan) -> Option<Seen> {
+    let content = plan.content();
+    let (name, number) = ("film.bin", plan.number);
+    let original = lane.folder.path().join(format!("film-{number}.bin"));
+    let folder = lane.folder.path().join(format!("received-{number}"));
+    let received = folder.join(name);
+    fs::write(&original, &content).unwrap();
+    fs::create_dir(&folder).unwrap();
+    let landing = lane.owner.begin(&["ask".as_ref(), "--into".as_ref(), folder.as_ref()]).await;
+    let place = announce(&landing, name, content.len()).await;
+    let draft = match &files(&folder)[..] {
+        [draft] => draft.clone(),
+        all => panic!("{plan:?}: {all:?}"),
+    };
+    lane.owner.watch(vec![draft.clone(), received.clone()]);
+
+    let mut visitor = send(&place, &original, 0);
+    visitor.args(plan.rate.iter().flat_map(|rate| ["--limit-rate", rate]));
+    let mut visitor = visitor.spawn().unwrap();
+    lane.kill_in_time(plan, || size(&draft), &mut visitor).await;
+    let ended = timeout(SOON, visitor.wait()).await.unwrap().unwrap();
+    if plan.victim != Victim::Peer {
+        // A peer by long poll notices a new gateway sooner than that there is none.
+        lane.revive(plan.victim).await;
+        let is_over = |told: &Told| told.state != "waiting";
+        lane.owner.until("the cut", is_over).await;
+    }
+    if draft.exists() {
+        assert!(!ended.success(), "{plan:?}: the visitor thinks that all of it is there");
+    } else {
+        assert!(fs::read(&received).unwrap() == content, "{plan:?}: another file");
+        return lane.give_up().await;
+    }
+    if plan.victim == Victim::Peer {
+        lane.revive(plan.victim).await;
+    }
+    let told = until("the offset", async || offset(&place).await).await;
+    let had = size(&draft);
+    assert_eq!(told, had, "{plan:?}: the visitor is told of something else");
+    let rest = lane.folder.path().join("rest");
+    until("the rest", async || {
+        let told = offset(&place).await?;
+        fs::write(&rest, &content[usize::try_from(told).unwrap()..]).unwrap();
+        said(&mut send(&place, &rest, told)).await
+    })
+    .await;
+    assert_eq!(lane.owner.done().await.received, [plan.size as u64], "{plan:?}");
+    assert_eq!(files(&folder), [&*received], "{plan:?}");
+    assert!(fs::read(received).unwrap() == content, "{plan:?}: another file");
+    fs::remove_dir_all(folder).unwrap();
+    fs::remove_file(original).unwrap();
+    Some(Seen { victim: plan.victim, had, told })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_asked_for_arrives_whoever_is_killed() {
+    run("received", round).await;
+}
