@@ -1,6 +1,7 @@
 import { screen, waitFor, within } from "@testing-library/svelte";
 import { describe, expect, it } from "vitest";
-import { film, HOSTILE } from "../src/pretend/scenes";
+import { film } from "../src/pretend/hand-overs";
+import { HOSTILE } from "../src/pretend/scenes";
 import { open } from "./open";
 
 const cards = () => screen.getAllByTestId("hand-over-card");

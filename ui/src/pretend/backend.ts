@@ -10,7 +10,8 @@ import type {
 } from "../generated/bindings";
 import type { Backend } from "../lib/backend";
 import { plain } from "../lib/chat";
-import { files, film, photos } from "./scenes";
+import { files, film } from "./hand-overs";
+import { photos } from "./scenes";
 
 /** How often transfers go on in a scene that moves. */
 const STEP = 500;
