@@ -31,6 +31,10 @@ use crate::{
 /// give an answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
 
+/// What a waiting page has in the address where it asks again, and waits: the first one is there at once, as
+/// a browser shows nothing before that.
+const AGAIN: &str = "again";
+
 /// What stands in an address as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -95,6 +99,8 @@ struct Visit {
     caller: Caller,
     /// The path of the landing page.
     landing: String,
+    /// Whether a page that was there before asks again.
+    asks_again: bool,
 }
 
 impl Visit {
@@ -139,7 +145,8 @@ impl Front {
         let caller = Caller::take(&method, request.headers_mut());
         let headers = request.headers().clone();
         let landing = format!("{PREFIX}{}", address.token);
-        let visit = Visit { link, id, method, headers, caller, landing };
+        let asks_again = uri.query() == Some(AGAIN);
+        let visit = Visit { link, id, method, headers, caller, landing, asks_again };
         let worth = match address.ticket {
             None => None,
             Some(ticket) => {
@@ -303,6 +310,8 @@ impl Front {
 
     /// Waits for the owner's answer.
     async fn wait(&self, visit: &Visit, ticket: &str) -> Response<Body> {
+        let waiting = self.desk.waits.try_acquire();
+        let may_wait = waiting.is_ok() && visit.asks_again && visit.method == Method::GET;
         let until = Instant::now() + ANSWER_WAIT;
         let mut changes = self.desk.changes();
         loop {
@@ -311,7 +320,7 @@ impl Front {
             if let Some(word) = self.closed(visit.id) {
                 return visit.word(&word);
             }
-            let waits = worth == Worth::Asking && visit.method == Method::GET;
+            let waits = worth == Worth::Asking && may_wait;
             let in_time = waits && matches!(timeout_at(until, changes.changed()).await, Ok(Ok(())));
             if !in_time {
                 return self.word_for(visit, ticket, worth);
@@ -331,7 +340,10 @@ impl Front {
                     None => pages::no_entry(),
                 }
             }
-            Worth::Asking => visit.word(&Word::Asking { again: &visit.behind(ticket, "wait") }),
+            Worth::Asking => {
+                let again = visit.behind(ticket, &format!("wait?{AGAIN}"));
+                visit.word(&Word::Asking { again: &again })
+            }
             Worth::NotYours => visit.word(&Word::NotYours),
             Worth::Refused => visit.word(&Word::Refused),
             Worth::Unanswered => visit.word(&Word::Unanswered { landing: &visit.landing }),

@@ -45,6 +45,9 @@ impl Desk {
         now: Now,
     ) -> Result<Coming, Full> {
         let (stop, visitor) = self.change(|book| {
+            if book.is_paused() {
+                return Err(Full::Paused);
+            }
             let entry = book.change(hand_over).ok_or(Full::Gone)?;
             let stop = entry.uploads.start(id, now)?;
             let visitor = entry.uploads.find(id).and_then(|upload: &Upload| upload.visitor);

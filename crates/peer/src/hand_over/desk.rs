@@ -9,7 +9,7 @@ use crosstalk::{control::RECEIPT_READ, transaction::Body};
 use http::Response;
 use sites::Delivery;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, watch},
     time::timeout,
 };
 use tokio_util::task::TaskTracker;
@@ -25,6 +25,10 @@ use crate::{
 /// good while the program runs.
 const KEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many requests wait for the owner's answer at once, of all hand-overs; who finds no place is told at
+/// once, and asks again after a moment.
+const MAX_WAITS: usize = 32;
+
 /// All that is handed over, shared by everybody who works with it. The book is held for moments only.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -36,6 +40,8 @@ pub(crate) struct Desk {
     changes: watch::Sender<u64>,
     /// Up to which version it is on the disk.
     kept: watch::Sender<u64>,
+    /// Requests that wait for the owner's answer.
+    pub(crate) waits: Semaphore,
     /// Files that get their names.
     pub(super) tasks: TaskTracker,
 }
@@ -48,6 +54,7 @@ impl Desk {
             news: Notify::new(),
             changes: watch::Sender::new(0),
             kept: watch::Sender::new(0),
+            waits: Semaphore::new(MAX_WAITS),
             tasks: TaskTracker::new(),
         }
     }
@@ -111,17 +118,7 @@ impl Desk {
 
     /// Brings into the book what the meter saw.
     pub(crate) fn settle(&self, now: Now) {
-        let happenings = {
-            let mut ledger = self.meter.ledger();
-            ledger.handle_timeout(now);
-            ledger.take_happenings().0
-        };
-        for happening in happenings {
-            match happening {
-                Happening::Ended(record) => self.change(|book| book.ended(&record)),
-                Happening::Started(_) | Happening::Visitor { .. } => {}
-            }
-        }
+        self.change(|book| bring(book, &mut self.meter.ledger(), now));
     }
 
     /// Returns what is being fetched.
@@ -149,6 +146,9 @@ impl Desk {
         let now = Now::read();
         // Whoever begins and whoever is cut for it change in one go.
         let flow = self.change(|book| {
+            // One that is delivered already is not cut: it counts.
+            let mut ledger = self.meter.ledger();
+            bring(book, &mut ledger, now);
             let old = match book.way(id, &wish) {
                 Way::AfterCutting(old) => Some(old),
                 Way::Free => None,
@@ -156,7 +156,6 @@ impl Desk {
             };
             let entry = book.entry(id).filter(|entry| !entry.is_done() && !book.is_paused())?;
             entry.tickets.find(wish.ticket.secret())?;
-            let mut ledger = self.meter.ledger();
             if let Some(old) = old {
                 ledger.stop(old, now);
             }
@@ -166,5 +165,16 @@ impl Desk {
             Some(flow)
         })?;
         Some(self.meter.wrap(caller, flow, RECEIPT_READ, response))
+    }
+}
+
+/// Brings into the book what the meter saw. The book is always taken before the ledger.
+fn bring(book: &mut Book, ledger: &mut Ledger, now: Now) {
+    ledger.handle_timeout(now);
+    for happening in ledger.take_happenings().0 {
+        match happening {
+            Happening::Ended(record) => book.ended(&record),
+            Happening::Started(_) | Happening::Visitor { .. } => {}
+        }
     }
 }

@@ -370,6 +370,11 @@ fn drafts_are_few_and_old_ones_give_way() {
     let hour = Duration::from_secs(60 * 60);
     let later = after(desk.now, hour);
     desk.book.look(ID).unwrap().uploads.advance("draft0", 1, later);
+    // Asking how far it is, or beginning to go on, brings nothing.
+    let asked = &mut desk.book.look(ID).unwrap().uploads;
+    asked.advance("draft1", 0, later);
+    asked.start("draft1", later).unwrap();
+    asked.pause("draft1");
     desk.book.begin_upload(ID, upload(17, later), later).unwrap();
     assert!(
         !uploads(&mut desk).contains(&"draft1".to_owned()),

@@ -51,6 +51,8 @@ pub(crate) enum Full {
     Gone,
     /// It is coming already, over another connection.
     Coming,
+    /// The owner switched everything off for now.
+    Paused,
     /// Too much comes at once, or was begun.
     TooMany,
 }
@@ -120,15 +122,17 @@ impl Uploads {
         let stop = CancellationToken::new();
         let rate = Rate::new(entry.upload.offset, now.monotonic);
         entry.coming = Some(Coming { rate, since: now.wall, stop: stop.clone(), stopped: None });
-        entry.upload.touched = now.wall;
         Ok(stop)
     }
 
     /// So much of it is on the disk now.
     pub(crate) fn advance(&mut self, id: &str, offset: u64, now: Now) {
         let Some(entry) = self.find_entry(id) else { return };
+        // Who only asks how far it is brings nothing.
+        if offset > entry.upload.offset {
+            entry.upload.touched = now.wall;
+        }
         entry.upload.offset = offset;
-        entry.upload.touched = now.wall;
         if let Some(coming) = &mut entry.coming {
             coming.rate.note(offset, now.monotonic);
         }

@@ -111,7 +111,7 @@ async fn people_read_sentences_and_say_who_may() {
     program.type_line("perhaps").await;
     assert_eq!(program.error_line().await, "Answer with y for yes or n for no.");
     program.type_line("y").await;
-    let request = Request::get(&wait).body(transaction::empty()).unwrap();
+    let request = Request::get(format!("{wait}?again")).body(transaction::empty()).unwrap();
     let allowed = gateway.ask(&link, SHE, 2, request).await;
     assert!(allowed.text().await.contains("/a.txt"));
     let place = wait.replace("/wait", "/a.txt");
@@ -142,7 +142,7 @@ async fn a_script_asks_for_files_and_says_who_may() {
     program.type_line("allow everybody").await;
     assert!(program.error_line().await.contains("allow 1"));
     program.type_line(&format!("allow {}", knock["id"])).await;
-    let request = Request::get(&wait).body(transaction::empty()).unwrap();
+    let request = Request::get(format!("{wait}?again")).body(transaction::empty()).unwrap();
     let allowed = gateway.ask(&link, SHE, 2, request).await;
     assert_eq!(allowed.status, StatusCode::SEE_OTHER);
     let place = wait.replace("/wait", "/b.txt");

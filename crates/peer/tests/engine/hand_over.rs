@@ -202,7 +202,8 @@ async fn the_owner_lets_one_visitor_have_it_and_nobody_else() {
     let asking = peer.snapshots().borrow().hand_overs[0].knocks.clone();
     assert_eq!(asking, [knock.clone(), other_knock.clone()]);
     // Her page waits for the answer.
-    let waiting = gateway.ask(&link, SHE, 2, get(&wait));
+    let again = format!("{wait}?again");
+    let waiting = gateway.ask(&link, SHE, 2, get(&again));
     let answer = async {
         peer.answer_knock(knock.id, true).await.unwrap();
     };

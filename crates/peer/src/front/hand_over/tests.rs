@@ -17,6 +17,8 @@ use crate::{
     notes::{self, Letterbox},
 };
 
+mod endings;
+
 const HOST: &str = "files.localhost:8080";
 const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
 const UNKNOWN: &str = "_____________________w";
@@ -325,26 +327,6 @@ async fn an_empty_file_is_done_when_it_was_fetched() {
     for path in [&place, &format!("/h/{TOKEN}")] {
         assert_eq!(world.get(path).await.status, StatusCode::GONE);
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_page_waits_for_the_owner_but_not_for_ever() {
-    let world = World::sending(true, "a.bin");
-    let wait = world.take().await;
-    let began = Instant::now();
-    let asks = world.get(&wait).await;
-    assert_eq!(asks.status, StatusCode::OK);
-    let waited = began.elapsed();
-    assert!(waited >= ANSWER_WAIT && waited < ANSWER_WAIT * 2, "{waited:?}");
-    assert!(asks.text().contains(&wait), "it asks again");
-    let began = Instant::now();
-    assert_eq!(world.send(Method::HEAD, &wait, &[]).await.status, StatusCode::OK);
-    assert!(began.elapsed() < ANSWER_WAIT);
-    let stolen = world.ask(ANOTHER, request(Method::GET, &wait, &[], Vec::new())).await;
-    assert_eq!(stolen.status, StatusCode::FORBIDDEN);
-    let content = wait.replace("/wait", "/a.bin");
-    let early = world.get(&content).await;
-    assert_ne!(early.body.len(), 1000, "nothing before the answer");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     hand_over::{Coming, Desk, Finish, Full, Goods, MAX_NAME, Presence, Upload, Worth},
     ledger::Now,
-    model::Ended,
+    model::{Ended, HandOverId},
     pages,
     session::Token,
 };
@@ -167,7 +167,7 @@ impl Front {
         let id = upload.id.clone();
         if let Err(full) = self.desk.change(|book| book.begin_upload(visit.id, upload, now)) {
             drop(draft);
-            throw(inbox, &id).await;
+            Leftover::new(&self.desk, visit.id, &id).throw(inbox).await;
             return Err(refused(full));
         }
         Ok(draft)
@@ -272,7 +272,8 @@ impl Front {
         if !self.desk.change(|book| book.discard_upload(visit.id, id)) {
             return pages::bare(StatusCode::NOT_FOUND);
         }
-        throw(inbox, id).await;
+        let leftover = Leftover::new(&self.desk, visit.id, id);
+        leftover.throw(inbox).await;
         pages::bare(StatusCode::NO_CONTENT)
     }
 
@@ -304,12 +305,16 @@ impl Front {
             Err(refusal) => return refusal,
         };
         let id = draft.id().to_owned();
+        // It cannot be continued, so nobody will.
+        let leftover = Leftover::new(&self.desk, visit.id, &id);
         match self.fill(visit, draft, &name, body, size).await {
-            Ok(name) => said(StatusCode::CREATED, &format!("{name} has arrived.\n")),
+            Ok(name) => {
+                leftover.none_is_left();
+                said(StatusCode::CREATED, &format!("{name} has arrived.\n"))
+            }
             Err(refusal) => {
-                // It cannot be continued, so nobody will.
                 self.desk.change(|book| book.discard_upload(visit.id, &id));
-                throw(&inbox, &id).await;
+                leftover.throw(&inbox).await;
                 refusal
             }
         }
@@ -422,6 +427,7 @@ fn refused(full: Full) -> Response<Body> {
     match full {
         Full::Gone => pages::bare(StatusCode::NOT_FOUND),
         Full::Coming => pages::bare(StatusCode::LOCKED),
+        Full::Paused => pages::bare(StatusCode::SERVICE_UNAVAILABLE),
         Full::TooMany => {
             said(StatusCode::TOO_MANY_REQUESTS, "Too many files at once. Wait for the others.\n")
         }
@@ -441,10 +447,40 @@ fn failed(error: &InboxError) -> Response<Body> {
     said(status, &format!("{error}.\n"))
 }
 
-async fn throw(inbox: &Inbox, id: &str) {
-    if let Err(error) = inbox.discard(id).await {
-        // It is hidden, and swept away with other old ones.
-        tracing::debug!(%error, "A draft of a visitor stays on the disk");
+/// A draft that nobody will go on with. Should the visitor not wait until it is gone, the engine sees to it.
+struct Leftover<'a> {
+    desk: &'a Desk,
+    hand_over: HandOverId,
+    id: &'a str,
+    is_left: bool,
+}
+
+impl<'a> Leftover<'a> {
+    fn new(desk: &'a Desk, hand_over: HandOverId, id: &'a str) -> Self {
+        Self { desk, hand_over, id, is_left: true }
+    }
+
+    async fn throw(mut self, inbox: &Inbox) {
+        match inbox.discard(self.id).await {
+            Ok(()) => self.is_left = false,
+            // It is hidden, and swept away with other old ones.
+            Err(error) => tracing::debug!(%error, "A draft of a visitor stays on the disk for now"),
+        }
+    }
+
+    fn none_is_left(mut self) {
+        self.is_left = false;
+    }
+}
+
+impl Drop for Leftover<'_> {
+    fn drop(&mut self) {
+        if self.is_left {
+            self.desk.change(|book| {
+                book.discard_upload(self.hand_over, self.id);
+                book.throw(self.hand_over, vec![self.id.to_owned()]);
+            });
+        }
     }
 }
 
