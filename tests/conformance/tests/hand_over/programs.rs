@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs, io,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
@@ -16,6 +16,7 @@ use crosstalk::proof::PrivateKey;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
+    net::TcpSocket,
     process::{Child, ChildStdout, Command},
     sync::watch,
     task::JoinSet,
@@ -52,12 +53,18 @@ pub(crate) struct Gateway {
     child: Child,
     data: PathBuf,
     address: SocketAddr,
+    /// Keeps the port from everybody else while nobody listens there.
+    _port: TcpSocket,
 }
 
 impl Gateway {
     pub(crate) async fn start(data: PathBuf) -> Self {
-        let (child, address) = listen(&data, 0).await.unwrap();
-        Self { child, data, address }
+        let port = TcpSocket::new_v4().unwrap();
+        port.set_reuseaddr(true).unwrap();
+        port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = port.local_addr().unwrap();
+        let child = listen(&data, address).await;
+        Self { child, data, address, _port: port }
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -68,29 +75,29 @@ impl Gateway {
         self.child.kill().await.unwrap();
     }
 
-    /// Starts it again, on its port and with its names.
+    /// Starts it again, on its port and with its names, also when nobody had killed it in time.
     pub(crate) async fn start_again(&mut self) {
-        let Self { child, data, address } = self;
-        *child =
-            until("the gateway's port", async || Some(listen(data, address.port()).await.ok()?.0))
-                .await;
+        // It may be dead already.
+        drop(self.child.kill().await);
+        self.child = listen(&self.data, self.address).await;
     }
 }
 
-async fn listen(data: &Path, port: u16) -> io::Result<(Child, SocketAddr)> {
+async fn listen(data: &Path, address: SocketAddr) -> Child {
     let mut child = Command::new(env!("CARGO_BIN_EXE_conformance-gateway"))
-        .args(["--json", "--listen", &format!("127.0.0.1:{port}"), "--data"])
+        .args(["--json", "--listen", &address.to_string(), "--data"])
         .arg(data)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true)
-        .spawn()?;
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = timeout(SOON, lines.next_line()).await??;
-    let line = line.ok_or(io::ErrorKind::AddrInUse)?;
-    let event: Value = serde_json::from_str(&line)?;
-    Ok((child, event["address"].as_str().unwrap().parse().unwrap()))
+    let line = timeout(SOON, lines.next_line()).await.unwrap().unwrap().unwrap();
+    let event: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(event["address"], address.to_string());
+    child
 }
 
 /// What the owner's program said last of its hand-over.
