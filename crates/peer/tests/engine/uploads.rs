@@ -319,3 +319,22 @@ async fn only_whom_the_owner_allowed_may_send() {
     assert_eq!(names_in(&home.photos()), ["a.txt", "b.txt"]);
     peer.shutdown().await;
 }
+
+#[tokio::test]
+async fn old_drafts_that_everybody_forgot_go_when_the_folder_is_used_again() {
+    let (home, gateway) = (Home::new(), Gateway::start().await);
+    let forgotten = home.photos().join(".veranda-AAECAwQFBgcICQoLDA0ODw.part");
+    let file = std::fs::File::create(&forgotten).unwrap();
+    let week = std::time::Duration::from_secs(8 * 24 * 60 * 60);
+    file.set_modified(std::time::SystemTime::now() - week).unwrap();
+    drop(file);
+    let peer = home.peer(&gateway).await;
+    asked(&home, &peer, 1000, 1, false).await;
+    let gone = async {
+        while forgotten.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(crate::gateway::SOON, gone).await.unwrap();
+    peer.shutdown().await;
+}

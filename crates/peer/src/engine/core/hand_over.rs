@@ -220,6 +220,7 @@ impl Core {
         let largest = inbox.rules().largest;
         // None at all would be done before it begins.
         let goods = Goods::Ask { folder, largest, files_left: files.max(1) };
+        self.sweep(inbox.clone());
         self.hand_over(goods, Presence::Inbox(inbox), terms).await
     }
 
@@ -271,6 +272,9 @@ impl Core {
             }
             book.add(kept, presence);
         });
+        if let Some(over) = over {
+            self.counter.turns.remove(&over);
+        }
         Ok(id)
     }
 
@@ -310,21 +314,14 @@ impl Core {
         });
     }
 
-    /// Removes old drafts of which a crash let everybody forget, once after each start.
-    fn sweep(&mut self, id: HandOverId, inbox: Inbox) {
-        let is_first = self
-            .counter
-            .desk
-            .book()
-            .entry(id)
-            .is_some_and(|entry| matches!(entry.presence, Presence::Unknown));
-        if is_first {
-            self.counter.throwing.spawn(async move {
-                if let Err(error) = inbox.sweep(FORGOTTEN_AFTER).await {
-                    tracing::debug!(%error, "Old drafts of visitors stay on the disk");
-                }
-            });
-        }
+    /// Removes old drafts that everybody forgot, because of a crash, or as the drive was not there when
+    /// their hand-over ended.
+    fn sweep(&mut self, inbox: Inbox) {
+        self.counter.throwing.spawn(async move {
+            if let Err(error) = inbox.sweep(FORGOTTEN_AFTER).await {
+                tracing::debug!(%error, "Old drafts of visitors stay on the disk");
+            }
+        });
     }
 
     pub(super) fn pause_desk(&mut self, paused: bool) {
@@ -479,11 +476,12 @@ impl Core {
     }
 
     pub(super) fn found_goods(&mut self, id: HandOverId, presence: Presence) {
-        if let Presence::Inbox(inbox) = &presence {
-            self.sweep(id, inbox.clone());
-        }
-        if let Some(entry) = self.counter.desk.book().look(id) {
-            entry.presence = presence;
+        let before = match self.counter.desk.book().look(id) {
+            Some(entry) => std::mem::replace(&mut entry.presence, presence.clone()),
+            None => Presence::Unknown,
+        };
+        if let (Presence::Inbox(inbox), Presence::Away | Presence::Unknown) = (presence, before) {
+            self.sweep(inbox);
         }
         self.show();
     }

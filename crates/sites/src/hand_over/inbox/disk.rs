@@ -18,8 +18,8 @@ use crate::folder::disk::Root;
 use crate::hand_over::name::SafeName;
 
 /// After how many bytes a writer looks again whether the folder is there and has room. Uploads that are
-/// written at the same time can together pass [`Rules::keep_free`] by this each.
-const LOOK: u64 = 16 * 1024 * 1024;
+/// written at the same time can together pass [`Rules::keep_free`] by this each, so it is small.
+const LOOK: u64 = 1024 * 1024;
 
 /// After how many bytes the disk is told to keep them: a slow stick does that in half a minute, and the
 /// end of a large file has no more to wait for.

@@ -307,6 +307,30 @@ async fn the_drive_does_not_run_full() {
 }
 
 #[tokio::test]
+async fn many_at_once_do_not_fill_the_drive_together() {
+    static FREE: AtomicU64 = AtomicU64::new(u64::MAX);
+    let drive: Available = |_, _| Ok(Some(FREE.load(Ordering::SeqCst)));
+    let world = World::with_drive(Rules { largest: u64::MAX, keep_free: 100 }, drive);
+    // As many as can come: four of each of a hundred hand-overs, of which some will do here.
+    let mut drafts = Vec::new();
+    for _ in 0..8 {
+        let mut draft = world.inbox.begin(None).await.unwrap();
+        draft.append(transaction::full("x"), None, |_| {}).await.unwrap();
+        drafts.push(draft);
+    }
+    FREE.store(100, Ordering::SeqCst);
+    let mut more = 0;
+    for draft in &mut drafts {
+        let body = transaction::full(vec![b'x'; 2 * 1024 * 1024]);
+        let found = draft.append(body, None, |_| {}).await;
+        assert!(matches!(found, Err(InboxError::NoSpace)), "{found:?}");
+        more += draft.offset() - 1;
+    }
+    // All of 400 stay below the gigabyte that is kept free.
+    assert!(more / 8 * 400 < 1024 * 1024 * 1024, "{more}");
+}
+
+#[tokio::test]
 async fn a_folder_that_goes_away_keeps_nothing_silently() {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("inbox");
