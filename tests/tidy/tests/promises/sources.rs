@@ -114,6 +114,19 @@ fn is_test(path: &str) -> bool {
         && (path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs"))
 }
 
+#[test]
+fn no_merge_is_left_half_done() {
+    let mut broken = Vec::new();
+    for path in files() {
+        for (number, line) in text(path).lines().enumerate() {
+            if line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ") {
+                broken.push(format!("{path}:{}: {line}", number + 1));
+            }
+        }
+    }
+    expect_none(&broken, "Somebody merged two versions here and left both:");
+}
+
 /// What only makes sense on the machine where it was written. In pieces, so that this file passes.
 fn of_one_machine() -> Vec<String> {
     let hosts = ["crates", "npmjs", "yarnpkg", "pypi", "debian", "ubuntu", "pythonhosted"];
