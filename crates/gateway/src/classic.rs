@@ -203,15 +203,18 @@ mod tests {
 
     #[test]
     fn reads_what_the_help_says() {
-        let read = site("photos=anna@chat.example");
-        assert_eq!((read.name.as_str(), read.account.as_str()), ("photos", "anna@chat.example"));
+        // Chat programs show the address of a session, too.
+        for good in ["photos=anna@chat.example", "photos=anna@chat.example/phone"] {
+            let read = site(good);
+            assert_eq!(read.name.as_str(), "photos");
+            assert_eq!(read.account.as_str(), "anna@chat.example");
+        }
         for bad in [
             "",
             "photos",
             "photos=",
             "=anna@chat.example",
             "ph otos=anna@chat.example",
-            "photos=anna@chat.example/phone",
             "photos=chat.example",
         ] {
             assert_eq!(bad.parse::<ClassicSite>(), Err(ClassicError::Text), "{bad}");
