@@ -106,7 +106,7 @@ impl Gateway {
     /// The same for a gateway whose peers are all this computer's own: a damaged list of names is
     /// moved aside and a new one begun, because its only owner claims the names again at once; see
     /// [`Gateway::set_aside`]. Not for one that is then reached by Petrichor or XMPP, too; and where
-    /// the domain or the address it listens on lets in others, it is an error all the same.
+    /// the domain, the address it listens on or a proxy lets in others, it is an error all the same.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -122,8 +122,10 @@ impl Gateway {
         let hosts = Hosts::new(&domain, local.port(), behind_proxy);
         let hosts = hosts.ok_or(StartError::Domain(domain))?;
         let (visitors, tasks) = (TaskTracker::new(), TaskTracker::new());
-        let may_begin_anew =
-            for_this_computer && hosts.is_this_computer() && local.ip().is_loopback();
+        let may_begin_anew = for_this_computer
+            && hosts.is_this_computer()
+            && local.ip().is_loopback()
+            && !behind_proxy;
         let opened = Names::open(data.clone(), may_begin_anew, &tasks).await;
         let (names, set_aside) =
             opened.map_err(|e| StartError::Data(data.unwrap_or_default(), e.to_string()))?;

@@ -62,6 +62,8 @@ fn a_damaged_list_of_a_public_gateway_is_left_where_it_is() {
         &["--petrichor", "127.0.0.1:0"],
         &["--xmpp-jid", "gateway@localhost", "--xmpp-password-file", "PASSWORD"],
         &["--listen", "0.0.0.0:0"],
+        // It may speak for anybody.
+        &["--behind-proxy"],
     ] {
         let (folder, mut program) = start_with_damaged_list(arguments);
         let mut sentence = String::new();
