@@ -19,6 +19,13 @@ pub(super) struct Facts {
     pub(super) unread: Option<u64>,
 }
 
+impl Facts {
+    /// Returns how many bytes its program has read at least, where that is known.
+    pub(super) fn read(&self) -> Option<u64> {
+        self.unread.map(|unread| self.acknowledged.saturating_sub(unread))
+    }
+}
+
 /// Returns what the system knows; `None` when the connection is over, or on another system.
 #[cfg(target_os = "linux")]
 pub(super) fn look(local: SocketAddr, remote: SocketAddr) -> Option<Facts> {

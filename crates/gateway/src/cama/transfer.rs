@@ -6,7 +6,8 @@
 //! - A body that went out whole is delivered when the receiver's system has acknowledged the last byte
 //!   and its program has shown that it read it: it asked again, or ended the connection in order. A
 //!   program that was killed ends its connection with a reset while something is unread. One that shows
-//!   neither for [`limits::RELAY_SETTLE`] is believed by its acknowledgement and its window.
+//!   neither for [`limits::RELAY_SETTLE`] is believed by its acknowledgement and its window. Of one on this
+//!   computer nothing is believed: its system says what it has not read.
 //! - Of a body that was cut, only what the program must have read counts. For a receiver on this
 //!   computer, its system says what it has not read. Another computer tells how much it acknowledged and
 //!   how much more it has room for: both together, less all the room it has, is what was read. All its
@@ -302,8 +303,8 @@ impl Receiver<'_> {
         let facts = look(handle.local, handle.remote)?;
         let window = facts.window.unwrap_or(0);
         self.most = self.most.max(window);
-        let read = match facts.unread {
-            Some(unread) => facts.acknowledged.saturating_sub(unread),
+        let read = match facts.read() {
+            Some(read) => read,
             // Its program is gone.
             None if handle.is_here => return Some(facts),
             None => (facts.acknowledged + window).saturating_sub(ROOM * self.most),
@@ -335,28 +336,29 @@ impl Receiver<'_> {
             if self.is_broken() {
                 return self.cut(bytes);
             }
-            let waited = began.elapsed();
-            // The system's own buffers may hold more than a slow line carries in that time.
-            let now = facts.map(|facts| (facts.acknowledged, facts.unread));
+            let now = facts.map(|facts| (facts.acknowledged, facts.unread, facts.window));
             if now != before {
                 (moved, before) = (Instant::now(), now);
             }
             let has_all = facts.is_none_or(|facts| facts.acknowledged >= end);
-            let has_read = facts.is_some_and(|facts| facts.unread == Some(0));
-            if has_all && (has_read || self.meter.heard() > heard || has_ended) {
+            let has_read = match facts.and_then(|facts| facts.read()) {
+                // It may have asked for more before it read this, and what came since is not of this.
+                Some(read) => read >= end,
+                None => {
+                    // Who has read nearly everything offers nearly all its room again.
+                    let window = facts.and_then(|facts| facts.window);
+                    let has_room =
+                        window.is_none_or(|window| window.saturating_mul(2) >= self.most);
+                    let has_waited = began.elapsed() >= limits::RELAY_SETTLE;
+                    self.meter.heard() > heard || has_ended || (has_room && has_waited)
+                }
+            };
+            if has_all && has_read {
                 return whole;
             }
-            // Who has read nearly everything offers nearly all its room again.
-            let has_room = facts
-                .filter(|facts| facts.unread.is_none())
-                .and_then(|facts| facts.window)
-                .is_none_or(|window| window.saturating_mul(2) >= self.most);
-            let has_unread = facts.is_some_and(|facts| facts.unread.is_some_and(|left| left > 0));
-            if has_all && has_room && !has_unread && waited >= limits::RELAY_SETTLE {
-                return whole;
-            }
+            // The system's own buffers may hold more than a slow line carries in that time.
             if moved.elapsed() >= limits::RELAY_SETTLE_LONGEST {
-                return if has_all { whole } else { self.cut(bytes) };
+                return self.cut(bytes);
             }
             sleep(pause).await;
             pause = (pause * 2).min(under_way.pause());

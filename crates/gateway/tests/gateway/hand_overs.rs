@@ -1,7 +1,14 @@
 //! What peers are told of what visitors' programs read, where they ask for that.
 
+#[cfg(target_os = "linux")]
+use std::time::Duration;
+
 use carriers::ptth::Protocol;
 use crosstalk::{control::ReceiptState, proof::PrivateKey};
+#[cfg(target_os = "linux")]
+use gateway::limits;
+#[cfg(target_os = "linux")]
+use tokio::time::timeout;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -76,6 +83,47 @@ async fn what_came_and_was_never_read_is_not_delivered() {
         let last = peer.site.last_receipt(path).await;
         assert_eq!((last.delivered, last.state), expected, "{path}");
     }
+    world.end().await;
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn what_was_never_read_is_not_delivered_whatever_she_asks_meanwhile() {
+    let world = World::start().await;
+    let peer = world.publish("photos").await;
+    let path = format!("/size/{FEW}?read");
+    let mut visitor = ask(&world, &path).await;
+    has_come(&visitor, FEW).await;
+    visitor.write_all(b"GET /size/900 HTTP/1.1\r\nhost: photos.localhost\r\n\r\n").await.unwrap();
+    has_come(&visitor, FEW + 900).await;
+    let early = timeout(Duration::from_millis(500), peer.site.last_receipt(&path)).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(visitor);
+    let last = peer.site.last_receipt(&path).await;
+    assert_eq!((last.delivered, last.state), (0, ReceiptState::Cut));
+    world.end().await;
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_program_that_stands_still_is_not_believed_in_the_end() {
+    let world = World::start().await;
+    let peer = world.publish("photos").await;
+    let path = format!("/size/{FEW}?read");
+    let visitor = ask(&world, &path).await;
+    has_come(&visitor, FEW).await;
+    peer.site.receipt(&path, |_| true).await;
+    tokio::time::pause();
+    for _ in 0..limits::RELAY_SETTLE_LONGEST.as_secs() + 5 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+    tokio::time::resume();
+    let last = peer.site.last_receipt(&path).await;
+    assert_eq!((last.delivered, last.state), (0, ReceiptState::Cut));
+    drop(visitor);
     world.end().await;
 }
 
