@@ -179,6 +179,8 @@ async fn follow(peer: &Peer, wanted: &Wanted, common: &Common) -> Result<(), Fai
         link: None,
         trouble: None,
         received,
+        is_json: common.json,
+        question: None,
     };
     let mut answers = common.ask_first.then(Answers::read);
     let mut snapshots = peer.snapshots();
@@ -207,7 +209,7 @@ async fn follow(peer: &Peer, wanted: &Wanted, common: &Common) -> Result<(), Fai
                 Err(_) => Ok(Step::End),
             },
             line = next_answer => match line {
-                Some(line) => told.answer(peer, &line, common.json).await.map(|()| Step::GoOn),
+                Some(line) => told.answer(peer, &line).await.map(|()| Step::GoOn),
                 None => {
                     answers = None;
                     told.output.above(|| say("Nobody can answer visitors here any more: standard input has ended."));
@@ -262,6 +264,10 @@ struct Told {
     trouble: Option<String>,
     /// Files that arrived and were told.
     received: HashSet<(String, SystemTime)>,
+    is_json: bool,
+    /// Whom the owner was asked about last. People answer one question at a time, as they do not say for
+    /// whom their answer is.
+    question: Option<KnockId>,
 }
 
 impl Told {
@@ -299,11 +305,12 @@ impl Told {
             self.output.hand_over(before.as_ref(), now)?;
             if before.is_none() {
                 self.output.link(&snapshot.link)?;
-                for knock in &now.knocks {
+                for knock in now.knocks.iter().filter(|_| self.is_json) {
                     self.output.knock(now, knock)?;
                 }
             }
         }
+        self.ask(now)?;
         Ok(if is_done { Step::End } else { Step::GoOn })
     }
 
@@ -317,9 +324,9 @@ impl Told {
             | Event::Received { .. }
             | Event::TransferEnded(_)
             | Event::TransferStarted(_) => {}
-            // Before the link was told, they are told with it.
+            // Before the link was told, they are told with it; and people are asked about one at a time.
             Event::Knock { hand_over, knock } => {
-                if self.hand_over.is_some() {
+                if self.hand_over.is_some() && self.is_json {
                     self.output.knock(&hand_over, &knock)?;
                 }
             }
@@ -347,26 +354,21 @@ impl Told {
     }
 
     /// The owner answers somebody who asks.
-    async fn answer(&mut self, peer: &Peer, line: &str, is_json: bool) -> Result<(), Trouble> {
+    async fn answer(&mut self, peer: &Peer, line: &str) -> Result<(), Trouble> {
+        let is_json = self.is_json;
         let line = line.trim().to_ascii_lowercase();
         if line.is_empty() {
             return Ok(());
         }
-        let first = peer
-            .snapshots()
-            .borrow()
-            .hand_overs
-            .iter()
-            .find(|one| one.id == self.id)
-            .and_then(|one| one.knocks.first().map(|knock| knock.id));
-        let answer = if is_json { numbered(&line) } else { yes_or_no(&line).zip(first) };
+        let question = self.question;
+        let answer = if is_json { numbered(&line) } else { yes_or_no(&line).zip(question) };
         let done = match answer {
             Some((allow, knock)) => peer.answer_knock(knock, allow).await,
             None if is_json => {
                 say("Answer with a line like: allow 1");
                 return Ok(());
             }
-            None if first.is_none() => {
+            None if question.is_none() => {
                 self.output.above(|| say("Nobody is waiting for an answer."));
                 return Ok(());
             }
@@ -376,22 +378,30 @@ impl Told {
             }
         };
         match done {
-            Ok(()) => {
-                // Whoever is next is asked for.
-                let waiting = peer.snapshots().borrow().clone();
-                let now = waiting.hand_overs.iter().find(|one| one.id == self.id);
-                if let Some((now, knock)) = now.and_then(|now| Some((now, now.knocks.first()?)))
-                    && !is_json
-                {
-                    self.output.knock(now, knock)?;
-                }
-                Ok(())
-            }
+            Ok(()) => {}
             Err(HandOverError::Unknown) => {
                 self.output.above(|| say("That visitor does not wait any more."));
-                Ok(())
             }
-            Err(error) => Err(Trouble::Failed(failure(&error))),
+            Err(error) => return Err(Trouble::Failed(failure(&error))),
+        }
+        // Whoever is next is asked for.
+        let waiting = peer.snapshots().borrow().clone();
+        if let Some(now) = waiting.hand_overs.iter().find(|one| one.id == self.id) {
+            self.ask(now)?;
+        }
+        Ok(())
+    }
+
+    /// Asks a person about the next visitor who waits, unless one she was asked about still does.
+    fn ask(&mut self, now: &HandOver) -> io::Result<()> {
+        let waits = |id| now.knocks.iter().any(|knock| knock.id == id);
+        if self.is_json || self.question.is_some_and(waits) {
+            return Ok(());
+        }
+        self.question = now.knocks.first().map(|knock| knock.id);
+        match now.knocks.first() {
+            Some(knock) => self.output.knock(now, knock),
+            None => Ok(()),
         }
     }
 

@@ -110,6 +110,9 @@ async fn people_read_sentences_and_say_who_may() {
     assert_eq!(asked, "192.0.2.7 (curl) wants to fetch a.txt. May she, and nobody else? (y/n)");
     program.type_line("perhaps").await;
     assert_eq!(program.error_line().await, "Answer with y for yes or n for no.");
+    // Another one asks too, and is no question yet: it must be seen which of them an answer is for.
+    let request = Request::post(format!("{url}/take")).body(transaction::empty()).unwrap();
+    gateway.ask(&link, "198.51.100.9", 1, request).await;
     program.type_line("y").await;
     let request = Request::get(format!("{wait}?again")).body(transaction::empty()).unwrap();
     let allowed = gateway.ask(&link, SHE, 2, request).await;

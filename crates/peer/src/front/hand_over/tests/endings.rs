@@ -154,10 +154,8 @@ async fn a_visitor_who_does_not_wait_for_the_end_of_a_draft_ends_it_all_the_same
     let world = World::asking(false, 3);
     let place = world.begun().await;
     let id = world.uploads().remove(0);
-    let inbox = match &world.front.desk.book().entry(ID).unwrap().presence {
-        Presence::Inbox(inbox) => inbox.clone(),
-        other => panic!("{other:?}"),
-    };
+    let presence = world.front.desk.book().entry(ID).unwrap().presence.clone();
+    let Presence::Inbox(inbox) = presence else { panic!("{presence:?}") };
     // The disk is at it.
     let held = inbox.resume(&id).await.unwrap();
     let mut changes = world.front.desk.changes();
