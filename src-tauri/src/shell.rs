@@ -9,7 +9,7 @@ use std::{
 };
 
 use desktop::{
-    Answer, Choice, Handle, Shell, View,
+    Answer, Choice, Handle, Request, Shell, View,
     notices::Notification,
     notifier::Notifier,
     tray::{Icon, Tray},
@@ -74,6 +74,12 @@ impl Shell for Desktop {
     fn notify(&mut self, notification: &Notification) {
         if let Some(notifier) = &self.notifier {
             notifier.show(notification);
+        }
+    }
+
+    fn withdraw(&mut self, button: &Request) {
+        if let Some(notifier) = &self.notifier {
+            notifier.withdraw(button);
         }
     }
 

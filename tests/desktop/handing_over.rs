@@ -175,21 +175,19 @@ async fn who_asks_first_is_refused_or_allowed() {
         // A click on the notification itself opens the window.
         app.click("open-settings").await?;
         app.element("settings").await?;
-        eventually("a notification", async || {
-            let shown = app.desktop.output("dunstctl", &["count", "displayed"]).await?;
-            Ok((shown.trim() == "1").then_some(()))
-        })
-        .await?;
+        displayed(app, "1").await?;
         app.desktop.output("dunstctl", &["action"]).await?;
         app.wait_for_text("knock", "Chrom").await?;
         app.wait_until_none("settings").await?;
         app.portrait("knock").await?;
+        app.click("refuse-knock").await?;
+        app.wait_until_none("knock").await?;
+        // The question is answered, so nobody is asked any more.
+        displayed(app, "0").await?;
         let told = app.desktop.wait_for_notification("a question", |notification| {
             notification.title == "May they have “film.mkv”?"
         });
         assert!(told.await?.text.contains("this computer"));
-        app.click("refuse-knock").await?;
-        app.wait_until_none("knock").await?;
         page_says(&browser, "The answer is no").await?;
         assert_eq!(fs::read_dir(browser.downloads())?.count(), 0);
         app.click("end-hand-over").await?;
@@ -256,6 +254,15 @@ async fn a_file_of_somebody_else_comes_into_the_folder_also_after_a_cut() {
         browser.close().await
     })
     .await;
+}
+
+/// Waits until the desktop shows so many notifications.
+async fn displayed(app: &App, count: &str) -> anyhow::Result<()> {
+    eventually(&format!("{count} notifications"), async || {
+        let shown = app.desktop.output("dunstctl", &["count", "displayed"]).await?;
+        Ok((shown.trim() == count).then_some(()))
+    })
+    .await
 }
 
 /// Returns the link of the first hand-over, once there is one.

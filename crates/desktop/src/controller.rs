@@ -403,7 +403,11 @@ impl Controller {
             // Told by the snapshots, which nobody misses.
             Ok(Event::Link(_) | Event::Published { .. } | Event::TransferStarted(_)) => {}
             Ok(Event::HandOver(hand_over)) => self.notices.hand_over(hand_over),
-            Ok(Event::Knock { hand_over, knock }) => self.notices.knock(hand_over, knock),
+            Ok(Event::Knock { hand_over, knock }) => {
+                self.notices.knock(hand_over, knock);
+                // The picture may have been ahead of it.
+                self.look_at_knocks();
+            }
             Ok(Event::Received { hand_over, file }) => self.notices.received(hand_over, file),
             Err(RecvError::Lagged(missed)) => {
                 tracing::debug!(missed, "Some events went by untold");
@@ -415,12 +419,8 @@ impl Controller {
     /// Looks at the newest picture of the peer.
     fn snapshot(&mut self) {
         let Stage::Ready(engine) = &mut self.stage else { return };
-        let link = {
-            let snapshot = engine.snapshots.borrow_and_update();
-            let asked = || snapshot.hand_overs.iter().flat_map(|one| &one.knocks);
-            self.notices.keep_knocks(|id| asked().any(|knock| knock.id == id));
-            snapshot.link.clone()
-        };
+        let link = engine.snapshots.borrow_and_update().link.clone();
+        self.look_at_knocks();
         if self.switch == Switch::Moving {
             return;
         }

@@ -84,6 +84,8 @@ struct Knocks {
     waiting: Vec<(HandOver, Knock)>,
     /// Those that a picture of the peer had: an event may be ahead of the picture.
     seen: HashSet<KnockId>,
+    /// Those whose notification may still be shown.
+    told: HashSet<KnockId>,
     quiet_until: Option<Instant>,
 }
 
@@ -98,8 +100,8 @@ impl Knocks {
         }
         self.quiet_until = Some(now + NOTIFY_INTERVAL);
         let mut waiting = std::mem::take(&mut self.waiting);
-        self.seen.clear();
         let count = waiting.len();
+        self.told.extend(waiting.iter().map(|(_, knock)| knock.id));
         waiting.pop().map(|last| (last, count))
     }
 }
@@ -215,16 +217,18 @@ impl Notices {
         }
     }
 
-    /// Forgets questions that were answered, or that nobody asks any more.
-    pub fn keep_knocks(&mut self, is_asked: impl Fn(KnockId) -> bool) {
-        let Knocks { waiting, seen, .. } = &mut self.knocks;
-        waiting.retain(|(_, Knock { id, .. })| {
-            let is_asked = is_asked(*id);
-            if is_asked {
-                seen.insert(*id);
-            }
-            is_asked || !seen.contains(id)
-        });
+    /// Forgets questions that were answered, or that nobody asks any more, and returns those among
+    /// them that were told.
+    pub fn keep_knocks(&mut self, is_asked: impl Fn(KnockId) -> bool) -> Vec<KnockId> {
+        let Knocks { waiting, seen, told, .. } = &mut self.knocks;
+        let all = waiting.iter().map(|(_, knock)| &knock.id).chain(told.iter());
+        seen.extend(all.filter(|id| is_asked(**id)).copied().collect::<Vec<_>>());
+        let is_over = |id: &KnockId| seen.contains(id) && !is_asked(*id);
+        waiting.retain(|(_, knock)| !is_over(&knock.id));
+        let over: Vec<KnockId> = told.iter().copied().filter(is_over).collect();
+        told.retain(|id| !over.contains(id));
+        seen.retain(|id| is_asked(*id));
+        over
     }
 
     /// Hears of a file that arrived.
@@ -536,15 +540,18 @@ mod tests {
         }
         check(&notices.poll(start, &ON), &[]);
         // A picture that is older than the question.
-        notices.keep_knocks(|_| false);
-        notices.keep_knocks(|_| true);
-        notices.keep_knocks(|knock| knock != KnockId(3));
+        assert_eq!(notices.keep_knocks(|_| false), []);
+        assert_eq!(notices.keep_knocks(|_| true), []);
+        assert_eq!(notices.keep_knocks(|knock| knock != KnockId(3)), [], "it was not told");
         let shown = notices.poll(start + NOTIFY_INTERVAL, &ON);
         check(&shown, &["2 people wait for your answer"]);
         assert!(shown[0].buttons.is_empty(), "one answer for two people would be a guess");
         notices.knock(film(Stage::Waiting), a_knock(5));
         notices.keep_knocks(|_| true);
-        notices.keep_knocks(|_| false);
+        let mut over = notices.keep_knocks(|_| false);
+        over.sort();
+        assert_eq!(over, [1, 2, 4].map(KnockId));
+        assert_eq!(notices.keep_knocks(|_| false), [], "once");
         assert_eq!(notices.due(start), None);
     }
 

@@ -19,7 +19,15 @@ const QUEUE: usize = 8;
 /// thread ends with the notifier.
 #[derive(Debug)]
 pub struct Notifier {
-    queue: mpsc::Sender<Notification>,
+    queue: mpsc::Sender<Wish>,
+}
+
+/// What the thread is asked for.
+#[derive(Debug)]
+enum Wish {
+    Show(Notification),
+    /// Takes away the notification with this button.
+    Withdraw(Request),
 }
 
 impl Notifier {
@@ -38,22 +46,32 @@ impl Notifier {
 
     /// Shows a notification soon.
     pub fn show(&self, notification: &Notification) {
-        if self.queue.try_send(notification.clone()).is_err() {
+        self.wish(Wish::Show(notification.clone()));
+    }
+
+    /// Takes away the notification that has a button for this, if it is still shown.
+    pub fn withdraw(&self, button: &Request) {
+        self.wish(Wish::Withdraw(button.clone()));
+    }
+
+    fn wish(&self, wish: Wish) {
+        if self.queue.try_send(wish).is_err() {
             tracing::debug!("A notification was dropped: the system is slow to show them");
         }
     }
 }
 
 #[cfg(target_os = "linux")]
-async fn run(waiting: mpsc::Receiver<Notification>, asked: impl Fn(Request)) {
+async fn run(waiting: mpsc::Receiver<Wish>, asked: impl Fn(Request)) {
     linux::run(waiting, asked).await;
 }
 
 /// Shows what arrives, and says once when the system does not. macOS and Windows take plain text.
 #[cfg(not(target_os = "linux"))]
-async fn run(mut waiting: mpsc::Receiver<Notification>, _: impl Fn(Request)) {
+async fn run(mut waiting: mpsc::Receiver<Wish>, _: impl Fn(Request)) {
     let mut complained = false;
-    while let Some(notification) = waiting.recv().await {
+    while let Some(wish) = waiting.recv().await {
+        let Wish::Show(notification) = wish else { continue };
         let shown = notify_rust::Notification::new()
             .appname(crate::words::APP)
             .summary(&notification.title)

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
 };
 
-use crate::{notices::Notification, tray::Tray, view::View};
+use crate::{notices::Notification, request::Request, tray::Tray, view::View};
 
 /// A future that a trait object can return.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -32,6 +32,10 @@ pub trait Shell: Send + 'static {
 
     /// Shows a notification.
     fn notify(&mut self, notification: &Notification);
+
+    /// Takes away the notification that has a button for this, where the system lets it: the question
+    /// is answered.
+    fn withdraw(&mut self, button: &Request);
 
     /// Puts text on the clipboard.
     ///

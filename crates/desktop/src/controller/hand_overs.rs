@@ -242,6 +242,16 @@ impl Controller {
         });
     }
 
+    /// Takes back what was told of questions that nobody asks any more.
+    pub(super) fn look_at_knocks(&mut self) {
+        let Stage::Ready(engine) = &self.stage else { return };
+        let snapshot = engine.snapshots.borrow();
+        let asked = || snapshot.hand_overs.iter().flat_map(|one| &one.knocks);
+        for over in self.notices.keep_knocks(|id| asked().any(|knock| knock.id == id)) {
+            self.shell.withdraw(&words::allows(over));
+        }
+    }
+
     pub(super) fn end_hand_over(&mut self, id: &str, reply: Reply) {
         let Ok(id) = id.parse().map(HandOverId) else {
             return self.answer(reply, Err(gone()));

@@ -15,6 +15,7 @@ use tokio::{
 };
 use zbus::zvariant::Value;
 
+use super::Wish;
 use crate::{notices::Notification, printable::MAX_NOTE, request::Request, words};
 
 /// How long the server may take to answer.
@@ -66,6 +67,8 @@ trait Server {
         expires: i32,
     ) -> zbus::Result<u32>;
 
+    fn close_notification(&self, id: u32) -> zbus::Result<()>;
+
     #[zbus(signal)]
     fn action_invoked(&self, id: u32, action: String) -> zbus::Result<()>;
 
@@ -83,7 +86,7 @@ enum Done {
 
 /// Shows what arrives until nobody is left who tells. When the bus is not there, what arrives
 /// meanwhile is not shown.
-pub(super) async fn run(mut waiting: mpsc::Receiver<Notification>, asked: impl Fn(Request)) {
+pub(super) async fn run(mut waiting: mpsc::Receiver<Wish>, asked: impl Fn(Request)) {
     let mut complained = false;
     loop {
         let error = match serve(&mut waiting, &asked).await {
@@ -102,10 +105,7 @@ pub(super) async fn run(mut waiting: mpsc::Receiver<Notification>, asked: impl F
     }
 }
 
-async fn serve(
-    waiting: &mut mpsc::Receiver<Notification>,
-    asked: &impl Fn(Request),
-) -> zbus::Result<()> {
+async fn serve(waiting: &mut mpsc::Receiver<Wish>, asked: &impl Fn(Request)) -> zbus::Result<()> {
     let bus = timeout(SERVER_TIMEOUT, zbus::Connection::session()).await.map_err(|_| late())??;
     let server = ServerProxy::new(&bus).await?;
     let mut done = done(&server).await?;
@@ -113,7 +113,15 @@ async fn serve(
     loop {
         let notification = tokio::select! {
             next = waiting.recv() => match next {
-                Some(notification) => notification,
+                Some(Wish::Show(notification)) => notification,
+                Some(Wish::Withdraw(button)) => {
+                    if let Some(id) = with_button(&shown, &button) {
+                        // It may have gone by itself, which a server may call an error.
+                        let closed = timeout(SERVER_TIMEOUT, server.close_notification(id)).await;
+                        tracing::trace!(?closed, "A notification was withdrawn");
+                    }
+                    continue;
+                }
                 None => return Ok(()),
             },
             done = done.next() => match done {
@@ -213,6 +221,13 @@ fn request(shown: &VecDeque<(u32, Notification)>, done: Done) -> Option<Request>
     }
 }
 
+/// Returns the notification with this button.
+fn with_button(shown: &VecDeque<(u32, Notification)>, button: &Request) -> Option<u32> {
+    let has =
+        |notification: &Notification| notification.buttons.iter().any(|one| one.click == *button);
+    shown.iter().rev().find(|(_, notification)| has(notification)).map(|(id, _)| *id)
+}
+
 fn late() -> zbus::Error {
     zbus::Error::InputOutput(std::sync::Arc::new(std::io::ErrorKind::TimedOut.into()))
 }
@@ -272,7 +287,9 @@ mod tests {
         assert_eq!(shown, ["default", "Open", "button-1", "Allow", "button-2", "Refuse"]);
         let shown = VecDeque::from([(1, knock), (2, note())]);
         let refused = Request::AnswerKnock { knock: "8".to_owned(), allow: false };
-        assert_eq!(request(&shown, Done::Pressed(1, 1)), Some(refused));
+        assert_eq!(request(&shown, Done::Pressed(1, 1)), Some(refused.clone()));
+        assert_eq!(with_button(&shown, &refused), Some(1));
+        assert_eq!(with_button(&shown, &Request::Quit), None);
         assert_eq!(request(&shown, Done::Pressed(1, 2)), None);
         assert_eq!(request(&shown, Done::Pressed(2, 0)), None);
         assert_eq!(request(&shown, Done::Pressed(3, 0)), None);

@@ -1,6 +1,6 @@
 //! What the app says about files that go to one person or come from others.
 
-use peer::{HandOver, HandOverError, HandOverTrouble, Knock, Received};
+use peer::{HandOver, HandOverError, HandOverTrouble, Knock, KnockId, Received};
 
 use super::{sentence_of, shown, size};
 use crate::{
@@ -49,13 +49,11 @@ pub(crate) fn knocks((hand_over, knock): &(HandOver, Knock), count: usize) -> No
             ("May they send you files?".to_owned(), "would like to send you files".to_owned())
         }
     };
-    let answer = |word: &str, allow| Button {
-        word: word.to_owned(),
-        click: Request::AnswerKnock { knock: knock.id.0.to_string(), allow },
-    };
+    let refuse = Request::AnswerKnock { knock: knock.id.0.to_string(), allow: false };
+    let button = |word: &str, click| Button { word: word.to_owned(), click };
     let told = match count {
         0 | 1 => Notification {
-            buttons: vec![answer(ALLOW, true), answer(REFUSE, false)],
+            buttons: vec![button(ALLOW, allows(knock.id)), button(REFUSE, refuse)],
             ..Notification::new(title, format!("{who} waits for your answer."))
         },
         // One answer for several people would be a guess.
@@ -107,6 +105,11 @@ pub(crate) fn received((hand_over, last): &(HandOver, Received), count: usize) -
         ),
     };
     Notification { click: Some(opens(hand_over)), ..told }
+}
+
+/// Returns what the first button of a question's notification asks for.
+pub(crate) fn allows(knock: KnockId) -> Request {
+    Request::AnswerKnock { knock: knock.0.to_string(), allow: true }
 }
 
 fn opens(hand_over: &HandOver) -> Request {

@@ -29,6 +29,7 @@ pub(crate) struct Notes {
     pub(crate) tray: Option<Tray>,
     pub(crate) trays_drawn: usize,
     pub(crate) notifications: Vec<Notification>,
+    pub(crate) withdrawn: Vec<Request>,
     pub(crate) copied: Vec<String>,
     pub(crate) opened: Vec<String>,
     /// What the owner chooses in the next dialogs; closes them when it is empty.
@@ -64,6 +65,9 @@ impl Shell for Notebook {
     }
     fn notify(&mut self, notification: &Notification) {
         self.0.send_modify(|notes| notes.notifications.push(notification.clone()));
+    }
+    fn withdraw(&mut self, button: &Request) {
+        self.0.send_modify(|notes| notes.withdrawn.push(button.clone()));
     }
     fn copy(&mut self, text: &str) -> anyhow::Result<()> {
         self.0.send_modify(|notes| notes.copied.push(text.to_owned()));

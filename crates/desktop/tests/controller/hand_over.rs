@@ -200,6 +200,8 @@ async fn who_asks_is_told_with_buttons_and_gets_what_the_owner_allows() {
     // The button of the notification.
     app.handle.click(told.buttons[0].click.clone());
     app.until_view("no question", |view| view.hand_overs[0].knocks.is_empty()).await;
+    let allow = &told.buttons[0].click;
+    app.until("it withdrawn", |notes| notes.withdrawn.contains(allow)).await;
     let page = visitor.get(&wait).await.expect("a page");
     assert_eq!(page.status(), StatusCode::OK, "{}", text(&page));
     let content = wait.strip_suffix("wait").expect("the page of a wait").to_owned() + "film.mkv";
