@@ -172,11 +172,7 @@ async fn begin(
     let name = name.transpose()?;
     let turn = connection.turn(&shared.links_of_addresses, connection.visitor(&parts.headers));
     let turn = turn.ok_or_else(|| Refusal::busy("too many links come from this network"))?;
-    let berth = shared.links.berth(key, turn);
-    let berth = berth.ok_or_else(|| Refusal::busy("the gateway has as many links as it can"))?;
-    if let Some(label) = &name {
-        shared.names.claim(label.clone(), key).await?;
-    }
+    let berth = shared.let_in(key, turn, name.as_ref()).await?;
     let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(Refusal::new(
             StatusCode::UPGRADE_REQUIRED,

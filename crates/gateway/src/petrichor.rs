@@ -216,11 +216,7 @@ async fn admit(connection: &Connection, hello: &Hello) -> Result<(Berth, Option<
         shared.links_of_addresses.enter(connection.partner)
     };
     let turn = turn.ok_or_else(|| Refusal::busy("too many links come from this network"))?;
-    let berth = shared.links.berth(key, turn);
-    let berth = berth.ok_or_else(|| Refusal::busy("the gateway has as many links as it can"))?;
-    if let Some(label) = &hello.label {
-        shared.names.claim(label.clone(), key).await?;
-    }
+    let berth = shared.let_in(key, turn, hello.label.as_ref()).await?;
     Ok((berth, hello.label.clone()))
 }
 

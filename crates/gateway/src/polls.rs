@@ -118,11 +118,7 @@ async fn begin(
     }
     let turn = connection.turn(&shared.links_of_addresses, connection.visitor(&parts.headers));
     let turn = turn.ok_or_else(|| Refusal::busy("too many links come from this network"))?;
-    let berth = shared.links.berth(key, turn);
-    let berth = berth.ok_or_else(|| Refusal::busy("the gateway has as many links as it can"))?;
-    if let Some(label) = &label {
-        shared.names.claim(label.clone(), key).await?;
-    }
+    let berth = shared.let_in(key, turn, label.as_ref()).await?;
     let (session, link) = Session::begin(dialect, &shared.tasks);
     let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
     let mut token =

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use crosstalk::{label::Label, proof::PublicKey};
 use http::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -11,11 +12,12 @@ use crate::{
     auth::Auth,
     cama::{RelayOrigin, Sessions},
     hosts::Hosts,
-    links::Links,
+    links::{Berth, Links},
     members::Members,
     meter::Meter,
     names::Names,
     polls::Polls,
+    refusal::Refusal,
 };
 
 /// What all connections of a gateway have in common.
@@ -41,6 +43,24 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// Cancelled when visitors have to leave now.
     pub(crate) cut: CancellationToken,
+}
+
+impl Shared {
+    /// Gives a peer's link its place, and claims the one name that it carries, if it carries only one.
+    pub(crate) async fn let_in(
+        &self,
+        key: PublicKey,
+        turn: Turn,
+        name: Option<&Label>,
+    ) -> Result<Berth, Refusal> {
+        let berth = self.links.berth(key, turn);
+        let berth =
+            berth.ok_or_else(|| Refusal::busy("the gateway has as many links as it can"))?;
+        if let Some(name) = name {
+            self.names.claim(name.clone(), key).await?;
+        }
+        Ok(berth)
+    }
 }
 
 /// One visitor's connection.

@@ -153,11 +153,8 @@ async fn admit(hall: &Hall, jid: &BareJid, hello: &Hello) -> Result<Coming, Refu
     let turn = hall.counts.enter(jid);
     let turn =
         turn.ok_or_else(|| Refusal::busy("too many links come from this XMPP account or server"))?;
-    let berth = shared.links.berth(key, shared.links_of_addresses.uncounted());
-    let berth = berth.ok_or_else(|| Refusal::busy("the gateway has as many links as it can"))?;
-    if let Some(label) = &hello.label {
-        shared.names.claim(label.clone(), key).await?;
-    }
+    let berth =
+        shared.let_in(key, shared.links_of_addresses.uncounted(), hello.label.as_ref()).await?;
     Ok(Coming::ToPublish(berth, hello.label.clone(), turn))
 }
 
