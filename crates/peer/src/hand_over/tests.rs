@@ -547,3 +547,29 @@ fn the_owner_is_not_asked_without_end() {
     desk.now = after(desk.now, Duration::from_secs(5 * 60));
     assert!(matches!(desk.take(100), Taken::Knock(..)));
 }
+
+#[test]
+fn who_brings_next_to_nothing_keeps_nobody_out() {
+    let mut desk = Desk::new(wanted(100), false);
+    for number in 0..5 {
+        desk.book.begin_upload(ID, upload(number, desk.now), desk.now).unwrap();
+    }
+    let mut now = desk.now;
+    let uploads = &mut desk.book.look(ID).unwrap().uploads;
+    let stops: Vec<_> =
+        (0..4).map(|number| uploads.start(&format!("draft{number}"), now).unwrap()).collect();
+    // Three that move, and one that sends a byte now and then.
+    for second in 1..=300 {
+        now = after(now, Duration::from_secs(1));
+        for number in 0..3 {
+            uploads.advance(&format!("draft{number}"), second * 20_000, now);
+        }
+        uploads.advance("draft3", second, now);
+    }
+    assert!(!stops[3].is_cancelled(), "it disturbs nobody");
+    assert_eq!(uploads.start("draft4", now).unwrap_err(), Full::TooMany);
+    let ended: Vec<bool> = stops.iter().map(|stop| stop.is_cancelled()).collect();
+    assert_eq!(ended, [false, false, false, true]);
+    uploads.pause("draft3");
+    uploads.start("draft4", now).unwrap();
+}

@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,13 @@ use crate::{ledger::Now, model::Passing, naming, rate::Rate, session::Token};
 /// How many files come at once. A browser's page sends one after the other; more than a few only share
 /// the line.
 pub(crate) const MAX_AT_ONCE: usize = 4;
+
+/// How many bytes a second one brings at least that keeps its place when somebody else wants it: slower, a
+/// gigabyte takes longer than a day, and nobody could hold all places for ever with next to nothing.
+const SLOWEST: u64 = 8 * 1024;
+
+/// Over how long that is measured, so that a weak signal for some seconds is no matter.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many files may be begun and not finished, those that were cut among them.
 const MAX_DRAFTS: usize = 16;
@@ -74,6 +81,8 @@ struct Entry {
 #[derive(Debug)]
 struct Coming {
     rate: Rate,
+    /// How far it was at two moments, [`PATIENCE`] apart; the first is at least that old, or the start.
+    marks: [(Instant, u64); 2],
     since: SystemTime,
     stop: CancellationToken,
     stopped: Option<StoppedBy>,
@@ -117,11 +126,18 @@ impl Uploads {
             return Err(Full::Coming);
         }
         if coming >= MAX_AT_ONCE {
+            // Whoever is turned away finds a place there when she comes back.
+            let slow = self.all.iter_mut().find(|entry| entry.is_slow(now.monotonic));
+            if let Some(slow) = slow {
+                slow.stop(StoppedBy::Visitor);
+            }
             return Err(Full::TooMany);
         }
         let stop = CancellationToken::new();
         let rate = Rate::new(entry.upload.offset, now.monotonic);
-        entry.coming = Some(Coming { rate, since: now.wall, stop: stop.clone(), stopped: None });
+        let marks = [(now.monotonic, entry.upload.offset); 2];
+        let coming = Coming { rate, marks, since: now.wall, stop: stop.clone(), stopped: None };
+        entry.coming = Some(coming);
         Ok(stop)
     }
 
@@ -135,6 +151,10 @@ impl Uploads {
         entry.upload.offset = offset;
         if let Some(coming) = &mut entry.coming {
             coming.rate.note(offset, now.monotonic);
+            let [_, last] = coming.marks;
+            if now.monotonic.duration_since(last.0) >= PATIENCE {
+                coming.marks = [last, (now.monotonic, offset)];
+            }
         }
     }
 
@@ -221,6 +241,14 @@ impl Uploads {
 }
 
 impl Entry {
+    fn is_slow(&self, now: Instant) -> bool {
+        self.coming.as_ref().is_some_and(|coming| {
+            let [(then, before), _] = coming.marks;
+            let time = now.duration_since(then);
+            time >= PATIENCE && self.upload.offset.saturating_sub(before) < SLOWEST * time.as_secs()
+        })
+    }
+
     fn stop(&mut self, by: StoppedBy) {
         if let Some(coming) = &mut self.coming {
             coming.stopped.get_or_insert(by);
