@@ -25,7 +25,7 @@ macro_rules! for_every_case {
             uploads_nobody_reads_are_answered: "large uploads that the site does not read are answered",
             expectations_are_answered: "`Expect: 100-continue`",
             cuts_are_seen_as_cuts: "what was cut never looks complete",
-            leaving_cancels: "a visitor who leaves is noticed within a second",
+            leaving_cancels: "a visitor who leaves is noticed at once",
             losing_the_link_is_honest: "a lost link is a 502 or a cut, and heals",
             a_hundred_at_once: "a hundred at once",
             stalled_visitors_harm_nobody: "thirty stalled visitors slow nobody",

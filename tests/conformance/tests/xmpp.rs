@@ -14,6 +14,7 @@ use carriers::{
     xmpp::{Account, LoginError, dial::dial},
 };
 use conformance::{
+    cases::CANCEL_WITHIN,
     site::{LONGEST, Noticed, pattern},
     world::{Answer, DEADLINE, World},
 };
@@ -44,9 +45,6 @@ const HEALS_WITHIN: Duration = Duration::from_secs(60);
 /// How long somebody may wait for a small page on a server that lets 10 kB/s pass, while another
 /// visitor fetches a large one: a burst of 20 kB that is on the way already, and one more.
 const SMALL_WITHIN: Duration = Duration::from_secs(6);
-
-/// How soon a peer must know that a visitor left.
-const CANCEL_WITHIN: Duration = Duration::from_secs(1);
 
 /// The largest stanza that Prosody takes from a client; behind a larger one it hangs up.
 const MAX_STANZA: usize = 256 * 1024;

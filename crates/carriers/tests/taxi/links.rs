@@ -141,7 +141,7 @@ async fn what_breaks_off_is_never_complete() {
 }
 
 #[tokio::test]
-async fn a_handler_learns_within_a_second_that_its_visitor_left() {
+async fn a_handler_learns_at_once_that_its_visitor_left() {
     let (handler, mut told) = reader(|| Some(Response::new(endless(vec!["some".into()]))));
     let pair = Pair::new(handler).await;
     let body = endless(vec!["some".into()]);
@@ -149,7 +149,7 @@ async fn a_handler_learns_within_a_second_that_its_visitor_left() {
     soon(response.body_mut().frame()).await.unwrap().unwrap();
     assert!(!soon(told.recv()).await.unwrap());
     drop(response);
-    assert!(timeout(Duration::from_secs(1), told.recv()).await.expect("too late").unwrap());
+    assert!(soon(told.recv()).await.unwrap());
     pair.ping().await;
     pair.finish().await;
 }
@@ -172,7 +172,7 @@ async fn a_handler_that_has_not_answered_is_dropped_with_its_visitor() {
         dropped = soon(alarms.recv()) => dropped.unwrap(),
         _ = place.send(get("/wait")) => panic!("nobody answers"),
     };
-    timeout(Duration::from_secs(1), dropped).await.expect("too late").unwrap();
+    soon(dropped).await.unwrap();
     pair.ping().await;
     pair.finish().await;
 }
@@ -265,10 +265,10 @@ async fn a_link_that_nobody_holds_ends() {
 #[tokio::test]
 async fn a_silent_end_is_noticed() {
     let timing =
-        Timing { ping_every: Duration::from_millis(200), ping_timeout: Duration::from_millis(200) };
+        Timing { ping_every: Duration::from_millis(200), ping_timeout: Duration::from_secs(3) };
     // Two ends that answer each other live on.
     let pair = Pair::with(idle(), timing).await;
-    let alive = timeout(timing.ping_every * 8, pair.link.ended()).await;
+    let alive = timeout(timing.ping_timeout * 2, pair.link.ended()).await;
     assert!(alive.is_err(), "{alive:?}");
     pair.finish().await;
 

@@ -193,7 +193,8 @@ async fn answer(
     }
     let visitor = connection.visitor(&parts.headers);
     entry.check(asker.side, visitor).map_err(refused)?;
-    let until = Instant::now() + request::wait(parts)?;
+    let wait = request::wait(parts)?;
+    let until = (!wait.is_zero()).then(|| Instant::now() + wait);
     let turn = connection.turn(&connection.shared.transactions, visitor).ok_or_else(|| {
         let sentence = "too many requests from this network are under way".to_owned();
         Misuse(StatusCode::TOO_MANY_REQUESTS, sentence)
@@ -215,34 +216,37 @@ fn refused(why: Refused) -> Misuse {
     Misuse(status, why.to_string())
 }
 
-/// Waits for what the other side sends.
+/// Waits for what the other side sends. Without a wait, the place is free again before anybody else is
+/// looked at: who only looks keeps nobody from waiting.
 async fn receive(
     connection: &Connection,
     entry: &Arc<Entry>,
     seat: Seat,
     mut parcel: oneshot::Receiver<Box<Parcel>>,
     version: Version,
-    until: Instant,
+    until: Option<Instant>,
 ) -> Response {
-    tokio::select! {
-        biased;
-        () = entry.over.cancelled() => return empty(StatusCode::GONE),
-        parcel = &mut parcel => {
-            // Its sender may have gone with it in hand.
-            return match parcel {
-                Ok(parcel) => deliver(connection, entry, seat, *parcel, version),
-                Err(_) => empty(StatusCode::GATEWAY_TIMEOUT),
-            };
-        }
-        () = left(connection.meter.lend()) => {
-            parcel.close();
-            if let Ok(parcel) = parcel.try_recv() {
-                drop(seat);
-                entry.offer(parcel);
+    if let Some(until) = until {
+        tokio::select! {
+            biased;
+            () = entry.over.cancelled() => return empty(StatusCode::GONE),
+            parcel = &mut parcel => {
+                // Its sender may have gone with it in hand.
+                return match parcel {
+                    Ok(parcel) => deliver(connection, entry, seat, *parcel, version),
+                    Err(_) => empty(StatusCode::GATEWAY_TIMEOUT),
+                };
             }
-            return closing(empty(StatusCode::GATEWAY_TIMEOUT));
+            () = left(connection.meter.lend()) => {
+                parcel.close();
+                if let Ok(parcel) = parcel.try_recv() {
+                    drop(seat);
+                    entry.offer(parcel);
+                }
+                return closing(empty(StatusCode::GATEWAY_TIMEOUT));
+            }
+            () = sleep_until(until) => {}
         }
-        () = sleep_until(until) => {}
     }
     parcel.close();
     match parcel.try_recv() {
@@ -287,14 +291,14 @@ fn deliver(
     response
 }
 
-/// Sends to whom the other side has waiting, or gets.
+/// Sends to whom the other side has waiting, or gets. Without a wait, its place is free again at once, too.
 async fn send(
     connection: &Connection,
     entry: &Arc<Entry>,
     seat: Seat,
     parts: &Parts,
     body: axum::body::Body,
-    until: Instant,
+    until: Option<Instant>,
 ) -> Response {
     let length = body.size_hint().exact();
     let body: Body = match length {
@@ -305,20 +309,20 @@ async fn send(
     let (sender, mut started) = oneshot::channel();
     let parcel = Parcel { sender: seat.ticket(), content_type, length, body, started: sender };
     entry.offer(Box::new(parcel));
-    let mut gone = false;
-    let start = tokio::select! {
-        biased;
-        start = &mut started => Some(start),
-        () = entry.over.cancelled() => {
-            gone = true;
-            None
-        }
-        () = left(connection.meter.lend()) => None,
-        () = sleep_until(until) => None,
+    let start = match until {
+        Some(until) => tokio::select! {
+            biased;
+            start = &mut started => Some(start),
+            () = entry.over.cancelled() => None,
+            () = left(connection.meter.lend()) => None,
+            () = sleep_until(until) => None,
+        },
+        None => None,
     };
     let start = match start {
         Some(start) => start,
         None if seat.withdraw() => {
+            let gone = entry.over.is_cancelled();
             let status = if gone { StatusCode::GONE } else { StatusCode::GATEWAY_TIMEOUT };
             return closing(counted(status, 0, length));
         }

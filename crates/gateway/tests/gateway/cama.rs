@@ -21,7 +21,7 @@ use self::{
     answers::{ANYTHING, Answers, HERE, PROXIED, PUBLIC, SHARED},
     cases::{
         CASES,
-        Do::{self, Allocate, Ask, Ends, Free, Hear, Leave, Say, Shut, Taken, Wait},
+        Do::{self, Allocate, Ask, Begins, Ends, Free, Hear, Leave, Say, Shut, Taken, Wait},
         When::{After, Now},
     },
 };
@@ -139,7 +139,7 @@ impl<'a> Case<'a> {
         )
     }
 
-    /// Asks whether a place is free, without waiting in it.
+    /// Asks whether a place is free, without waiting in it: whoever comes for it meanwhile gets it.
     async fn probe(&self, method: &str, headers: &str) -> u16 {
         let headers = format!("{headers}connection: close\r\n");
         let body = (method == "POST").then_some("");
@@ -196,7 +196,7 @@ impl<'a> Case<'a> {
                     assert_eq!(got, *body, "{place}");
                 }
                 // The machine may be busy; a wait that was forgotten takes longer than that.
-                let slack = Duration::from_secs(5);
+                let slack = Duration::from_secs(30);
                 match when {
                     Now => assert!(took < slack, "{place}: after {took:?}"),
                     After(seconds) => {
@@ -211,9 +211,10 @@ impl<'a> Case<'a> {
                 self.line(name).await.say(&request).await;
                 self.taken(&place, method, headers).await;
             }
+            Begins(name) => assert!(self.line(name).await.more().await, "{place}"),
             Taken(method, headers) => self.taken(&place, method, headers).await,
             Free(method, headers) => {
-                let late = Instant::now() + Duration::from_secs(5);
+                let late = Instant::now() + crate::world::SOON;
                 while self.probe(method, headers).await == 409 {
                     assert!(Instant::now() < late, "{place}: the place is not free");
                 }

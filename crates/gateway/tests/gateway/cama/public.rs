@@ -82,6 +82,22 @@ async fn one_address_waits_in_so_many_sessions_and_no_more() {
 }
 
 #[tokio::test]
+async fn who_only_looks_stands_in_nobodys_way() {
+    let world = World::start_as("gateway.example", true, None).await;
+    let session = allocate(&world, &PrivateKey::generate(), HOME).await;
+    let say = format!("{}?timeout=0", session.path);
+    let headers = "content-length: 0\r\nconnection: close\r\n";
+    let looks = (0..MANY / 2).map(|_| async {
+        let looked = probe(&world, &session.path, ELSEWHERE).await.status;
+        (looked, world.raw(&request("POST", &say, ELSEWHERE, headers)).await.status)
+    });
+    for answers in futures_util::future::join_all(looks).await {
+        assert_eq!(answers, (504, 504));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn one_identity_has_so_many_sessions_wherever_it_is() {
     let world = World::start_as("gateway.example", true, None).await;
     let (key, other) = (PrivateKey::generate(), PrivateKey::generate());
