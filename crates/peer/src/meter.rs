@@ -406,7 +406,7 @@ mod tests {
         assert!(futures_util::poll!(&mut waiting).is_pending());
         let id = under_way(&meter)[0].id;
         meter.ledger().stop(id, Now::read());
-        let end = timeout(Duration::from_secs(1), waiting).await.unwrap();
+        let end = timeout(Duration::from_secs(20), waiting).await.unwrap();
         assert_eq!(end.unwrap().unwrap_err().to_string(), Stopped.to_string());
         assert!(frames.is_closed(), "the file is closed at once");
         assert!(body.frame().await.is_none());
