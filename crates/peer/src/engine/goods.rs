@@ -22,7 +22,7 @@ use crate::{
 
 /// How much stays free on a drive into which visitors put files: what a system needs to go on working,
 /// on a small drive as on a large one.
-const KEEP_FREE: u64 = 1024 * 1024 * 1024;
+pub(crate) const KEEP_FREE: u64 = 1024 * 1024 * 1024;
 
 /// How long looking again may take; a disk that takes longer counts as not there.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);

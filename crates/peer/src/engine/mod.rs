@@ -1,7 +1,7 @@
 //! The engine: one owner, one loop.
 
 mod core;
-mod goods;
+pub(crate) mod goods;
 mod hand_over;
 mod site;
 

@@ -26,4 +26,6 @@ pub(crate) use self::{
 pub(crate) const PREFIX: &str = "/h/";
 
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ use crate::{
 pub(crate) const MAX_TICKETS: usize = 8;
 
 /// How long a visitor waits for the owner's answer: as long as it takes to come back with a coffee.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// How many questions the owner gets in [`ANSWER_TIMEOUT`]: as many as may wait for an answer. Whoever has
 /// many addresses could otherwise go on asking as fast as the owner refuses.

@@ -21,10 +21,10 @@ const SLOWEST: u64 = 8 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many files may be begun and not finished, those that were cut among them.
-const MAX_DRAFTS: usize = 16;
+pub(super) const MAX_DRAFTS: usize = 16;
 
 /// After how long one that was cut makes room for a new one when there are too many.
-const MAY_GIVE_WAY: Duration = Duration::from_secs(60 * 60);
+pub(super) const MAY_GIVE_WAY: Duration = Duration::from_secs(60 * 60);
 
 /// After how long one that was cut is thrown away.
 pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
