@@ -46,8 +46,9 @@ const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 /// How much of a request that the site does not read is thrown away at the peer. Closing the connection
 /// on it would reset it, and its response could be lost on its way (RFC 9112 §9.6).
 const UNREAD_BYTES: u64 = 16 * 1024 * 1024;
-/// How long that may take: longer than [`READY_WITHIN`], so that it is the gateway who ends the link, when
-/// it has the response.
+/// How long nothing of it may come: longer than [`READY_WITHIN`], so that it is the gateway who ends the
+/// link, when it has the response. All of it may take as long as it comes: a visitor who sends everything
+/// before reading keeps the response from ending, and both would wait for each other.
 const UNREAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long the rest of a request's body may take after its response has ended.
@@ -316,8 +317,18 @@ impl Release for Unread {
     fn abandon(self, rest: Incoming, _: Option<u64>) {
         // Without a runtime the connection is gone, too.
         if let Ok(runtime) = Handle::try_current() {
-            self.0.spawn_on(timeout(UNREAD_WITHIN, drain(rest, UNREAD_BYTES)), &runtime);
+            self.0.spawn_on(throw_away(rest), &runtime);
         }
+    }
+}
+
+/// Reads what is left of a request, as long as it comes.
+async fn throw_away(mut rest: Incoming) {
+    let mut left = UNREAD_BYTES;
+    while let Ok(Some(Ok(frame))) = timeout(UNREAD_WITHIN, rest.frame()).await {
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        let Some(fewer) = left.checked_sub(length) else { return };
+        left = fewer;
     }
 }
 
