@@ -390,7 +390,12 @@ impl Front {
         let followed =
             self.desk.follow(visit.link, visit.id, wish, &visit.caller, delivery, response);
         // It may be over, or switched off, since this began.
-        followed.unwrap_or_else(|| visit.word(&self.closed(visit.id).unwrap_or(Word::Busy)))
+        let Some(response) = followed else {
+            return visit.word(&self.closed(visit.id).unwrap_or(Word::Busy));
+        };
+        // After a crash, nobody is believed to have a part who is not known to have begun.
+        self.desk.kept().await;
+        response
     }
 
     fn parcel(&self, id: HandOverId) -> Option<(String, Parcel)> {
