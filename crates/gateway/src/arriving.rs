@@ -79,7 +79,10 @@ impl<B: http_body::Body<Data = Bytes> + Send + Unpin + 'static> Drop for Arrivin
 async fn throw_away<B: http_body::Body<Data = Bytes> + Unpin>(mut rest: B) {
     let mut left = limits::UNREAD_BYTES;
     let reading = pin!(async {
-        while let Ok(Some(Ok(frame))) = timeout(limits::UNREAD_IDLE, rest.frame()).await {
+        // hyper may tell the end only when the next request comes.
+        while !rest.is_end_stream()
+            && let Ok(Some(Ok(frame))) = timeout(limits::UNREAD_IDLE, rest.frame()).await
+        {
             let length = frame.data_ref().map_or(0, |data| data.len() as u64);
             let Some(fewer) = left.checked_sub(length) else { return };
             left = fewer;

@@ -284,6 +284,8 @@ pub(crate) struct MeteredIo<S: Socket> {
     meter: Arc<Meter>,
     /// Runs while the socket takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Whether the socket took nothing since everything was written last.
+    was_full: bool,
     /// How much of an unusual ending was written.
     ended: usize,
 }
@@ -302,7 +304,7 @@ pub(crate) trait Socket: Read + Write + Unpin + Send + 'static {
 
 impl<S: Socket> MeteredIo<S> {
     pub(crate) fn new(socket: S, meter: Arc<Meter>) -> Self {
-        Self { socket, meter, stalled: None, ended: 0 }
+        Self { socket, meter, stalled: None, was_full: false, ended: 0 }
     }
 
     fn note(
@@ -320,6 +322,7 @@ impl<S: Socket> MeteredIo<S> {
                 Poll::Ready(result)
             }
             Poll::Pending => {
+                self.was_full = true;
                 let stalled =
                     self.stalled.get_or_insert_with(|| Box::pin(sleep(limits::WRITE_STALL)));
                 ready!(stalled.as_mut().poll(context));
@@ -388,6 +391,12 @@ impl<S: Socket> Write for MeteredIo<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+        if std::mem::take(&mut self.was_full) {
+            // A request whose body ended while the response before it was waiting for this may have been
+            // followed by the next head, and hyper then forgets to begin with that one (1.12): its loop
+            // has to come round once more.
+            context.waker().wake_by_ref();
+        }
         self.meter.flushed();
         self.meter.ending.flushed();
         if self.meter.lends.load(Ordering::Relaxed) {

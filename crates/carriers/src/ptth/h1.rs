@@ -11,6 +11,7 @@ use crosstalk::{
     transaction::{self, Body, Handler},
 };
 use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::{
     body::Incoming,
@@ -325,7 +326,10 @@ impl Release for Unread {
 /// Reads what is left of a request, as long as it comes.
 async fn throw_away(mut rest: Incoming) {
     let mut left = UNREAD_BYTES;
-    while let Ok(Some(Ok(frame))) = timeout(UNREAD_WITHIN, rest.frame()).await {
+    // hyper may tell the end only when the next request comes.
+    while !rest.is_end_stream()
+        && let Ok(Some(Ok(frame))) = timeout(UNREAD_WITHIN, rest.frame()).await
+    {
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         let Some(fewer) = left.checked_sub(length) else { return };
         left = fewer;
