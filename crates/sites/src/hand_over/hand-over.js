@@ -81,6 +81,7 @@
       sent: 0,
       samples: [],
       shownAt: 0,
+      later: 0,
       why: "",
       request: null,
       item: element("li"),
@@ -152,7 +153,15 @@
     row.sent = sent;
     row.samples.push({ at: now, sent });
     row.samples = row.samples.filter((sample) => now - sample.at <= SPEED_OVER);
-    if (now - row.shownAt >= SHOW_EVERY) show(row);
+    const wait = row.shownAt + SHOW_EVERY - now;
+    if (wait <= 0) show(row);
+    else if (row.later === 0) {
+      // Nothing more may move for a while, and what moved is shown all the same.
+      row.later = setTimeout(() => {
+        row.later = 0;
+        if (row.state === "sending") show(row);
+      }, wait);
+    }
   }
 
   // Says how it stands with all of them. Only what changed is read out.

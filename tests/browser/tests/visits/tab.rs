@@ -297,6 +297,9 @@ async fn a_tab_comes_back_when_the_gateway_does() {
         let link = tab.page().find(Locator::Css("#link")).await?.text().await?;
         assert_eq!(link, tab.link, "the link changed");
         assert_eq!(visitor::text(&visitor.get("/a.txt").await?), "a");
+        // The page grows by a line when it hears of that, perhaps between a look and a click: a button that
+        // moves under the mouse is missed.
+        tab.wait_for_text("Fetched completely").await?;
         click(tab.page(), Locator::Css("#stop")).await?;
         tab.until("choosing").await?;
         eventually("nothing at the link", async || {
