@@ -218,6 +218,10 @@ describe("a hand-over", () => {
     backend.show({ paused: true });
     await waitFor(() => expect(screen.queryByTestId("hand-over-link")).toBeNull());
     expect(screen.getByTestId("pause-all")).toBeTruthy();
+    expect(screen.queryByTestId("qr-dialog")).toBeNull();
+    backend.show({ paused: false });
+    expect(await screen.findAllByTestId("hand-over-link")).toBeTruthy();
+    expect(screen.queryByTestId("qr-dialog")).toBeNull();
   });
 
   it("comes to the front when its notification was clicked", async () => {

@@ -321,7 +321,9 @@ describe("the history", () => {
     const { user } = open("many");
     expect((await screen.findAllByTestId("history-item")).length).toBe(12);
     await user.click(screen.getByRole("button", { name: "Show 188 more" }));
-    expect(screen.getAllByTestId("history-item").length).toBe(200);
+    const rows = screen.getAllByTestId("history-item");
+    expect(rows.length).toBe(200);
+    await waitFor(() => expect(document.activeElement).toBe(rows[12]));
   });
 
   it("is cleared", async () => {
