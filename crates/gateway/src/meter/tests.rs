@@ -19,6 +19,8 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::body::Counted;
 
+mod next_request;
+
 /// How much the pipe takes without being read.
 const PIPE: usize = 1000;
 
