@@ -3,8 +3,7 @@
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
-use carriers::ptth::Protocol;
-use crosstalk::{control::ReceiptState, proof::PrivateKey};
+use crosstalk::control::ReceiptState;
 #[cfg(target_os = "linux")]
 use gateway::limits;
 #[cfg(target_os = "linux")]
@@ -14,7 +13,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::world::{World, read_head, soon};
+use crate::{
+    receipts::all_are_told_apart,
+    world::{World, read_head, soon},
+};
 
 /// More than lies in the buffers of a connection on one computer.
 const MANY: u64 = 64 * 1024 * 1024;
@@ -24,13 +26,6 @@ const FEW: u64 = 100_000;
 
 /// What a program may have read without having written it anywhere.
 const IN_HAND: u64 = 256 * 1024;
-
-async fn ask(world: &World, path: &str) -> TcpStream {
-    let mut visitor = world.connect().await;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: photos.localhost\r\n\r\n");
-    visitor.write_all(request.as_bytes()).await.unwrap();
-    visitor
-}
 
 /// Waits until so much has come, without reading it.
 async fn has_come(visitor: &TcpStream, bytes: u64) {
@@ -46,7 +41,7 @@ async fn what_a_stalled_visitor_has_read_is_what_counts_also_when_she_leaves() {
     for path in [format!("/size/{MANY}?read"), format!("/chunks/{MANY}?read")] {
         let world = World::start().await;
         let peer = world.publish("photos").await;
-        let mut visitor = ask(&world, &path).await;
+        let mut visitor = world.ask(&path).await;
         let (_, rest) = read_head(&mut visitor).await;
         let mut piece = vec![0; READ as usize - rest.len()];
         soon(visitor.read_exact(&mut piece)).await.unwrap();
@@ -72,7 +67,7 @@ async fn what_came_and_was_never_read_is_not_delivered() {
     for (path, expected) in
         [(&taken, (FEW, ReceiptState::Complete)), (&read, (0, ReceiptState::Cut))]
     {
-        let visitor = ask(&world, path).await;
+        let visitor = world.ask(path).await;
         has_come(&visitor, FEW).await;
         if path == &read {
             let first = peer.site.receipt(path, |_| true).await;
@@ -92,7 +87,7 @@ async fn what_was_never_read_is_not_delivered_whatever_she_asks_meanwhile() {
     let world = World::start().await;
     let peer = world.publish("photos").await;
     let path = format!("/size/{FEW}?read");
-    let mut visitor = ask(&world, &path).await;
+    let mut visitor = world.ask(&path).await;
     has_come(&visitor, FEW).await;
     visitor.write_all(b"GET /size/900 HTTP/1.1\r\nhost: photos.localhost\r\n\r\n").await.unwrap();
     has_come(&visitor, FEW + 900).await;
@@ -110,7 +105,7 @@ async fn a_program_that_stands_still_is_not_believed_in_the_end() {
     let world = World::start().await;
     let peer = world.publish("photos").await;
     let path = format!("/size/{FEW}?read");
-    let visitor = ask(&world, &path).await;
+    let visitor = world.ask(&path).await;
     has_come(&visitor, FEW).await;
     peer.site.receipt(&path, |_| true).await;
     tokio::time::pause();
@@ -129,41 +124,18 @@ async fn a_program_that_stands_still_is_not_believed_in_the_end() {
 
 #[tokio::test]
 async fn several_on_one_connection_are_complete_when_they_were_read() {
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        let world = World::start().await;
-        let key = PrivateKey::generate();
-        world.claim(&key, "photos").await;
-        let peer = world.link(&key, None, protocol).await.unwrap();
-        let mut visitor = world.connect().await;
-        let requests = [
-            ("HEAD /size/1?read", 0),
-            ("GET /size/2?read", 2),
-            ("GET /status/304?read", 0),
-            ("GET /status/204?read", 0),
-            ("GET /size/300000?read", 300_000),
-            ("GET /size/400000", 400_000),
-            ("GET /size/0?read", 0),
-            ("GET /chunks/0?read", 0),
-            ("GET /chunks/70000?read", 70_000),
-        ];
-        for (line, _) in requests {
-            let request = format!("{line} HTTP/1.1\r\nhost: photos.localhost\r\n\r\n");
-            visitor.write_all(request.as_bytes()).await.unwrap();
-        }
-        let mut all = Vec::new();
-        while !all.ends_with(b".\r\n0\r\n\r\n") {
-            let mut piece = [0; 64 * 1024];
-            let count = soon(visitor.read(&mut piece)).await.unwrap();
-            assert!(count > 0);
-            all.extend_from_slice(&piece[..count]);
-        }
-        for (line, size) in requests {
-            let path = line.split_once(' ').unwrap().1;
-            let last = peer.site.last_receipt(path).await;
-            assert_eq!((last.delivered, last.state), (size, ReceiptState::Complete), "{line}");
-        }
-        world.end().await;
-    }
+    all_are_told_apart(&[
+        ("HEAD /size/1?read", 0),
+        ("GET /size/2?read", 2),
+        ("GET /status/304?read", 0),
+        ("GET /status/204?read", 0),
+        ("GET /size/300000?read", 300_000),
+        ("GET /size/400000", 400_000),
+        ("GET /size/0?read", 0),
+        ("GET /chunks/0?read", 0),
+        ("GET /chunks/70000?read", 70_000),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -199,7 +171,7 @@ async fn a_peer_that_hands_over_too_much_at_once_is_served_and_counted_as_ever()
     let mut visitors = Vec::new();
     for number in 0..TURNS + 8 {
         let path = format!("/size/{FEW}?read={number}");
-        let visitor = ask(&world, &path).await;
+        let visitor = world.ask(&path).await;
         has_come(&visitor, FEW).await;
         visitors.push((path, visitor));
     }
@@ -219,7 +191,7 @@ async fn a_peer_that_hands_over_too_much_at_once_is_served_and_counted_as_ever()
         assert_eq!((last.delivered, last.state), (FEW, ReceiptState::Complete), "{path}");
     }
     let path = format!("/size/{FEW}?read=again");
-    let visitor = ask(&world, &path).await;
+    let visitor = world.ask(&path).await;
     has_come(&visitor, FEW).await;
     drop(visitor);
     #[cfg(target_os = "linux")]
@@ -233,7 +205,7 @@ async fn a_gateway_that_stops_finishes_what_is_handed_over_and_says_so() {
     let world = World::start().await;
     let peer = world.publish("photos").await;
     let path = format!("/size/{SIZE}?read");
-    let mut visitor = ask(&world, &path).await;
+    let mut visitor = world.ask(&path).await;
     let (_, mut body) = read_head(&mut visitor).await;
     world.stop.cancel();
     soon(visitor.read_to_end(&mut body)).await.unwrap();

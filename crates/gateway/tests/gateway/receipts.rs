@@ -13,9 +13,7 @@ async fn a_stalled_visitor_shows_less_than_the_size_and_then_all_of_it() {
     let world = World::start().await;
     let peer = world.publish("photos").await;
     let path = format!("/size/{MANY}");
-    let mut visitor = world.connect().await;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: photos.localhost\r\n\r\n");
-    visitor.write_all(request.as_bytes()).await.unwrap();
+    let mut visitor = world.ask(&path).await;
     let (_, rest) = read_head(&mut visitor).await;
     let running = peer.site.receipt(&path, |receipt| receipt.delivered > 0).await;
     assert_eq!(running.state, ReceiptState::Running);
@@ -42,9 +40,7 @@ async fn a_visitor_who_leaves_is_told_as_cut_with_less_than_the_size() {
     let world = World::start().await;
     let peer = world.publish("photos").await;
     let path = format!("/chunks/{MANY}");
-    let mut visitor = world.connect().await;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: photos.localhost\r\n\r\n");
-    visitor.write_all(request.as_bytes()).await.unwrap();
+    let mut visitor = world.ask(&path).await;
     let mut some = vec![0; 1024 * 1024];
     soon(visitor.read_exact(&mut some)).await.unwrap();
     drop(visitor);
@@ -67,38 +63,15 @@ async fn a_peer_that_cuts_its_own_answer_is_told_so() {
 
 #[tokio::test]
 async fn several_on_one_connection_are_told_apart_over_both_kinds_of_links() {
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        let world = World::start().await;
-        let key = PrivateKey::generate();
-        world.claim(&key, "photos").await;
-        let peer = world.link(&key, None, protocol).await.unwrap();
-        let mut visitor = world.connect().await;
-        let requests = [
-            ("HEAD /size/1", 0),
-            ("GET /size/2", 2),
-            ("GET /status/304", 0),
-            ("GET /size/300000", 300_000),
-            ("GET /size/0", 0),
-            ("GET /chunks/70000", 70_000),
-        ];
-        for (line, _) in requests {
-            let request = format!("{line} HTTP/1.1\r\nhost: photos.localhost\r\n\r\n");
-            visitor.write_all(request.as_bytes()).await.unwrap();
-        }
-        let mut all = Vec::new();
-        while !all.ends_with(b"\r\n0\r\n\r\n") {
-            let mut piece = [0; 64 * 1024];
-            let count = soon(visitor.read(&mut piece)).await.unwrap();
-            assert!(count > 0);
-            all.extend_from_slice(&piece[..count]);
-        }
-        for (line, size) in requests {
-            let path = line.split_once(' ').unwrap().1;
-            let last = peer.site.last_receipt(path).await;
-            assert_eq!((last.delivered, last.state), (size, ReceiptState::Complete), "{line}");
-        }
-        world.end().await;
-    }
+    all_are_told_apart(&[
+        ("HEAD /size/1", 0),
+        ("GET /size/2", 2),
+        ("GET /status/304", 0),
+        ("GET /size/300000", 300_000),
+        ("GET /size/0", 0),
+        ("GET /chunks/70000", 70_000),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -116,4 +89,34 @@ async fn nobody_is_told_who_did_not_ask() {
     assert_eq!(peer.site.last_receipt("/size/9").await.delivered, 9);
     assert_eq!(peer.site.all_receipts().len(), 1);
     world.end().await;
+}
+
+/// Asks for all of these on one connection, the last of them in chunks, over each kind of link, and reads
+/// the answers. Each is told as complete, with so many bytes.
+pub(crate) async fn all_are_told_apart(requests: &[(&str, u64)]) {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let world = World::start().await;
+        let key = PrivateKey::generate();
+        world.claim(&key, "photos").await;
+        let peer = world.link(&key, None, protocol).await.unwrap();
+        let mut visitor = world.connect().await;
+        for (line, _) in requests {
+            let request = format!("{line} HTTP/1.1\r\nhost: photos.localhost\r\n\r\n");
+            visitor.write_all(request.as_bytes()).await.unwrap();
+        }
+        let mut all = Vec::new();
+        // The dot tells it from one in chunks that is empty.
+        while !all.ends_with(b".\r\n0\r\n\r\n") {
+            let mut piece = [0; 64 * 1024];
+            let count = soon(visitor.read(&mut piece)).await.unwrap();
+            assert!(count > 0);
+            all.extend_from_slice(&piece[..count]);
+        }
+        for (line, size) in requests {
+            let path = line.split_once(' ').unwrap().1;
+            let last = peer.site.last_receipt(path).await;
+            assert_eq!((last.delivered, last.state), (*size, ReceiptState::Complete), "{line}");
+        }
+        world.end().await;
+    }
 }

@@ -113,6 +113,14 @@ impl World {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    /// Asks the site `photos` for this, and reads nothing of the answer.
+    pub(crate) async fn ask(&self, path: &str) -> TcpStream {
+        let mut visitor = self.connect().await;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: photos.localhost\r\n\r\n");
+        visitor.write_all(request.as_bytes()).await.unwrap();
+        visitor
+    }
+
     /// Claims a name and serves it over HTTP/2.
     pub(crate) async fn publish(&self, label: &str) -> Peer {
         let key = PrivateKey::generate();
