@@ -2,23 +2,35 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use http::HeaderMap;
 
-/// Counts what each address has under way, up to a limit.
+use crate::limits;
+
+/// Counts what each address has under way, up to a limit, and what a network of many such has, up to
+/// [`limits::LARGE_NETWORK`] times that.
 #[derive(Clone)]
 pub(crate) struct Addresses {
-    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    counts: Arc<Mutex<Counts>>,
     limit: usize,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// By [`group`].
+    networks: HashMap<IpAddr, usize>,
+    /// By [`large`].
+    large: HashMap<Ipv6Addr, usize>,
 }
 
 /// One of what an address has under way; it counts until this is dropped.
 pub(crate) struct Turn {
-    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    address: Option<IpAddr>,
+    counts: Arc<Mutex<Counts>>,
+    network: Option<IpAddr>,
 }
 
 impl Addresses {
@@ -26,48 +38,64 @@ impl Addresses {
         Self { counts: Arc::default(), limit }
     }
 
-    /// Counts one more for an address, or returns `None` when it has as many as it may.
+    /// Counts one more for an address, or returns `None` when it or its network has as many as it may.
     pub(crate) fn enter(&self, address: IpAddr) -> Option<Turn> {
-        let address = group(address);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= self.limit {
+        let network = group(address);
+        let mut counts = lock(&self.counts);
+        let count = count_of(&counts.networks, &network);
+        let of_large = large(network).map_or(0, |large| count_of(&counts.large, &large));
+        if count >= self.limit || of_large >= self.limit.saturating_mul(limits::LARGE_NETWORK) {
             return None;
         }
-        *count += 1;
-        Some(Turn { counts: self.counts.clone(), address: Some(address) })
+        *counts.networks.entry(network).or_default() += 1;
+        if let Some(large) = large(network) {
+            *counts.large.entry(large).or_default() += 1;
+        }
+        Some(Turn { counts: self.counts.clone(), network: Some(network) })
     }
 
     /// Returns a turn that counts for nobody.
     pub(crate) fn uncounted(&self) -> Turn {
-        Turn { counts: self.counts.clone(), address: None }
+        Turn { counts: self.counts.clone(), network: None }
     }
 }
 
 impl Turn {
     /// Returns for whom it counts; `None` for nobody.
     pub(crate) fn network(&self) -> Option<IpAddr> {
-        self.address
+        self.network
     }
 
     /// Returns how many those have with this one; 0 when it counts for nobody.
     pub(crate) fn count(&self) -> usize {
-        let Some(address) = self.address else { return 0 };
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.get(&address).copied().unwrap_or(0)
+        self.network.map_or(0, |network| count_of(&lock(&self.counts).networks, &network))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(address) = self.address else { return };
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&address);
-            }
+        let Some(network) = self.network else { return };
+        let mut counts = lock(&self.counts);
+        leave(&mut counts.networks, &network);
+        if let Some(large) = large(network) {
+            leave(&mut counts.large, &large);
         }
+    }
+}
+
+fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn count_of<K: Eq + Hash>(counts: &HashMap<K, usize>, key: &K) -> usize {
+    counts.get(key).copied().unwrap_or(0)
+}
+
+fn leave<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    let Some(count) = counts.get_mut(key) else { return };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(key);
     }
 }
 
@@ -78,6 +106,18 @@ fn group(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// Returns the network of many such: a /48 is what anybody is given who asks for more (RFC 6177), and
+/// has 65,536 of them.
+fn large(network: IpAddr) -> Option<Ipv6Addr> {
+    match network {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(network) => {
+            let [a, b, c, ..] = network.segments();
+            Some(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
         }
     }
 }
@@ -126,7 +166,25 @@ mod tests {
         assert!(addresses.enter(ip("2001:db8::2")).is_none());
         assert!(addresses.enter(ip("2001:db8:0:1::2")).is_some());
         drop(first);
-        assert!(addresses.counts.lock().unwrap().is_empty());
+        assert!(addresses.counts.lock().unwrap().networks.is_empty());
+        assert!(addresses.counts.lock().unwrap().large.is_empty());
+    }
+
+    #[test]
+    fn who_has_many_networks_of_ipv6_has_not_as_many_times_the_limit() {
+        let addresses = Addresses::new(2);
+        let network = |number: usize| ip(&format!("2001:db8:1:{number:x}::1"));
+        let full = 2 * limits::LARGE_NETWORK;
+        let mut turns: Vec<_> = (0..full).map(|number| addresses.enter(network(number))).collect();
+        assert!(turns.iter().all(Option::is_some));
+        assert!(addresses.enter(network(full)).is_none());
+        assert!(addresses.enter(network(0)).is_none());
+        assert!(addresses.enter(ip("2001:db8:2::1")).is_some());
+        assert!(addresses.enter(ip("192.0.2.7")).is_some());
+        turns.pop();
+        let last = addresses.enter(network(0)).unwrap();
+        assert_eq!((last.network(), last.count()), (Some(ip("2001:db8:1::")), 2));
+        assert!(addresses.enter(network(1)).is_none());
     }
 
     #[test]

@@ -3,6 +3,14 @@
 
 use std::time::Duration;
 
+// ----- Addresses -----
+
+/// How many times as much as one address (an IPv6 /64 counts as one) all of an IPv6 /48 may have
+/// together, of everything here that is counted by address. A university or a mobile network, where each
+/// phone has a /64, finds more room than behind one address of IPv4; whoever rents a /48 to have 65,536
+/// addresses does not have all there is.
+pub const LARGE_NETWORK: usize = 8;
+
 // ----- Connections -----
 
 /// How many connections may be open that are not links. Each costs about 16 KiB here and the
