@@ -122,7 +122,7 @@ impl Front {
             (Verdict::Allowed, Presence::On(folder)) => folder,
         };
         place.door.strip(request.headers_mut());
-        if matches!(request.uri().path(), note::PATH | note::SCRIPT_PATH) {
+        if request.uri().path() == note::PATH {
             let mut response = self.note_page(&place, request).await;
             pages::invited_only(response.headers_mut());
             return response;

@@ -4,39 +4,24 @@
 //! page of its own ([`page`]) to which any page of a site can link. Without script it is a form
 //! ([`PATH`]); with script it writes by TAXI on a WebSocket, and shows the owner's answers.
 
-use std::sync::LazyLock;
-
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
 use crosstalk::{
     members::SITE_PATH,
     transaction::{self, Body},
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use maud::{Markup, html};
-use sha2::{Digest as _, Sha256};
+use maud::{Markup, PreEscaped, html};
 
-use crate::folder::pages::{self, STYLE, frame};
+use crate::folder::pages::{STYLE, by_digest, frame};
 
 /// Where the page with the box is, and where its form goes. No file of a site is ever there (RFC
 /// 8615).
 pub const PATH: &str = "/.well-known/veranda/note";
 
-/// Where the box's script is.
-pub const SCRIPT_PATH: &str = "/.well-known/veranda/note.js";
-
 /// The longest note, in characters: half a page, so that nobody has to think about it.
 pub const MAX_CHARACTERS: usize = 1000;
 
+/// It rides inside the page, so that the box works wherever the page is opened.
 const SCRIPT: &str = include_str!("note.js");
-
-/// Changes with the script, so that browsers may keep it.
-static SCRIPT_ADDRESS: LazyLock<String> = LazyLock::new(|| {
-    let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(SCRIPT));
-    format!("{SCRIPT_PATH}?{}", &digest[..8])
-});
 
 /// In the extensions of a request: pages that list a folder have the box.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,11 +47,10 @@ pub enum State {
     Closed,
 }
 
-/// Returns the page with the box. `request` are the headers of the request: the policy of the page
-/// names its very host.
+/// Returns the page with the box. `request` are the headers of the request, whose host the [`policy`]
+/// names.
 #[must_use]
 pub fn page(request: &HeaderMap, state: &State) -> Response<Body> {
-    let policy = policy(request);
     let (status, title) = match state {
         State::Blank => (StatusCode::OK, "Write to the owner"),
         State::Sent => (StatusCode::OK, "Your note has arrived"),
@@ -79,7 +63,7 @@ pub fn page(request: &HeaderMap, state: &State) -> Response<Body> {
             @match state {
                 State::Blank => {
                     p { "What you write here appears on the screen of whoever shares this with you." }
-                    (form(policy.is_some(), ""))
+                    (form(""))
                 }
                 State::Sent => {
                     p { "Whoever shares this with you can read it now." }
@@ -87,7 +71,7 @@ pub fn page(request: &HeaderMap, state: &State) -> Response<Body> {
                 }
                 State::Failed { why, text, .. } => {
                     p.note-why role="alert" { (why) }
-                    (form(policy.is_some(), text))
+                    (form(text))
                 }
                 State::Closed => p { "The owner does not take notes here." },
             }
@@ -99,20 +83,9 @@ pub fn page(request: &HeaderMap, state: &State) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    protect(headers, policy);
-    response
-}
-
-/// Returns the script of the box.
-#[must_use]
-pub fn script() -> Response<Body> {
-    let mut response = Response::new(transaction::full(SCRIPT));
-    let headers = response.headers_mut();
-    headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
-    // Its address changes with it.
-    let keep = HeaderValue::from_static("private, max-age=31536000, immutable");
-    headers.insert(header::CACHE_CONTROL, keep);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy(request));
+    // Not less: without it, the form could not say that it comes from here.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -122,12 +95,12 @@ pub(crate) fn aside() -> Markup {
     html! {
         details.note {
             summary { "Write to the owner" }
-            (form(true, ""))
+            (form(""))
         }
     }
 }
 
-fn form(has_script: bool, text: &str) -> Markup {
+fn form(text: &str) -> Markup {
     html! {
         form.note-form method="post" action=(PATH) accept-charset="utf-8" {
             ol.note-talk aria-label="Your notes" aria-live="polite" hidden {}
@@ -140,33 +113,29 @@ fn form(has_script: bool, text: &str) -> Markup {
                 p.note-status role="status" {}
             }
         }
-        @if has_script { script src=(*SCRIPT_ADDRESS) defer {} }
+        script { (PreEscaped(SCRIPT)) }
     }
 }
 
-/// Returns the policy of a page with the box: its style by its digest, and of this very host only
-/// the script, the WebSocket and the form. `None` when the request does not say which host it is.
-pub(crate) fn policy(request: &HeaderMap) -> Option<HeaderValue> {
+/// Returns the policy of a page with the box: its style and script by their digests, and its WebSocket and
+/// form to where the page came from. Safari before 15.4 takes no WebSocket for that, and gets it by its
+/// address, where the request names its host.
+pub(crate) fn policy(request: &HeaderMap) -> HeaderValue {
+    let [style, script] = [STYLE, SCRIPT].map(by_digest);
+    let socket = host(request).map_or_else(String::new, |host| {
+        format!(" ws://{host}{SITE_PATH} wss://{host}{SITE_PATH}")
+    });
+    let policy = format!(
+        "default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'{socket}; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    );
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+}
+
+/// Returns the host of a request, if it can stand in a policy.
+fn host(request: &HeaderMap) -> Option<&str> {
     let host = request.get(header::HOST)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':');
-    if host.is_empty() || !host.bytes().all(plain) {
-        return None;
-    }
-    let digest = STANDARD.encode(Sha256::digest(STYLE));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{digest}'; script-src {host}{SCRIPT_PATH}; \
-         connect-src ws://{host}{SITE_PATH} wss://{host}{SITE_PATH}; form-action {host}{PATH}; \
-         base-uri 'none'; frame-ancestors 'self'"
-    );
-    HeaderValue::try_from(policy).ok()
-}
-
-fn protect(headers: &mut HeaderMap, policy: Option<HeaderValue>) {
-    let policy = policy.unwrap_or_else(|| pages::POLICY.clone());
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    // Not less: without it, the form could not say that it comes from here.
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    (!host.is_empty() && host.bytes().all(plain)).then_some(host)
 }
 
 #[cfg(test)]
@@ -180,36 +149,37 @@ mod tests {
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
-    fn host(host: &str) -> HeaderMap {
+    fn from(host: &str) -> HeaderMap {
         HeaderMap::from_iter([(header::HOST, host.parse().unwrap())])
     }
 
     #[tokio::test]
     async fn the_page_allows_its_own_script_and_socket_and_nothing_else() {
-        let page = page(&host("photos.localhost:8080"), &State::Blank);
+        let page = page(&from("photos.localhost:8080"), &State::Blank);
         let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
-        assert!(policy.contains("default-src 'none'"), "{policy}");
-        assert!(
-            policy.contains("script-src photos.localhost:8080/.well-known/veranda/note.js;"),
-            "{policy}"
-        );
-        assert!(
-            policy.contains("connect-src ws://photos.localhost:8080/.well-known/veranda/taxi "),
-            "{policy}"
-        );
-        assert!(!policy.contains("unsafe") && !policy.contains("'self';"), "{policy}");
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+        let script = format!("; script-src {}; ", by_digest(SCRIPT));
+        assert!(policy.contains(&script) && !policy.contains("unsafe"), "{policy}");
+        let socket =
+            "; connect-src 'self' ws://photos.localhost:8080/.well-known/veranda/taxi wss://photos";
+        assert!(policy.contains(socket), "{policy}");
         let page = text(page).await;
-        assert!(page.contains("<script src=\"/.well-known/veranda/note.js?"), "{page}");
-        assert!(!page.contains("<script>"), "{page}");
+        assert!(page.contains(&format!("<script>{SCRIPT}</script>")), "{page}");
     }
 
-    #[tokio::test]
-    async fn a_host_that_could_end_the_policy_gets_no_script() {
+    #[test]
+    fn a_host_that_could_end_the_policy_is_not_in_it() {
         for strange in ["a;script-src *", "a b", "a,b", "a/b", "'self'", ""] {
-            let page = page(&host(strange), &State::Blank);
-            let policy = page.headers()[header::CONTENT_SECURITY_POLICY].clone();
-            assert_eq!(policy, *pages::POLICY, "{strange}");
-            assert!(!text(page).await.contains("<script"), "{strange}");
+            let policy = policy(&from(strange));
+            let policy = policy.to_str().unwrap();
+            assert!(policy.contains("; connect-src 'self'; form-action"), "{strange}: {policy}");
+        }
+    }
+
+    #[test]
+    fn the_script_can_ride_inside_a_page() {
+        for text in [STYLE, SCRIPT] {
+            crate::folder::pages::assert_rides(text);
         }
     }
 
@@ -218,7 +188,7 @@ mod tests {
         let why = "<b>no</b>".to_owned();
         let written = "</textarea><script>alert(1)</script>".to_owned();
         let status = StatusCode::TOO_MANY_REQUESTS;
-        let page = page(&host("a.localhost"), &State::Failed { status, why, text: written });
+        let page = page(&from("a.localhost"), &State::Failed { status, why, text: written });
         assert_eq!(page.status(), status);
         let page = text(page).await;
         assert!(page.contains("&lt;/textarea&gt;&lt;script&gt;"), "{page}");

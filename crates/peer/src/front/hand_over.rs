@@ -125,9 +125,6 @@ impl Visit {
 impl Front {
     /// Answers a request at the desk's own name.
     pub(super) async fn at_desk(&self, link: u64, request: Request<Body>) -> Response<Body> {
-        if request.uri().path() == shown::SCRIPT_PATH {
-            return shown::script();
-        }
         let is_head = request.method() == Method::HEAD;
         let mut response = self.desk_answer(link, request).await;
         guard(response.headers_mut());

@@ -87,19 +87,16 @@ impl Front {
         }
     }
 
-    /// Answers a request for the page with the box or its script, which an invited visitor asks for.
+    /// Answers a request for the page with the box, which an invited visitor asks for.
     pub(super) async fn note_page(&self, place: &Place, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         if !place.takes_notes {
             return note::page(&parts.headers, &State::Closed);
         }
         if matches!(parts.method, Method::GET | Method::HEAD) {
-            return match parts.uri.path() {
-                note::SCRIPT_PATH => note::script(),
-                _ => note::page(&parts.headers, &State::Blank),
-            };
+            return note::page(&parts.headers, &State::Blank);
         }
-        if parts.method != Method::POST || parts.uri.path() != note::PATH {
+        if parts.method != Method::POST {
             return pages::bare(StatusCode::METHOD_NOT_ALLOWED);
         }
         if !is_from_here(&parts.headers) {

@@ -181,12 +181,12 @@ impl Ask {
                 }
                 let (entries, is_cut) =
                     disk::entries(dir, &self.path, options.hidden, listing::MAX_ENTRIES)?;
-                let policy = self.has_note.then(|| note::policy(&self.headers)).flatten();
                 let title = title(root.path());
-                let page = listing::page(&title, &self.path, entries, is_cut, policy.is_some());
+                let page = listing::page(&title, &self.path, entries, is_cut, self.has_note);
                 let kind = "text/html; charset=utf-8";
                 let mut response = self.manner.whole(StatusCode::OK, kind, page.into_string());
-                if let Some(policy) = policy {
+                if self.has_note {
+                    let policy = note::policy(&self.headers);
                     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
                 }
                 Ok(response)

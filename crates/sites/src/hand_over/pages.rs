@@ -2,21 +2,19 @@
 
 use std::{fmt::Write as _, sync::LazyLock};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crosstalk::transaction::{self, Body};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use maud::{Markup, html};
-use sha2::{Digest as _, Sha256};
 
 use super::ParcelFile;
 use crate::folder::{
     answer::{RETRY_AFTER, reads_pages},
     listing::size,
-    pages::{STYLE, frame_styled, frame_with},
+    pages::{STYLE, by_digest, frame_styled, frame_with},
     path::printable,
 };
 
-pub use super::wish::{SCRIPT_PATH, Wish, script, wish};
+pub use super::wish::{Wish, wish};
 
 /// A parcel, as its landing page shows it. All text is the owner's.
 #[derive(Clone, Copy, Debug)]
@@ -86,9 +84,9 @@ const OWN_STYLE: &str = include_str!("pages.css");
 
 /// Allows the style of our pages, and forms to go to where the page came from.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let [ours, own] = [STYLE, OWN_STYLE].map(|style| STANDARD.encode(Sha256::digest(style)));
+    let [ours, own] = [STYLE, OWN_STYLE].map(by_digest);
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{ours}' 'sha256-{own}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src {ours} {own}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     );
     HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 });

@@ -7,35 +7,32 @@
 
 use std::{fmt::Write as _, sync::LazyLock};
 
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
 use crosstalk::transaction::{self, Body};
 use http::{HeaderMap, HeaderValue, Response, header};
-use maud::{Markup, html};
-use sha2::{Digest as _, Sha256};
+use maud::{Markup, PreEscaped, html};
 
 use super::pages::shield;
 use crate::folder::{
     answer::reads_pages,
     listing::size,
-    pages::{STYLE, frame_styled},
+    pages::{STYLE, by_digest, frame_styled},
     path::printable,
 };
 
-/// Where the script of [`wish`] is; no file of anybody is ever there.
-pub const SCRIPT_PATH: &str = "/.well-known/veranda/hand-over.js";
-
+/// It rides inside the page, so that the page runs where it is opened and not only where the peer thinks
+/// that it is: behind something that forwards a port, those differ.
 const SCRIPT: &str = include_str!("hand-over.js");
 
 /// What only this page needs, after what all pages of hand-overs need.
 const OWN_STYLE: &str = concat!(include_str!("pages.css"), include_str!("wish.css"));
 
-/// Changes with the script, so that browsers may keep it.
-static SCRIPT_ADDRESS: LazyLock<String> = LazyLock::new(|| {
-    let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(SCRIPT));
-    format!("{SCRIPT_PATH}?{}", &digest[..8])
+/// Allows our style, this one script, and to talk to where the page came from.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let [ours, own, script] = [STYLE, OWN_STYLE, SCRIPT].map(by_digest);
+    let policy = format!(
+        "default-src 'none'; style-src {ours} {own}; script-src {script}; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 });
 
 /// What is asked for, as its landing page shows it.
@@ -72,24 +69,9 @@ pub fn wish(request: &HeaderMap, wish: &Wish<'_>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy(host));
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
     shield(headers);
-    response
-}
-
-/// Returns that page's script.
-#[must_use]
-pub fn script() -> Response<Body> {
-    let mut response = Response::new(transaction::full(SCRIPT));
-    let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, kind);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(SCRIPT.len()));
-    // Its address changes with it.
-    let keep = HeaderValue::from_static("private, max-age=31536000, immutable");
-    headers.insert(header::CACHE_CONTROL, keep);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -133,7 +115,7 @@ fn picker(wish: &Wish<'_>, host: Option<&str>) -> Markup {
         p.wish-state role="status" {}
         ul.wish-files aria-label="Your files" {}
         p.hand-hint { (STRAIGHT) }
-        @if host.is_some() { script src=(*SCRIPT_ADDRESS) defer {} }
+        script { (PreEscaped(SCRIPT)) }
     }
 }
 
@@ -187,23 +169,11 @@ fn scheme(host: &str) -> &'static str {
     if is_here { "http" } else { "https" }
 }
 
-/// Returns the host of a request, if it can stand in a policy.
+/// Returns the host of a request, if it can stand in a command.
 fn host(request: &HeaderMap) -> Option<&str> {
     let host = request.get(header::HOST)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':');
     (!host.is_empty() && host.bytes().all(plain)).then_some(host)
-}
-
-/// Allows our style, this one script, and to talk to where the page came from.
-fn policy(host: Option<&str>) -> HeaderValue {
-    let [ours, own] = [STYLE, OWN_STYLE].map(|style| STANDARD.encode(Sha256::digest(style)));
-    let script = host.map_or_else(String::new, |host| {
-        format!("script-src {host}{SCRIPT_PATH}; connect-src 'self'; ")
-    });
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{ours}' 'sha256-{own}'; {script}form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    );
-    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 }
 
 #[cfg(test)]
@@ -246,9 +216,9 @@ mod tests {
         assert!(page.contains("Up to 12 files, of at most 2.0 GB each."), "{page}");
         assert!(page.contains("type=\"file\" multiple"), "{page}");
         assert!(page.contains("curl -T FILE http://a.localhost:8080/h/token/<"), "{page}");
-        assert!(page.contains("<script src=\"/.well-known/veranda/hand-over.js?"), "{page}");
-        let script = "script-src a.localhost:8080/.well-known/veranda/hand-over.js;";
-        assert!(policy.contains(script), "{policy}");
+        assert!(page.contains(&format!("<script>{SCRIPT}</script>")), "{page}");
+        let script = format!("; script-src {}; connect-src 'self'; ", by_digest(SCRIPT));
+        assert!(policy.contains(&script), "{policy}");
         assert!(
             policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"),
             "{policy}"
@@ -283,18 +253,18 @@ mod tests {
         let asked = Wish { note: "</p><script>hurt()</script>", ..WISH };
         let (_, page) = seen("a.example", "text/html", &asked).await;
         assert!(page.contains("&lt;/p&gt;&lt;script&gt;"), "{page}");
-        for strange in ["a;script-src *", "a b", "a,b", "'self'", ""] {
+        let (usual, _) = seen("a.example", "text/html", &WISH).await;
+        for strange in ["a;script-src *", "a b", "a,b", "'self'", "$(hurt)", ""] {
             let (policy, page) = seen(strange, "text/html", &WISH).await;
-            assert!(!policy.contains("script-src"), "{strange}: {policy}");
-            assert!(!page.contains("<script"), "{strange}");
+            assert_eq!(policy, usual, "{strange}");
+            assert!(page.contains("curl -T FILE &lt;this host&gt;/h/token/<"), "{strange}: {page}");
         }
     }
 
-    #[tokio::test]
-    async fn the_script_is_one() {
-        let response = script();
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(bytes, SCRIPT);
+    #[test]
+    fn the_script_can_ride_inside_a_page() {
+        for text in [STYLE, OWN_STYLE, SCRIPT] {
+            crate::folder::pages::assert_rides(text);
+        }
     }
 }

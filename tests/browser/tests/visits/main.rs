@@ -2,6 +2,7 @@
 
 mod away;
 mod downloads;
+mod forwarded;
 mod listing;
 mod notes;
 mod pages;

@@ -14,7 +14,7 @@ const HOSTILE: &str = "<img src=x onerror=window.hurt=1><script>window.hurt=2</s
 
 impl World {
     /// Opens the box, writes into it and sends it.
-    async fn write(&self, text: &str) -> anyhow::Result<()> {
+    pub(crate) async fn write(&self, text: &str) -> anyhow::Result<()> {
         let page = self.page();
         let closed = Locator::Css("details.note:not([open]) summary");
         if !page.find_all(closed).await?.is_empty() {
@@ -26,7 +26,7 @@ impl World {
     }
 
     /// Waits for the newest note and returns its id and text.
-    async fn note(&self, count: usize) -> anyhow::Result<peer::Note> {
+    pub(crate) async fn note(&self, count: usize) -> anyhow::Result<peer::Note> {
         let snapshot = self.whole.until("a note", |now| now.notes.len() == count).await?;
         Ok(snapshot.notes[0].clone())
     }

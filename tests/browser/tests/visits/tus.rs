@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use sites::hand_over::{
     Inbox,
     inbox::{InboxError, Rules},
-    pages::{self, SCRIPT_PATH, Wish},
+    pages::{self, Wish},
 };
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
@@ -141,7 +141,6 @@ impl Shared {
         }
         let id = path.strip_prefix(&format!("{LANDING}/files/"));
         Some(match (&parts.method, id) {
-            (&Method::GET, _) if path == SCRIPT_PATH => pages::script(),
             (&Method::GET, _) if path == LANDING => self.page(&parts.headers),
             (&Method::POST, None) if is_upload => {
                 match self.next_fault(|fault| matches!(fault, Fault::Status(_))) {
