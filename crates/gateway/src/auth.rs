@@ -7,9 +7,9 @@ use crosstalk::{
     proof::{self, ProofError, PublicKey},
     registry::Reason,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 
-use crate::{names::Names, refusal::Refusal};
+use crate::{headers::is_of_the_host, names::Names, refusal::Refusal};
 
 /// Whom a gateway admits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,15 @@ impl Auth {
     }
 
     /// Returns whose request this is; the proof in it is used up.
+    ///
+    /// Anybody can make a proof, and a browser sends it for a page of somebody else, also to a gateway that
+    /// only this computer reaches: as the password in the address of a form, about which nobody is asked
+    /// first (CORS). So such pages are refused.
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<PublicKey, Refusal> {
+        if headers.contains_key(header::ORIGIN) && !is_of_the_host(headers) {
+            let sentence = "pages of other sites may not do this";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, Reason::NotAdmitted, sentence));
+        }
         self.identify_by(accept::credentials(headers).as_deref()).await
     }
 

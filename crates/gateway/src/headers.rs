@@ -87,6 +87,26 @@ pub(crate) fn is_websocket(method: &Method, headers: &HeaderMap) -> bool {
         && says(header::CONNECTION, "upgrade")
 }
 
+/// Returns whether the page that asks is of the host that it asks. Browsers always say whose page it is,
+/// of what a page could not just read; a program can say what it likes, and has nobody's cookies.
+pub(crate) fn is_of_the_host(headers: &HeaderMap) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let (Some(origin), None) = (origins.next(), origins.next()) else { return false };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    match (origin, host) {
+        (Some((scheme @ ("http" | "https"), authority)), Some(host)) => {
+            let port = if scheme == "https" { ":443" } else { ":80" };
+            let bare = |authority: &str| {
+                let authority = authority.to_ascii_lowercase();
+                authority.strip_suffix(port).map(str::to_owned).unwrap_or(authority)
+            };
+            bare(authority) == bare(host)
+        }
+        (Some(_) | None, _) => false,
+    }
+}
+
 /// Returns the length of a body as its headers declare it; an error when they contradict
 /// themselves.
 pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, InvalidLength> {
@@ -232,6 +252,31 @@ mod tests {
             (Method::GET, vec![], false),
         ] {
             assert_eq!(is_websocket(&method, &headers(&lines)), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn only_pages_of_the_very_host_are_of_the_host() {
+        for (origin, host, expected) in [
+            ("http://photos.localhost:8080", "photos.localhost:8080", true),
+            ("http://photos.localhost:8080", "PHOTOS.localhost:8080", true),
+            ("https://photos.g.example", "photos.g.example:443", true),
+            ("http://photos.localhost:8081", "photos.localhost:8080", false),
+            ("http://music.localhost:8080", "photos.localhost:8080", false),
+            ("http://localhost:8080", "photos.localhost:8080", false),
+            ("https://photos.g.example.evil.example", "photos.g.example", false),
+            ("https://photos.g.example@evil.example", "photos.g.example", false),
+            ("ftp://photos.g.example", "photos.g.example", false),
+            ("null", "photos.g.example", false),
+            ("", "photos.g.example", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            assert!(!is_of_the_host(&headers), "without an origin");
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            assert_eq!(is_of_the_host(&headers), expected, "{origin} at {host}");
+            headers.append(header::ORIGIN, origin.parse().unwrap());
+            assert!(!is_of_the_host(&headers), "two origins");
         }
     }
 

@@ -115,7 +115,9 @@ async fn begin_session(
     let owner = if is_program_of_this_computer {
         None
     } else {
-        Some(shared.auth.identify(&parts.headers).await?)
+        // Pages of others may, if they are named; browsers ask first about `PUT`.
+        let proof = carriers::accept::credentials(&parts.headers);
+        Some(shared.auth.identify_by(proof.as_deref()).await?)
     };
     let turn = connection.turn(&shared.sessions_of_addresses, connection.visitor(&parts.headers));
     let turn = turn.ok_or_else(|| too_many("too many sessions come from this network"))?;

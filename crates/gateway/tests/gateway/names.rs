@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use carriers::{DialError, ptth::Protocol};
 use crosstalk::{proof::PrivateKey, registry::Reason};
+use tokio::io::AsyncWriteExt as _;
 
-use crate::world::World;
+use crate::world::{World, read_head};
 
 #[tokio::test]
 async fn a_name_belongs_to_whom_claims_it_first() {
@@ -65,6 +66,52 @@ async fn a_proof_is_asked_for_and_may_come_as_a_password() {
     let proof = world.proof(&PrivateKey::generate());
     let basic = BASE64_STANDARD.encode(format!("anybody:{proof}"));
     assert_eq!(world.raw(&format!("{put}authorization: Basic {basic}\r\n\r\n")).await.status, 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_page_of_somebody_else_gets_no_name_and_no_link_however_good_its_proof() {
+    let world = World::start().await;
+    let own = format!("http://{}", world.own_host());
+    let post = "content-length: 0\r\nconnection: close";
+    let websocket = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: taxi";
+    let ptth = "connection: Upgrade\r\nupgrade: ptth\r\nalpn: h2";
+    let asked = [
+        ("PUT /veranda/names/photos", post, 200),
+        ("POST /veranda/taxi", post, 400),
+        // What a form sends, and what WebSockets and programs begin with.
+        ("POST /ptth", post, 204),
+        ("GET /ptth", websocket, 101),
+        ("GET /taxi", websocket, 101),
+        ("GET /", ptth, 101),
+        ("DELETE /veranda/names/photos", post, 204),
+    ];
+    let key = PrivateKey::generate();
+    let ask = async |origin: &str, line: &str, headers: &str| {
+        let basic = BASE64_STANDARD.encode(format!("anybody:{}", world.proof(&key)));
+        let request = format!(
+            "{line} HTTP/1.1\r\nhost: {}\r\norigin: {origin}\r\nauthorization: Basic {basic}\r\n\
+             prefer: ptth-json=2, wait=0\r\n{headers}\r\n\r\n",
+            world.own_host(),
+        );
+        let mut stream = world.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        read_head(&mut stream).await.0
+    };
+    let site = own.replace("//", "//music.");
+    for origin in ["https://evil.example", &site, "http://localhost", "null"] {
+        for (line, headers, _) in asked {
+            let refused = ask(origin, line, headers).await;
+            assert_eq!(refused.status, 403, "{line} from {origin}: {refused:?}");
+        }
+    }
+    assert_eq!(world.get("photos.localhost", "/").await.status, 404);
+    // The page for browser tabs is the gateway's own.
+    for (line, headers, status) in asked {
+        let answer = ask(&own, line, headers).await;
+        assert_eq!(answer.status, status, "{line}: {answer:?}");
+    }
     world.end().await;
 }
 
