@@ -10,7 +10,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 /// - `Alt-Svc` could send the visitors of one site, by its port, past the gateway.
 /// - `Clear-Site-Data` with `"cookies"` clears those of all sites below the same domain.
 /// - `Service-Worker-Allowed` widens where a service worker may act.
-const NOT_FROM_PEERS: &[&str] = &["alt-svc", "clear-site-data", "service-worker-allowed"];
+/// - The others are orders to a web server in front of the gateway (nginx, lighttpd, Apache, LiteSpeed,
+///   H2O): answer with a file or a page of your own instead of this.
+const NOT_FROM_PEERS: &[&str] = &[
+    "alt-svc",
+    "clear-site-data",
+    "service-worker-allowed",
+    "x-accel-redirect",
+    "x-lighttpd-send-file",
+    "x-lighttpd-send-tempfile",
+    "x-litespeed-location",
+    "x-reproxy-file",
+    "x-reproxy-url",
+    "x-sendfile",
+    "x-sendfile2",
+];
 
 /// Headers by which a visitor could pretend to come from elsewhere, or that are for the gateway
 /// alone (`Expect` is answered here; `Proxy` becomes a setting in CGI programs).
@@ -30,8 +44,9 @@ pub(crate) struct Visit<'a> {
 pub(crate) fn for_peer(headers: &mut HeaderMap, visit: &Visit<'_>) {
     hop::strip(headers);
     hop::remove(headers, |name| {
-        let name = name.as_str();
-        NOT_FROM_VISITORS.contains(&name)
+        // To programs behind CGI or WSGI both are the same letter.
+        let name = name.as_str().replace('_', "-");
+        NOT_FROM_VISITORS.contains(&&*name)
             || name.starts_with("veranda-")
             || name.starts_with("x-forwarded-")
     });
@@ -179,6 +194,9 @@ mod tests {
             ("x-forwarded-for", "10.0.0.1"),
             ("x-forwarded-anything", "x"),
             ("x-real-ip", "10.0.0.1"),
+            ("x_forwarded-for", "10.0.0.1"),
+            ("x_real_ip", "10.0.0.1"),
+            ("veranda_transaction", "7"),
             ("veranda-transaction", "7"),
             ("veranda-anything", "x"),
             ("connection", "x-secret-flag, keep-alive"),
@@ -188,6 +206,7 @@ mod tests {
             ("expect", "100-continue"),
             ("proxy", "http://evil.example"),
             ("cookie", "a=b"),
+            ("x_own", "1"),
             ("accept", "*/*"),
             ("accept", "text/html"),
         ]);
@@ -207,6 +226,7 @@ mod tests {
                 ("cookie", "a=b"),
                 ("forwarded", r#"for=192.0.2.7;host="photos.gateway.example";proto=https"#),
                 ("host", "photos.gateway.example"),
+                ("x_own", "1"),
             ]
         );
     }
@@ -219,6 +239,10 @@ mod tests {
             ("alt-svc", "h3=\":443\""),
             ("clear-site-data", "\"cookies\""),
             ("service-worker-allowed", "/"),
+            ("x-accel-redirect", "/private/backup.tar"),
+            ("x-sendfile", "/etc/passwd"),
+            ("x-lighttpd-send-file", "/etc/passwd"),
+            ("x-reproxy-url", "http://10.0.0.1/"),
             ("connection", "close"),
             ("set-cookie", "a=1; Path=/; domain=gateway.example; HttpOnly"),
             ("set-cookie", "b=domain; Secure"),
