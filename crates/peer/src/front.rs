@@ -263,6 +263,7 @@ mod tests {
         assert_eq!((file.status(), &*content), (StatusCode::OK, "hello"));
         assert!(file.headers().contains_key("cache-control"));
         assert_eq!(file.headers()["x-robots-tag"], "noindex");
+        assert_eq!(file.headers()["cross-origin-resource-policy"], "same-origin");
         assert_eq!(world.front.meter.ledger().visitors(&SiteId("k3f9".to_owned())), 1);
     }
 

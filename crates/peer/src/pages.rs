@@ -116,6 +116,9 @@ pub(crate) fn invited_only(headers: &mut HeaderMap) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
+    // To a browser all sites of a gateway are one "site", so it sends the cookie for whatever a page of
+    // another one loads: that page could run a script from here, and so read what is in it.
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
 }
 
 #[cfg(test)]

@@ -131,6 +131,7 @@ describe("a file", () => {
     expect(header(answer, "last-modified")).toBe("Sat, 21 Nov 2026 08:00:00 GMT");
     expect(header(answer, "cache-control")).toBe("private, no-cache");
     expect(header(answer, "x-robots-tag")).toBe("noindex");
+    expect(header(answer, "cross-origin-resource-policy")).toBe("same-origin");
     expect(header(answer, "content-security-policy")).toBeUndefined();
   });
 

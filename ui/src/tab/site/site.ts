@@ -79,7 +79,11 @@ export class Site {
         });
       case "allowed": {
         const answer = await this.#read(request, path, query);
-        answer.headers.push(["X-Robots-Tag", "noindex"]);
+        answer.headers.push(
+          ["X-Robots-Tag", "noindex"],
+          // Browsers send the cookie for what a page of another site of this gateway loads; see the app.
+          ["Cross-Origin-Resource-Policy", "same-origin"],
+        );
         return answer;
       }
     }
