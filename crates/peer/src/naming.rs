@@ -33,7 +33,7 @@ pub(crate) fn readable(title: &str) -> Option<String> {
 /// Controls, and what changes the direction or hides in a line.
 pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
+        || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
 }
 
 /// Returns a new label for a site with this title: a readable part and a random one.
@@ -115,6 +115,7 @@ mod tests {
         for (folder, expected) in [
             ("/home/me/Ferien 2026", "Ferien 2026"),
             ("/home/me/a\u{202e}gpj.exe", "agpj.exe"),
+            ("/home/me/a\u{61c}b", "ab"),
             ("/home/me/line\nbreak", "linebreak"),
             ("/home/me/ \u{200b} ", "folder"),
             ("/", "/"),

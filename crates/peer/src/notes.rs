@@ -12,6 +12,7 @@ use std::{
 };
 
 use tokio::sync::Notify;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use crate::{
     ledger::Now,
@@ -402,7 +403,7 @@ pub(crate) fn readable(text: &str, longest: usize) -> Option<String> {
             // Persian, Hindi and emoji need the joiners.
             '\u{200c}' | '\u{200d}' => {}
             c if naming::is_deceptive(c) => continue,
-            '\u{0300}'..='\u{036f}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}' => {
+            c if is_mark(c) => {
                 marks += 1;
                 if marks > MAX_MARKS {
                     continue;
@@ -421,6 +422,12 @@ pub(crate) fn readable(text: &str, longest: usize) -> Option<String> {
         clean.chars().any(|c| !c.is_whitespace() && !matches!(c, '\u{200c}' | '\u{200d}'));
     let clean = clean.trim();
     visible.then(|| clean.to_owned())
+}
+
+/// Returns whether a letter stands above, below or around the one before it.
+fn is_mark(c: char) -> bool {
+    use GeneralCategory::{EnclosingMark, NonspacingMark};
+    matches!(c.general_category(), EnclosingMark | NonspacingMark)
 }
 
 #[cfg(test)]

@@ -26,6 +26,13 @@ fn text_of_strangers_is_made_readable() {
         ("a\n\n\n\n\nb", Some("a\n\nb")),
         ("می\u{200c}خواهم 👩\u{200d}👩", Some("می\u{200c}خواهم 👩\u{200d}👩")),
         ("e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}x", Some("e\u{301}\u{301}\u{301}\u{301}x")),
+        // Marks that are not Latin, and what they look like one by one.
+        (
+            "a\u{1dc4}\u{1ab0}\u{1dff}\u{e49}\u{1ab5}\u{489}x",
+            Some("a\u{1dc4}\u{1ab0}\u{1dff}\u{e49}x"),
+        ),
+        ("1\u{fe0f}\u{20e3} شُكْرًا", Some("1\u{fe0f}\u{20e3} شُكْرًا")),
+        ("a\u{61c}b", Some("ab")),
         ("<b>&amp;</b>", Some("<b>&amp;</b>")),
         (" \n\u{200d}\u{2066}", None),
         ("", None),
