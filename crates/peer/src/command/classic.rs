@@ -8,7 +8,7 @@ use peer::{Classic, ClassicConfig, ClassicNews};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{ACCOUNT, FOLDER, Failure, Publish, publish::store, say};
+use super::{ACCOUNT, FOLDER, Failure, Publish, publish::place, say};
 
 /// What stands in a link before the address is known.
 const SOME_ADDRESS: &str = "ADDRESS";
@@ -35,7 +35,7 @@ pub(super) async fn run(
     ending: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let config = ClassicConfig {
-        store: Some(store(arguments.data.as_deref(), &folder)?),
+        store: Some(place(arguments.data.clone(), &folder).file()?),
         folder,
         title: arguments.name.clone(),
         hidden_files: arguments.hidden_files,

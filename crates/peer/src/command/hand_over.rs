@@ -6,30 +6,27 @@ use std::{
     collections::HashSet,
     io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use crosstalk::address::Invitation;
 use peer::{
-    Config, Direction, Event, HandOver, HandOverError, HandOverId, HandOverTrouble, KnockId,
-    LinkState, Peer, Scope, Snapshot, Stage, Terms,
+    Direction, Event, HandOver, HandOverError, HandOverId, HandOverTrouble, KnockId, LinkState,
+    Peer, Snapshot, Stage, Terms,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     sync::{broadcast::error::RecvError, mpsc},
     task::JoinSet,
-    time::{MissedTickBehavior, interval},
 };
 
 use self::arguments::Common;
 pub(super) use self::arguments::{Ask, Send};
 use super::{
-    ACCOUNT, FOLDER, Failure, GATEWAY, OTHER, identity, output::Output,
-    output::hand_over::Passages, publish::Ending, say, store_of,
+    FOLDER, Failure, OTHER,
+    engine::{Complaint, Ending, Place, Start, Trouble, progress_ticks},
+    output::{Output, hand_over::Passages},
+    say,
 };
-
-/// How often progress is told.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// How many answers of the owner wait; there are no more visitors who ask.
 const MAX_ANSWERS: usize = 8;
@@ -102,52 +99,16 @@ pub(super) async fn ask(arguments: Ask) -> Result<(), Failure> {
 }
 
 async fn run(wanted: Wanted, common: Common) -> Result<(), Failure> {
-    let mut ending = Ending::new().map_err(|error| Failure::new(OTHER, error.to_string()))?;
-    let account = common.xmpp.account()?;
-    let Invitation { gateway, invite } = common.gateway.invitation.clone();
-    if account.is_none() && gateway.xmpp().is_some() {
-        let sentence = format!(
-            "The gateway {gateway} is reached over XMPP: say with --xmpp-jid and \
-             --xmpp-password-file by which account of yours."
-        );
-        return Err(Failure::new(ACCOUNT, sentence));
-    }
-    let identity = tokio::select! {
-        identity = identity::open(common.key.file.as_deref()) => identity?,
-        () = ending.wait() => return Ok(()),
-    };
-    let store = if identity.lasts {
-        Some(store_of(common.data.as_deref(), "hand-over", &wanted.name())?)
-    } else {
-        None
-    };
-    let config = Config {
-        store,
-        key: identity.key,
-        gateway,
-        roots: carriers::tls::Roots::System,
-        account,
-        invite,
+    let ending = Ending::new().map_err(|error| Failure::new(OTHER, error.to_string()))?;
+    let start = Start {
+        gateway: common.gateway.invitation.clone(),
+        account: common.xmpp.account()?,
+        key: common.key.file.clone(),
         carrier: common.carrier,
+        place: Place { data: common.data.clone(), kind: "hand-over", name: wanted.name() },
+        what: "this",
     };
-    let peer = Peer::start_with(config, Scope::Site).await;
-    let peer = peer.map_err(|error| Failure::new(OTHER, format!("Veranda {error}.")))?;
-    if let Some(aside) = peer.kept_aside() {
-        say(&format!(
-            "What was kept of this was damaged, so it gets a new link. The damaged file is now {}.",
-            aside.display()
-        ));
-    }
-    // In a task of its own, because printing waits for whoever reads, and the end does not.
-    let mut working = JoinSet::new();
-    let handed = peer.clone();
-    working.spawn(async move { follow(&handed, &wanted, &common).await });
-    let done = tokio::select! {
-        Some(done) = working.join_next() => done,
-        () = ending.wait() => Ok(Ok(())),
-    };
-    peer.shutdown().await;
-    done.unwrap_or_else(|error| Err(Failure::new(OTHER, error.to_string())))
+    start.run(ending, |peer| async move { follow(&peer, &wanted, &common).await }).await
 }
 
 async fn follow(peer: &Peer, wanted: &Wanted, common: &Common) -> Result<(), Failure> {
@@ -177,15 +138,14 @@ async fn follow(peer: &Peer, wanted: &Wanted, common: &Common) -> Result<(), Fai
         passages: Passages::default(),
         hand_over: None,
         link: None,
-        trouble: None,
+        complaint: Complaint::default(),
         received,
         is_json: common.json,
         question: None,
     };
     let mut answers = common.ask_first.then(Answers::read);
     let mut snapshots = peer.snapshots();
-    let mut progress = interval(PROGRESS_EVERY);
-    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut progress = progress_ticks();
     loop {
         let next_answer = async {
             match &mut answers {
@@ -240,18 +200,6 @@ enum Step {
     GoOn,
 }
 
-/// Why not.
-enum Trouble {
-    Failed(Failure),
-    Output(#[expect(dead_code, reason = "whatever it is, nobody reads on")] io::Error),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
 /// What was told already.
 struct Told {
     id: HandOverId,
@@ -261,7 +209,7 @@ struct Told {
     passages: Passages,
     hand_over: Option<HandOver>,
     link: Option<LinkState>,
-    trouble: Option<String>,
+    complaint: Complaint,
     /// Files that arrived and were told.
     received: HashSet<(String, SystemTime)>,
     is_json: bool,
@@ -279,17 +227,8 @@ impl Told {
         if !self.is_new && self.hand_over.is_none() && now.trouble == Some(HandOverTrouble::Away) {
             return Ok(Step::Anew);
         }
-        match &snapshot.link {
-            LinkState::Down { trouble, retry_at: None } => {
-                let code = if trouble.of_account { ACCOUNT } else { GATEWAY };
-                return Err(Trouble::Failed(Failure::new(code, trouble.sentence.clone())));
-            }
-            LinkState::Down { trouble, retry_at: Some(_) } if self.hand_over.is_none() => {
-                self.say(Some(format!("{} Trying again.", trouble.sentence)));
-            }
-            LinkState::Up { .. } => self.say(trouble_of(now)),
-            LinkState::Down { .. } | LinkState::Dialling => {}
-        }
+        let is_told = self.hand_over.is_some();
+        self.complaint.tell(&self.output, &snapshot.link, is_told, trouble_of(now))?;
         let is_up = matches!(snapshot.link, LinkState::Up { .. });
         if self.hand_over.is_none() && !(is_up && now.url.is_some()) && !is_done {
             return Ok(Step::GoOn);
@@ -403,16 +342,6 @@ impl Told {
             Some(knock) => self.output.knock(now, knock),
             None => Ok(()),
         }
-    }
-
-    /// Says what is the matter, once.
-    fn say(&mut self, trouble: Option<String>) {
-        if let Some(sentence) = &trouble
-            && self.trouble != trouble
-        {
-            self.output.above(|| say(sentence));
-        }
-        self.trouble = trouble;
     }
 }
 

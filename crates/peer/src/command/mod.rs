@@ -2,6 +2,7 @@
 
 mod account;
 mod classic;
+mod engine;
 mod hand_over;
 mod identity;
 mod output;
@@ -16,7 +17,7 @@ use carriers::{Carrier, tls::Roots};
 use clap::{Args, Parser, Subcommand};
 use crosstalk::{address::Invitation, xmpp::BareJid};
 
-use self::{account::XmppOptions, publish::store_of};
+use self::account::XmppOptions;
 
 /// Something else went wrong.
 const OTHER: u8 = 1;

@@ -3,26 +3,18 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use crosstalk::address::Invitation;
 use peer::{
-    Config, Event, LinkState, Peer, PublishError, Scope, SiteId, SiteState, SiteTrouble, Snapshot,
-    TransferEnd,
+    Event, LinkState, Peer, PublishError, SiteId, SiteState, SiteTrouble, Snapshot, TransferEnd,
 };
-use tokio::{
-    sync::broadcast::error::RecvError,
-    task::JoinSet,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::sync::broadcast::error::RecvError;
 
 use super::{
-    ACCOUNT, FOLDER, Failure, GATEWAY, KEY, OTHER, Publish, classic, identity, output::Output, say,
+    FOLDER, Failure, KEY, OTHER, Publish, classic,
+    engine::{Complaint, Ending, Place, Start, Trouble, progress_ticks},
+    output::Output,
 };
-
-/// How often progress is told.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// How many events wait until the link was told; people who know it from before may be quicker.
 const MAX_HELD: usize = 1024;
@@ -59,49 +51,15 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
             return Err(Failure::new(OTHER, sentence));
         }
     };
-    let Invitation { gateway, invite } = invitation;
-    if account.is_none() && gateway.xmpp().is_some() {
-        let sentence = format!(
-            "The gateway {gateway} is reached over XMPP: say with --xmpp-jid and \
-             --xmpp-password-file by which account of yours."
-        );
-        return Err(Failure::new(ACCOUNT, sentence));
-    }
-    let identity = tokio::select! {
-        identity = identity::open(arguments.key.file.as_deref()) => identity?,
-        () = ending.wait() => return Ok(()),
-    };
-    let store =
-        if identity.lasts { Some(store(arguments.data.as_deref(), &folder)?) } else { None };
-    let config = Config {
-        store,
-        key: identity.key,
-        gateway,
-        roots: carriers::tls::Roots::System,
+    let start = Start {
+        gateway: invitation,
         account,
-        invite,
+        key: arguments.key.file.clone(),
         carrier: arguments.carrier,
+        place: place(arguments.data.clone(), &folder),
+        what: "this folder",
     };
-    // Other folders may be published at the same time, each by a program of its own.
-    let peer = Peer::start_with(config, Scope::Site).await;
-    let peer = peer.map_err(|error| Failure::new(OTHER, format!("Veranda {error}.")))?;
-    if let Some(aside) = peer.kept_aside() {
-        say(&format!(
-            "What was kept of this folder was damaged, so it gets a new link. The damaged file is \
-             now {}.",
-            aside.display()
-        ));
-    }
-    // In a task of its own, because printing waits for whoever reads, and the end does not.
-    let mut publishing = JoinSet::new();
-    let published = peer.clone();
-    publishing.spawn(async move { publish(&published, &folder, &arguments).await });
-    let done = tokio::select! {
-        Some(done) = publishing.join_next() => done,
-        () = ending.wait() => Ok(Ok(())),
-    };
-    peer.shutdown().await;
-    done.unwrap_or_else(|error| Err(Failure::new(OTHER, error.to_string())))
+    start.run(ending, |peer| async move { publish(&peer, &folder, &arguments).await }).await
 }
 
 /// Returns whether a file, which need not be there yet, is in this folder or below it.
@@ -126,8 +84,7 @@ async fn publish(peer: &Peer, folder: &Path, arguments: &Publish) -> Result<(), 
     prepared.await.map_err(|error| failure(&error))?;
     let mut told = Told::new(site, Output::new(arguments.json), arguments.once);
     let mut snapshots = peer.snapshots();
-    let mut progress = interval(PROGRESS_EVERY);
-    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut progress = progress_ticks();
     loop {
         let step = tokio::select! {
             biased;
@@ -167,25 +124,13 @@ enum Step {
     GoOn,
 }
 
-/// Why not.
-enum Trouble {
-    Failed(Failure),
-    Output(#[expect(dead_code, reason = "whatever it is, nobody reads on")] io::Error),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
 /// What was told already.
 struct Told {
     site: SiteId,
     output: Output,
     once: bool,
     url: Option<String>,
-    trouble: Option<String>,
+    complaint: Complaint,
     /// The last rate of the link that was told.
     rate: Option<u64>,
     /// Events of transfers before the link was told.
@@ -194,7 +139,8 @@ struct Told {
 
 impl Told {
     fn new(site: SiteId, output: Output, once: bool) -> Self {
-        Self { site, output, once, url: None, trouble: None, rate: None, held: Vec::new() }
+        let complaint = Complaint::default();
+        Self { site, output, once, url: None, complaint, rate: None, held: Vec::new() }
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot) -> Result<Step, Trouble> {
@@ -226,17 +172,8 @@ impl Told {
             self.rate = *rate;
             self.output.rate(&snapshot.link)?;
         }
-        match &snapshot.link {
-            LinkState::Down { trouble, retry_at: None } => {
-                let code = if trouble.of_account { ACCOUNT } else { GATEWAY };
-                return Err(Trouble::Failed(Failure::new(code, trouble.sentence.clone())));
-            }
-            LinkState::Down { trouble, retry_at: Some(_) } if self.url.is_none() => {
-                self.say(Some(format!("{} Trying again.", trouble.sentence)));
-            }
-            LinkState::Up { .. } => self.say(trouble_of(site)),
-            LinkState::Down { .. } | LinkState::Dialling => {}
-        }
+        let is_told = self.url.is_some();
+        self.complaint.tell(&self.output, &snapshot.link, is_told, trouble_of(site))?;
         Ok(Step::GoOn)
     }
 
@@ -280,16 +217,6 @@ impl Told {
         self.output.progress(&snapshot.transfers)?;
         Ok(Step::GoOn)
     }
-
-    /// Says what is the matter, once.
-    fn say(&mut self, trouble: Option<String>) {
-        if let Some(sentence) = &trouble
-            && self.trouble != trouble
-        {
-            self.output.above(|| say(sentence));
-        }
-        self.trouble = trouble;
-    }
 }
 
 fn trouble_of(site: &SiteState) -> Option<String> {
@@ -315,60 +242,9 @@ fn failure(error: &PublishError) -> Failure {
     Failure::new(code, format!("{error}."))
 }
 
-/// Returns where links of this folder are kept: one file for each folder, so that several can be
-/// published at the same time.
-pub(super) fn store(data: Option<&Path>, folder: &Path) -> Result<PathBuf, Failure> {
-    store_of(data, "folder", folder.as_os_str().as_encoded_bytes())
-}
-
-/// Returns where something of this kind is kept that these bytes name.
-pub(super) fn store_of(data: Option<&Path>, kind: &str, name: &[u8]) -> Result<PathBuf, Failure> {
-    let data = match data {
-        Some(data) => data.to_owned(),
-        None => directories::ProjectDirs::from("", "", "Veranda")
-            .ok_or_else(|| {
-                Failure::new(OTHER, "This system says no place for data; use --data FOLDER.")
-            })?
-            .data_local_dir()
-            .join("peer"),
-    };
-    Ok(data.join(format!("{kind}-{:016x}.sqlite3", fingerprint(name))))
-}
-
-/// FNV-1a: short, and the same in every version.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
-/// Waits for Ctrl-C, and for what service managers send.
-pub(super) struct Ending {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Ending {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self {
-            #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
-        })
-    }
-
-    pub(super) async fn wait(&mut self) {
-        let interrupted = tokio::signal::ctrl_c();
-        #[cfg(unix)]
-        tokio::select! {
-            _ = interrupted => {}
-            _ = self.terminate.recv() => {}
-        }
-        #[cfg(not(unix))]
-        {
-            // An error means that there is no Ctrl-C here; then the window is closed instead.
-            let _ = interrupted.await;
-        }
-    }
+/// Returns where links of this folder are kept.
+pub(super) fn place(data: Option<PathBuf>, folder: &Path) -> Place {
+    Place { data, kind: "folder", name: folder.as_os_str().as_encoded_bytes().to_owned() }
 }
 
 #[cfg(test)]
@@ -451,12 +327,5 @@ mod tests {
             assert!(!is_inside(&place.join(outside), &folder.join("x")), "{outside}");
         }
         assert!(!is_inside(&place.join("key"), &folder));
-    }
-
-    #[test]
-    fn a_fingerprint_is_the_same_in_every_version() {
-        assert_eq!(fingerprint(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fingerprint(b"a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(fingerprint(b"foobar"), 0x8594_4171_f739_67e8);
     }
 }
