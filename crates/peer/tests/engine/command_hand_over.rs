@@ -13,10 +13,9 @@ use tokio::time::timeout;
 use crate::{
     Home,
     command::{PASSPHRASE, Program, text},
+    desk::{ANOTHER, SHE, at_desk},
     gateway::{Gateway, SOON},
 };
-
-const SHE: &str = "192.0.2.7";
 
 fn start(home: &Home, gateway: &Gateway, command: &[&str], more: &[&str]) -> Program {
     let (data, key) = (home.folder.path().join("data"), home.folder.path().join("key"));
@@ -32,8 +31,7 @@ async fn press(gateway: &Gateway, link: &Link, url: &str) -> String {
     let request = Request::post(format!("{url}/take")).body(transaction::empty()).unwrap();
     let taken = gateway.ask(link, SHE, 1, request).await;
     assert_eq!(taken.status, StatusCode::SEE_OTHER);
-    let place = taken.headers[header::LOCATION].to_str().unwrap();
-    format!("{}{place}", url.split_once("/h/").unwrap().0)
+    at_desk(url, taken.headers[header::LOCATION].to_str().unwrap())
 }
 
 async fn object(program: &mut Program, word: &str) -> Value {
@@ -112,7 +110,7 @@ async fn people_read_sentences_and_say_who_may() {
     assert_eq!(program.error_line().await, "Answer with y for yes or n for no.");
     // Another one asks too, and is no question yet: it must be seen which of them an answer is for.
     let request = Request::post(format!("{url}/take")).body(transaction::empty()).unwrap();
-    gateway.ask(&link, "198.51.100.9", 1, request).await;
+    gateway.ask(&link, ANOTHER, 1, request).await;
     program.type_line("y").await;
     let request = Request::get(format!("{wait}?again")).body(transaction::empty()).unwrap();
     let allowed = gateway.ask(&link, SHE, 2, request).await;

@@ -9,27 +9,18 @@ use crosstalk::{
 };
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use peer::{
-    Direction, Ended, Event, HandOver, HandOverError, HandOverId, Knock, Peer, Snapshot, Stage,
-    Terms,
-};
+use peer::{Direction, Ended, Event, HandOverError, HandOverId, Knock, Peer, Stage, Terms};
 use tokio::time::timeout;
 
 use crate::{
-    Home, event,
+    Home,
+    desk::{ANOTHER, SHE, at_desk, content, link_of, state},
+    event,
     gateway::{Gateway, SOON, Seen},
-    until,
 };
 
 /// More than all windows and buffers on the way.
 const LARGE: usize = 8 * 1024 * 1024;
-
-const SHE: &str = "192.0.2.7";
-const ANOTHER: &str = "198.51.100.9";
-
-fn content(size: usize) -> Vec<u8> {
-    (0..size).map(|place| u8::try_from(place % 251).unwrap()).collect()
-}
 
 fn file(home: &Home, name: &str, size: usize) -> PathBuf {
     let path = home.photos().join(name);
@@ -37,24 +28,8 @@ fn file(home: &Home, name: &str, size: usize) -> PathBuf {
     path
 }
 
-fn first(snapshot: &Snapshot) -> Option<&HandOver> {
-    snapshot.hand_overs.first()
-}
-
 fn asks_first() -> Terms {
     Terms { note: "Here you are".to_owned(), nod: true }
-}
-
-/// Waits for the link of the newest hand-over.
-async fn link_of(peer: &Peer) -> String {
-    let has_url = |now: &Snapshot| first(now).is_some_and(|one| one.url.is_some());
-    let now = until(peer, "a link", has_url).await;
-    now.hand_overs[0].url.clone().unwrap()
-}
-
-/// Waits until the newest hand-over is like this.
-async fn state(peer: &Peer, what: &str, is: impl Fn(&HandOver) -> bool) -> HandOver {
-    until(peer, what, |now| first(now).is_some_and(&is)).await.hand_overs[0].clone()
 }
 
 fn get(url: &str) -> Request<Body> {
@@ -80,8 +55,7 @@ async fn press(
     if taken.status != StatusCode::SEE_OTHER {
         return Err(taken.status);
     }
-    let place = taken.headers[header::LOCATION].to_str().unwrap().to_owned();
-    Ok(format!("{}{place}", url.split_once("/h/").unwrap().0))
+    Ok(at_desk(url, taken.headers[header::LOCATION].to_str().unwrap()))
 }
 
 async fn take_some(seen: &mut Seen, at_least: usize) -> Vec<u8> {

@@ -6,6 +6,7 @@
 mod account;
 mod command;
 mod command_hand_over;
+mod desk;
 mod gateway;
 mod hand_over;
 mod links;

@@ -9,32 +9,21 @@ use futures_util::stream;
 use http::{Method, Request, StatusCode, header, request::Builder};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use peer::{Direction, Ended, Event, HandOver, Peer, Snapshot, Stage, Terms};
+use peer::{Direction, Ended, Event, HandOver, Peer, Stage, Terms};
 use tokio::sync::mpsc;
 
 use crate::{
-    Home, event,
+    Home,
+    desk::{ANOTHER, SHE, at_desk, content, link_of, state},
+    event,
     gateway::{Gateway, Seen},
-    until,
 };
-
-const SHE: &str = "192.0.2.7";
-const ANOTHER: &str = "198.51.100.9";
-
-fn content(size: usize) -> Vec<u8> {
-    (0..size).map(|place| u8::try_from(place % 251).unwrap()).collect()
-}
-
-async fn state(peer: &Peer, what: &str, is: impl Fn(&HandOver) -> bool) -> HandOver {
-    let is = |now: &Snapshot| now.hand_overs.first().is_some_and(&is);
-    until(peer, what, is).await.hand_overs[0].clone()
-}
 
 /// Asks for files; returns the link.
 async fn asked(home: &Home, peer: &Peer, largest: u64, files: u32, nod: bool) -> String {
     let terms = Terms { note: String::new(), nod };
     peer.ask_for_files(&home.photos(), largest, files, terms).await.unwrap();
-    state(peer, "a link", |one| one.url.is_some()).await.url.unwrap()
+    link_of(peer).await
 }
 
 fn tus(method: Method, url: &str) -> Builder {
@@ -51,8 +40,7 @@ async fn begin(gateway: &Gateway, link: &Link, at: &str, name: &str, size: usize
     let begun = gateway.ask(link, SHE, 1, request).await;
     assert_eq!(begun.status, StatusCode::CREATED);
     assert_eq!(begun.headers["tus-resumable"], "1.0.0");
-    let place = begun.headers[header::LOCATION].to_str().unwrap();
-    format!("{}{place}", at.split_once("/h/").unwrap().0)
+    at_desk(at, begun.headers[header::LOCATION].to_str().unwrap())
 }
 
 fn patch(url: &str, offset: usize, body: Body) -> Request<Body> {
@@ -298,8 +286,7 @@ async fn only_whom_the_owner_allowed_may_send() {
     let request = Request::post(format!("{at}/take")).body(transaction::empty()).unwrap();
     let taken = gateway.ask(&link, SHE, 1, request).await;
     assert_eq!(taken.status, StatusCode::SEE_OTHER);
-    let wait = taken.headers[header::LOCATION].to_str().unwrap().to_owned();
-    let wait = format!("{}{wait}", at.split_once("/h/").unwrap().0);
+    let wait = at_desk(&at, taken.headers[header::LOCATION].to_str().unwrap());
     let behind = wait.strip_suffix("wait").unwrap().to_owned();
     let asks = put(&gateway, &link, SHE, &format!("{behind}b.txt"), content(1)).await;
     assert_ne!(asks.status, StatusCode::CREATED);
