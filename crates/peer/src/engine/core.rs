@@ -23,12 +23,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::hand_over::{Counter, Kept};
 use super::{
     Ask, Config,
+    goods::Found,
     site::{Disk, Site, Where},
 };
 use crate::{
     approach::Approach,
     front::{Front, Routes},
-    hand_over::Presence,
     keeper::{Gateway, Keeper, Memory, News, Scope, Signals},
     ledger::{Ledger, Now},
     meter::Meter,
@@ -61,7 +61,7 @@ enum Tick {
     Asked(Option<Ask>),
     Folder(SiteId, Disk),
     Heard(Option<(u64, News)>),
-    Goods(HandOverId, Presence),
+    Goods(HandOverId, Found),
     HandOverNews,
     HandOversKept(Kept),
     KeepTime,
@@ -198,8 +198,8 @@ impl Core {
                 () = meter.news() => Tick::TransferNews,
                 () = desk.meter.news() => Tick::TransferNews,
                 () = desk.news() => Tick::HandOverNews,
-                Some(Ok((id, presence))) = self.counter.looking.join_next() => {
-                    Tick::Goods(id, presence)
+                Some(Ok((id, found))) = self.counter.looking.join_next() => {
+                    Tick::Goods(id, found)
                 }
                 Some(Ok(kept)) = self.counter.keeping.join_next() => Tick::HandOversKept(kept),
                 Some(_) = self.counter.throwing.join_next() => Tick::Thrown,
@@ -217,7 +217,7 @@ impl Core {
                     self.heard(news);
                 }
                 Tick::Heard(_) => {}
-                Tick::Goods(id, presence) => self.found_goods(id, presence),
+                Tick::Goods(id, found) => self.found_goods(id, found),
                 Tick::HandOverNews => self.look_at_hand_overs(),
                 Tick::HandOversKept(kept) => self.hand_overs_kept(kept),
                 Tick::KeepTime => {
@@ -353,7 +353,7 @@ impl Core {
         self.meter.ledger().quit(Now::read());
         self.look_at_transfers();
         let mut rest = std::mem::take(&mut self.pending);
-        rest.extend(self.counter.quit(Now::read()).await);
+        rest.extend(self.counter.quit(&self.store, Now::read()).await);
         let keep = async {
             if !rest.is_empty()
                 && let Err(error) = self.store.apply(rest).await

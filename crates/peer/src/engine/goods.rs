@@ -9,7 +9,7 @@ use std::{
 
 use sites::hand_over::{
     Inbox, Parcel, ParcelError,
-    inbox::{InboxError, Rules},
+    inbox::{Arrived, Given, InboxError, Rules},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
@@ -74,13 +74,27 @@ pub(super) async fn choose_folder(
     Err(HandOverError::Folder(folder.to_owned(), why))
 }
 
-/// Looks whether it is there, in a task of its own. One thread at a time: a drive that never answers keeps
-/// that one.
+/// What a look found.
+pub(super) struct Found {
+    pub(super) presence: Presence,
+    /// Files that arrived when nobody noted it, each with its draft.
+    pub(super) arrived: Vec<(String, Arrived)>,
+}
+
+impl From<Presence> for Found {
+    fn from(presence: Presence) -> Self {
+        Self { presence, arrived: Vec::new() }
+    }
+}
+
+/// Looks whether it is there, and where it was not before also for files that were about to get these names;
+/// in a task of its own. One thread at a time: a drive that never answers keeps that one.
 pub(super) fn look(
     goods: Goods,
     known: Presence,
+    given: Vec<(String, Given)>,
     turn: Arc<Semaphore>,
-) -> impl Future<Output = Presence> + Send {
+) -> impl Future<Output = Found> + Send {
     let look = async move {
         let turn = turn.acquire_owned().await.ok()?;
         match goods {
@@ -92,29 +106,40 @@ pub(super) fn look(
                 let parcel = opening.await.ok()?.ok()?;
                 // What was begun can only be continued with the very same files.
                 let is_same = parcel.state() == wanted;
-                is_same.then_some(match known {
+                let presence = match known {
                     Presence::Parcel(known) => Presence::Parcel(known),
                     Presence::Away | Presence::Inbox(_) | Presence::Unknown => {
                         Presence::Parcel(parcel)
                     }
-                })
+                };
+                is_same.then(|| presence.into())
             }
             Goods::Ask { folder, largest, .. } => {
                 if let Presence::Inbox(known) = known
                     && known.is_there().await
                 {
-                    return Some(Presence::Inbox(known));
+                    return Some(Presence::Inbox(known).into());
                 }
                 let opening = spawn_blocking(move || {
                     let _turn = turn;
                     Inbox::open(&folder, rules(largest))
                 });
                 let inbox = opening.await.ok()?.ok()?;
-                Some(Presence::Inbox(inbox))
+                let mut arrived = Vec::new();
+                for (draft, given) in given {
+                    // What the disk does not say now, it is asked when the visitor comes.
+                    if let Ok(Some(file)) = inbox.arrived(&draft, &given).await {
+                        arrived.push((draft, file));
+                    }
+                }
+                Some(Found { presence: Presence::Inbox(inbox), arrived })
             }
         }
     };
-    async move { timeout(LOOK_TIMEOUT, look).await.ok().flatten().unwrap_or(Presence::Away) }
+    async move {
+        let found = timeout(LOOK_TIMEOUT, look).await.ok().flatten();
+        found.unwrap_or_else(|| Presence::Away.into())
+    }
 }
 
 /// Says why a folder cannot take files.

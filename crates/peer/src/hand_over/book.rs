@@ -17,7 +17,10 @@ use std::{
     sync::Arc,
 };
 
-use sites::hand_over::Inbox;
+use sites::hand_over::{
+    Inbox,
+    inbox::{Arrived, Given},
+};
 
 use super::{
     entry::{Entry, Fetching, Goods, KeptHandOver, KeptReceived, Presence},
@@ -403,6 +406,37 @@ impl Book {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.claimed = entry.claimed.saturating_sub(1);
         }
+    }
+
+    /// An upload is about to get this name, which is to be kept before it does.
+    pub(crate) fn give(&mut self, id: HandOverId, upload: &str, given: Given) {
+        if let Some(entry) = self.change(id) {
+            entry.uploads.give(upload, given);
+        }
+    }
+
+    /// A file is there of which nobody had noted that it arrived: the program was killed just then, or
+    /// the disk answered too late.
+    pub(crate) fn found(&mut self, id: HandOverId, upload: &str, arrived: Arrived, now: Now) {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.is_done()) else {
+            return;
+        };
+        // Two may look at once, and it counts once; one that is just getting its name tells that itself.
+        let is_coming = entry.uploads.is_coming(upload);
+        let Some(known) = entry.uploads.find(upload).filter(|_| !is_coming) else { return };
+        let received = Received {
+            file: arrived.name,
+            size: arrived.size,
+            visitor: known.visitor,
+            at: now.wall,
+        };
+        // That it was cut is what was kept of it last.
+        let name = super::uploads::shown(&known.name);
+        if matches!(&entry.stage, Stage::Cut { file, .. } if *file == name) {
+            entry.stage = Stage::Waiting;
+        }
+        entry.claimed += 1;
+        self.received(id, upload, received, now);
     }
 
     /// A file arrived.

@@ -89,7 +89,8 @@ impl Coming {
         self.close(Some(by));
     }
 
-    /// All of it is there: gives it its name, if one more is wanted.
+    /// All of it is there: gives it its name, if one more is wanted. That name is kept before, so that a
+    /// program that is killed then knows at its next start whether the file arrived.
     pub(crate) async fn finish(mut self, draft: Draft, name: &str) -> Finish {
         if !self.desk.change(|book| book.claim(self.hand_over)) {
             drop(draft);
@@ -99,7 +100,11 @@ impl Coming {
         let (desk, name) = (Arc::clone(&self.desk), name.to_owned());
         // Who leaves now must not keep it from being noted that the file is there.
         let finishing = desk.tasks.spawn(async move {
-            let finished = draft.finish(&name).await;
+            let finishing = draft.finish(&name, |given| {
+                self.desk.change(|book| book.give(self.hand_over, &self.id, given));
+                self.desk.kept()
+            });
+            let finished = finishing.await;
             let now = Now::read();
             match finished {
                 Ok(Arrived { name, size }) => {

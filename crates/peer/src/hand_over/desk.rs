@@ -110,7 +110,7 @@ impl Desk {
         }
     }
 
-    /// Waits until files that are all there have their names; called once, at the end.
+    /// Waits until files that are all there have their names; at the end, when no more come.
     pub(crate) async fn end(&self) {
         self.tasks.close();
         self.tasks.wait().await;

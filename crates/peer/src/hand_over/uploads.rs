@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use sites::hand_over::inbox::Given;
 use tokio_util::sync::CancellationToken;
 
 use crate::{ledger::Now, model::Passing, naming, rate::Rate, session::Token};
@@ -49,6 +50,8 @@ pub(crate) struct Upload {
     pub(crate) offset: u64,
     /// When something of it came for the last time.
     pub(crate) touched: SystemTime,
+    /// The name that it was about to get when all of it was there.
+    pub(crate) given: Option<Given>,
 }
 
 /// Why nothing is begun or continued.
@@ -200,6 +203,19 @@ impl Uploads {
             entry.coming.is_none() && age(&entry.upload, now) >= FORGOTTEN_AFTER
         };
         self.all.extract_if(.., old).map(|entry| entry.upload.id).collect()
+    }
+
+    /// It is about to get this name.
+    pub(crate) fn give(&mut self, id: &str, given: Given) {
+        if let Some(entry) = self.find_entry(id) {
+            entry.upload.given = Some(given);
+        }
+    }
+
+    /// Returns those that were about to get their names, by their drafts.
+    pub(crate) fn given(&self) -> Vec<(String, Given)> {
+        let given = |upload: &Upload| Some((upload.id.clone(), upload.given.clone()?));
+        self.all().filter_map(given).collect()
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<&Upload> {

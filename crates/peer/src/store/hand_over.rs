@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use rusqlite::{Connection, Row, Transaction, params};
+use sites::hand_over::inbox::Given;
 
 use super::{
     StoredLabel, VisitorKey,
@@ -137,7 +138,14 @@ fn upload(row: &Row<'_>) -> rusqlite::Result<Upload> {
         agent: row.get("agent")?,
         offset: unsigned(row.get("offset")?),
         touched: time(row.get("touched")?),
+        given: given(row)?,
     })
+}
+
+fn given(row: &Row<'_>) -> rusqlite::Result<Option<Given>> {
+    let Some(name) = row.get("given_name")? else { return Ok(None) };
+    let (size, written) = (unsigned(row.get("given_size")?), time(row.get("given_written")?));
+    Ok(Some(Given { name, size, written }))
 }
 
 fn received(row: &Row<'_>) -> rusqlite::Result<KeptReceived> {
@@ -254,8 +262,8 @@ pub(super) fn keep(to: &Transaction<'_>, kept: &KeptHandOver) -> rusqlite::Resul
             .execute(params![kept.id.0, position, key.0])?;
     }
     for (position, upload) in (0_i64..).zip(&kept.uploads) {
-        to.prepare_cached("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(
-            params![
+        to.prepare_cached("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+            .execute(params![
                 kept.id.0,
                 position,
                 upload.id,
@@ -266,8 +274,10 @@ pub(super) fn keep(to: &Transaction<'_>, kept: &KeptHandOver) -> rusqlite::Resul
                 upload.agent,
                 signed(upload.offset),
                 millis(upload.touched),
-            ],
-        )?;
+                upload.given.as_ref().map(|given| &given.name),
+                upload.given.as_ref().map(|given| signed(given.size)),
+                upload.given.as_ref().map(|given| millis(given.written)),
+            ])?;
     }
     for (position, file) in (0_i64..).zip(&kept.received) {
         let KeptReceived { upload, received } = file;

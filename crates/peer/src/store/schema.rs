@@ -167,6 +167,10 @@ pub(super) const STEPS: &[&str] = &[
         at        INTEGER NOT NULL,
         PRIMARY KEY (hand_over, position)
      ) STRICT, WITHOUT ROWID;",
+    // 5: which name an upload is about to get, for who finds the draft gone after a crash.
+    "ALTER TABLE uploads ADD COLUMN given_name TEXT;
+     ALTER TABLE uploads ADD COLUMN given_size INTEGER;
+     ALTER TABLE uploads ADD COLUMN given_written INTEGER;",
 ];
 
 /// Why a store is not used as it is.

@@ -325,3 +325,58 @@ async fn old_drafts_that_everybody_forgot_go_when_the_folder_is_used_again() {
     tokio::time::timeout(crate::gateway::SOON, gone).await.unwrap();
     peer.shutdown().await;
 }
+
+/// Leaves everything as a program does that is killed when a file has its name, and nobody has noted yet
+/// that it arrived.
+fn kill_between_name_and_note(home: &Home, draft: &str, name: &str, rest: &[u8]) {
+    let (draft, file) =
+        (home.photos().join(format!(".veranda-{draft}.part")), home.photos().join(name));
+    let mut whole = std::fs::read(&draft).unwrap();
+    whole.extend_from_slice(rest);
+    std::fs::write(&draft, &whole).unwrap();
+    std::fs::rename(&draft, &file).unwrap();
+    let written = std::fs::metadata(&file).unwrap().modified().unwrap();
+    let millis = written.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let store = rusqlite::Connection::open(home.store()).unwrap();
+    let noted = store.execute(
+        "UPDATE uploads SET given_name = ?, given_size = ?, given_written = ?",
+        rusqlite::params![
+            name,
+            i64::try_from(whole.len()).unwrap(),
+            i64::try_from(millis).unwrap()
+        ],
+    );
+    assert_eq!(noted.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_got_its_name_when_the_program_was_killed_arrived_once() {
+    let (home, gateway) = (Home::new(), Gateway::start().await);
+    let peer = home.peer(&gateway).await;
+    let at = asked(&home, &peer, 1000, 2, false).await;
+    let link = gateway.link().await;
+    let whole = content(1000);
+    let url = begin(&gateway, &link, &at, "b.bin", whole.len()).await;
+    let part = patch(&url, 0, transaction::full(whole[..600].to_vec()));
+    assert_eq!(gateway.ask(&link, SHE, 4, part).await.status, StatusCode::NO_CONTENT);
+    peer.shutdown().await;
+    gateway.no_link().await;
+    kill_between_name_and_note(&home, url.rsplit('/').next().unwrap(), "b.bin", &whole[600..]);
+    let peer = home.peer(&gateway).await;
+    // Also when the visitor never comes again.
+    let found = state(&peer, "the file", |one| !one.received.is_empty()).await;
+    assert_eq!((&*found.received[0].file, found.received[0].size), ("b.bin", 1000));
+    assert_eq!(found.received[0].visitor, Some(SHE.parse().unwrap()));
+    assert!(matches!(found.direction, Direction::Ask { files_left: 1, .. }), "{found:?}");
+    link_of(&peer).await;
+    let link = gateway.link().await;
+    assert_eq!(offset(&gateway, &link, &url).await, Ok(1000));
+    assert_eq!(names_in(&home.photos()), ["a.txt", "b.bin"]);
+    peer.shutdown().await;
+    // And it stays so.
+    gateway.no_link().await;
+    let peer = home.peer(&gateway).await;
+    let kept = state(&peer, "kept", |one| !one.received.is_empty()).await;
+    assert_eq!((kept.received.len(), &kept.direction), (1, &found.direction));
+    peer.shutdown().await;
+}

@@ -13,7 +13,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use crosstalk::transaction::Body;
@@ -77,6 +77,19 @@ pub struct Arrived {
     pub name: String,
     /// How many bytes it has.
     pub size: u64,
+}
+
+/// The name that a file is about to get, as it is noted before that. Whoever finds the draft gone, because
+/// the program was killed at this very moment or the disk answered too late, learns by it whether the file
+/// arrived ([`Inbox::arrived`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The name; nothing had it when it was chosen.
+    pub name: String,
+    /// How many bytes the file has.
+    pub size: u64,
+    /// When the last of them was written, as the drive says.
+    pub written: SystemTime,
 }
 
 /// Why a file is not taken.
@@ -172,6 +185,23 @@ impl Inbox {
         let writer = self.on_disk(move |shared| disk::resume(&shared.root, hold)).await?;
         let offset = writer.offset();
         Ok(Draft { inbox: self.clone(), id: id.to_owned(), offset, writer: Some(writer) })
+    }
+
+    /// Looks whether a draft that is gone got the name that was noted for it, and is still there by that
+    /// name: the very file, not another one that came there since. `None` when it is not, or is still a
+    /// draft.
+    ///
+    /// # Errors
+    /// [`InboxError::Busy`], [`InboxError::Folder`].
+    pub async fn arrived(&self, id: &str, given: &Given) -> Result<Option<Arrived>, InboxError> {
+        if !disk::is_id(id) {
+            return Ok(None);
+        }
+        let hold = Hold::try_take(id).ok_or(InboxError::Busy)?;
+        let arrived = Arrived { name: given.name.clone(), size: given.size };
+        let given = given.clone();
+        let has_name = self.on_disk(move |shared| disk::has_name(&shared.root, &hold, &given));
+        Ok(has_name.await?.then_some(arrived))
     }
 
     /// Removes a draft that nobody will finish; one that is not there is removed.
@@ -275,17 +305,37 @@ impl Draft {
     }
 
     /// Gives the draft its name, or one beside it when that is taken, and the mark of a file from
-    /// elsewhere where the system has one.
+    /// elsewhere where the system has one. Which name it will be is told to `note` before, and waits for it:
+    /// what is noted there lasts when the program is killed.
     ///
     /// # Errors
     /// [`InboxError::NoDraft`], [`InboxError::NoSpace`], [`InboxError::Folder`]. The draft stays, for
-    /// [`Inbox::resume`]; only a disk that does not answer in time may finish it after all.
-    pub async fn finish(mut self, name: &str) -> Result<Arrived, InboxError> {
+    /// [`Inbox::resume`]; only a disk that does not answer in time may finish it after all, which
+    /// [`Inbox::arrived`] knows.
+    pub async fn finish<F: Future<Output = ()>>(
+        mut self,
+        name: &str,
+        note: impl Fn(Given) -> F,
+    ) -> Result<Arrived, InboxError> {
         let writer = self.writer.take().ok_or(InboxError::NoDraft)?;
-        let name = name.to_owned();
-        let size = self.offset;
-        let name = self.inbox.on_disk(move |shared| writer.finish(&shared.root, &name)).await?;
-        Ok(Arrived { name, size })
+        let wanted = name.to_owned();
+        let mut whole =
+            self.inbox.on_disk(move |shared| writer.close(&shared.root, &wanted)).await?;
+        loop {
+            let choosing = self.inbox.on_disk(move |shared| {
+                let given = whole.choose(&shared.root)?;
+                Ok((whole, given))
+            });
+            let (chosen, given) = choosing.await?;
+            note(given.clone()).await;
+            let arrived = Arrived { name: given.name.clone(), size: given.size };
+            let giving = self.inbox.on_disk(move |shared| chosen.give(&shared.root, &given));
+            match giving.await? {
+                None => return Ok(arrived),
+                // Something else took it in between.
+                Some(again) => whole = again,
+            }
+        }
     }
 
     fn check_size(&self, more: u64, size: Option<u64>) -> Result<(), InboxError> {

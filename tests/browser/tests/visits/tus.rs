@@ -188,7 +188,7 @@ impl Shared {
         };
         let id = draft.id().to_owned();
         let is_done = size == 0;
-        if is_done && draft.finish(&name).await.is_err() {
+        if is_done && draft.finish(&name, |_| std::future::ready(())).await.is_err() {
             return plain(500, &[]);
         }
         lock(&self.uploads).insert(id.clone(), Upload { name, size, is_done });
@@ -249,7 +249,7 @@ impl Shared {
         };
         match appended {
             Ok(()) => {
-                draft.finish(&upload.name).await.ok()?;
+                draft.finish(&upload.name, |_| std::future::ready(())).await.ok()?;
                 lock(&self.uploads).get_mut(id)?.is_done = true;
             }
             Err(InboxError::Cut(offset)) => {

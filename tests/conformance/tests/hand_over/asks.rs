@@ -1,7 +1,8 @@
 //! The owner asks for a file, and the visitor sends it with curl by tus: `HEAD` tells from where she goes
-//! on, `PATCH` goes on.
+//! on, `PATCH` goes on. However late the owner's program is killed, the file is there once.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
 };
@@ -112,4 +113,54 @@ async fn round(lane: &mut Lane, plan: Plan) -> Option<Seen> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_was_asked_for_arrives_whoever_is_killed() {
     run("received", round).await;
+}
+
+/// A round in which the owner's program is killed when all of the file is there: before it has its name, or
+/// just when it has it.
+async fn last_moment(lane: &mut Lane, plan: Plan) -> Option<Seen> {
+    // Small, so that many rounds fit: the moments before and after the name are as long.
+    let content = &plan.content()[..64 << 10];
+    let (name, number) = ("film.bin", plan.number);
+    let original = lane.folder.path().join(format!("film-{number}.bin"));
+    let folder = lane.folder.path().join(format!("received-{number}"));
+    let received = folder.join(name);
+    fs::write(&original, content).unwrap();
+    fs::create_dir(&folder).unwrap();
+    // Of two, so that the program goes on when one is there.
+    let mut words = ["ask", "--files", "2", "--into"].map(OsStr::new).to_vec();
+    words.push(folder.as_ref());
+    let landing = lane.owner.begin(&words).await;
+    let place = announce(&landing, name, content.len()).await;
+    let [draft] = &files(&folder)[..] else { panic!("{plan:?}") };
+    lane.owner.watch(vec![draft.clone(), received.clone()]);
+
+    let mut visitor = send(&place, &original, 0).spawn().unwrap();
+    let waits_for_name = plan.point.is_multiple_of(2);
+    until("the end of the file", async || {
+        let is_there = received.exists();
+        (is_there || (!waits_for_name && size(draft) == content.len() as u64)).then_some(())
+    })
+    .await;
+    lane.owner.kill().await;
+    timeout(SOON, visitor.wait()).await.unwrap().unwrap();
+    let had = content.len() as u64;
+    lane.revive(Victim::Peer).await;
+    let told = until("the offset", async || offset(&place).await).await;
+    assert_eq!(told, had, "{plan:?}: the visitor is told of something else");
+    assert_eq!(files(&folder), [&*received], "{plan:?}");
+    assert!(fs::read(&received).unwrap() == content, "{plan:?}: another file");
+    // The second one ends it, and nothing more than these two was ever counted.
+    announce(&landing, name, 0).await;
+    lane.owner.done().await;
+    let mut all = files(&folder);
+    all.sort();
+    assert_eq!(all, [folder.join("film (2).bin"), received], "{plan:?}");
+    fs::remove_dir_all(folder).unwrap();
+    fs::remove_file(original).unwrap();
+    Some(Seen { victim: Victim::Peer, had, told })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_there_once_however_late_the_owner_s_program_is_killed() {
+    run("named", last_moment).await;
 }

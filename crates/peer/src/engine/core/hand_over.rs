@@ -7,7 +7,11 @@ use sites::hand_over::{Inbox, Parcel};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use super::{
-    super::{goods, hand_over::HandOverAsk, site::Where},
+    super::{
+        goods::{self, Found},
+        hand_over::HandOverAsk,
+        site::Where,
+    },
     Core,
 };
 use crate::{
@@ -24,7 +28,7 @@ use crate::{
     naming,
     notes::readable,
     session::Token,
-    store::{Change, StoredLabel},
+    store::{Change, Store, StoredLabel},
 };
 
 /// What the desk's name begins with.
@@ -46,7 +50,7 @@ pub(super) struct Counter {
     labels: Vec<StoredLabel>,
     /// Why the gateway gives it none.
     pub(super) refused: Option<SiteTrouble>,
-    pub(super) looking: JoinSet<(HandOverId, Presence)>,
+    pub(super) looking: JoinSet<(HandOverId, Found)>,
     /// Lets one thread at a time look at each.
     turns: HashMap<HandOverId, Arc<Semaphore>>,
     looks: u32,
@@ -137,7 +141,7 @@ impl Counter {
     }
 
     /// Ends everything; returns what is left to keep.
-    pub(super) async fn quit(&mut self, now: Now) -> Vec<Change> {
+    pub(super) async fn quit(&mut self, store: &Store, now: Now) -> Vec<Change> {
         self.desk.meter.ledger().quit(now);
         self.desk.settle(now);
         // What is being kept must not come after what is kept now.
@@ -145,16 +149,43 @@ impl Counter {
         if timeout(THROW_TIMEOUT, last).await.is_err() {
             self.keeping.abort_all();
         }
-        if timeout(THROW_TIMEOUT, self.desk.end()).await.is_err() {
+        if timeout(THROW_TIMEOUT, self.end_files(store, now)).await.is_err() {
             tracing::debug!("The last file of a visitor may be noted too late");
+            let mut book = self.desk.book();
+            let ids = book.ids();
+            book.keep_again(ids);
         }
         let thrown = async { while self.throwing.join_next().await.is_some() {} };
         if timeout(THROW_TIMEOUT, thrown).await.is_err() {
             tracing::debug!("Some drafts of visitors are still there");
         }
         let (kept, _) = self.desk.book().take_changed(&[], now);
-        kept.into_iter().map(|kept| Change::KeepHandOver(Box::new(kept))).collect()
+        changes(kept)
     }
+
+    /// Lets files that are all there get their names, which are kept before as always.
+    async fn end_files(&self, store: &Store, now: Now) {
+        loop {
+            let (kept, version) = self.desk.book().take_changed(&[], now);
+            let ids: Vec<HandOverId> = kept.iter().map(|kept| kept.id).collect();
+            match store.apply(changes(kept)).await {
+                Ok(()) => self.desk.note_kept(version),
+                Err(error) => {
+                    tracing::warn!(error, "What is handed over cannot be kept now");
+                    self.desk.book().keep_again(ids);
+                }
+            }
+            tokio::select! {
+                biased;
+                () = self.desk.end() => return,
+                () = self.desk.news() => {}
+            }
+        }
+    }
+}
+
+fn changes(kept: Vec<KeptHandOver>) -> Vec<Change> {
+    kept.into_iter().map(|kept| Change::KeepHandOver(Box::new(kept))).collect()
 }
 
 impl Core {
@@ -385,8 +416,7 @@ impl Core {
         let store = self.store.clone();
         self.counter.keeping.spawn(async move {
             let ids = kept.iter().map(|kept| kept.id).collect();
-            let changes = kept.into_iter().map(|kept| Change::KeepHandOver(Box::new(kept)));
-            match store.apply(changes.collect()).await {
+            match store.apply(changes(kept)).await {
                 Ok(()) => Kept::UpTo(version),
                 Err(error) => Kept::Failed(ids, error),
             }
@@ -470,12 +500,18 @@ impl Core {
                 continue;
             }
             let turn = self.counter.turns.entry(id).or_insert_with(|| Arc::new(Semaphore::new(1)));
-            let look = goods::look(entry.goods.clone(), entry.presence.clone(), Arc::clone(turn));
+            let (goods, presence) = (entry.goods.clone(), entry.presence.clone());
+            let look = goods::look(goods, presence, entry.uploads.given(), Arc::clone(turn));
             self.counter.looking.spawn(async move { (id, look.await) });
         }
     }
 
-    pub(super) fn found_goods(&mut self, id: HandOverId, presence: Presence) {
+    pub(super) fn found_goods(&mut self, id: HandOverId, found: Found) {
+        let Found { presence, arrived } = found;
+        // Before any visitor is let in, who may ask for the last place.
+        for (draft, file) in arrived {
+            self.counter.desk.change(|book| book.found(id, &draft, file, Now::read()));
+        }
         let before = match self.counter.desk.book().look(id) {
             Some(entry) => std::mem::replace(&mut entry.presence, presence.clone()),
             None => Presence::Unknown,

@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod endings;
+mod killed;
 
 const HOST: &str = "files.localhost:8080";
 const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
@@ -51,8 +52,6 @@ impl World {
     fn new(nod: bool, goods: impl FnOnce(PathBuf) -> (Goods, Presence)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (goods, presence) = goods(folder.path().to_owned());
-        let mut book = Book::default();
-        book.set_origin(Some("http://files.localhost:8080"));
         let kept = KeptHandOver {
             id: ID,
             token: Token::parse(TOKEN).unwrap(),
@@ -65,6 +64,12 @@ impl World {
             uploads: Vec::new(),
             received: Vec::new(),
         };
+        Self::with(folder, kept, presence)
+    }
+
+    fn with(folder: TempDir, kept: KeptHandOver, presence: Presence) -> Self {
+        let mut book = Book::default();
+        book.set_origin(Some("http://files.localhost:8080"));
         book.add(kept, presence);
         // The last value stays readable when the sender is gone.
         let (_, routes) = watch::channel(Arc::new(Routes::new()));
@@ -104,15 +109,20 @@ impl World {
         })
     }
 
-    async fn response(&self, from: &str, mut request: Request<Body>) -> Response<Body> {
+    async fn response(&self, from: &str, request: Request<Body>) -> Response<Body> {
+        // Nobody keeps anything here.
+        let version = self.front.desk.book().version() + 10;
+        self.front.desk.note_kept(version);
+        self.unkept_response(from, request).await
+    }
+
+    /// Answers where somebody has to say what is kept.
+    async fn unkept_response(&self, from: &str, mut request: Request<Body>) -> Response<Body> {
         let headers = request.headers_mut();
         headers.insert(header::HOST, HOST.parse().unwrap());
         headers.insert(TRANSACTION_HEADER, 7.into());
         let value = forwarded::format(from.parse().unwrap(), HOST, false);
         headers.insert(forwarded::HEADER, value.parse().unwrap());
-        // Nobody keeps anything here.
-        let version = self.front.desk.book().version() + 10;
-        self.front.desk.note_kept(version);
         self.front.answer(1, request).await
     }
 

@@ -120,17 +120,14 @@ impl Front {
         let id = draft.id().to_owned();
         if size == 0 {
             // It is complete already (tus 1.0.0, creation).
-            let done = match self.desk.start(visit.id, &id, Now::read()) {
-                Ok(coming) => self.finish(coming, draft, &name).await.map(drop),
-                Err(full) => Err(refused(full)),
-            };
-            if let Err(refusal) = done {
+            if let Err(refusal) = self.complete(visit, draft, &name).await {
                 return refusal;
             }
         } else {
             drop(draft);
+            // Where she goes on holds after a crash.
+            self.desk.kept().await;
         }
-        self.desk.kept().await;
         let place = match ticket {
             Some((ticket, _)) => visit.behind(ticket, &format!("files/{id}")),
             None => format!("{}/files/{id}", visit.landing),
@@ -163,6 +160,7 @@ impl Front {
             agent: visit.caller.agent(),
             offset: 0,
             touched: now.wall,
+            given: None,
         };
         let id = upload.id.clone();
         if let Err(full) = self.desk.change(|book| book.begin_upload(visit.id, upload, now)) {
@@ -183,7 +181,7 @@ impl Front {
 
     /// Tells how much of a file is there. Who asks has lost the connection before it.
     async fn upload_offset(&self, visit: &Visit, id: &str, inbox: &Inbox) -> Response<Body> {
-        let Some(size) = self.known(visit, id).map(|upload| upload.size) else {
+        let Some(Upload { name, size, .. }) = self.known(visit, id) else {
             return pages::bare(StatusCode::NOT_FOUND);
         };
         if !self.take_over(visit, id).await {
@@ -196,14 +194,53 @@ impl Front {
                 if let Some(entry) = self.desk.book().look(visit.id) {
                     entry.uploads.advance(id, offset, Now::read());
                 }
+                // Who hears that all of it is there does not come again.
+                if size == Some(offset)
+                    && let Err(refusal) = self.complete(visit, draft, &name).await
+                {
+                    return refusal;
+                }
                 at(StatusCode::OK, offset, size)
             }
-            // The last piece may just have given it its name.
-            Err(error) => match self.arrived(visit, id) {
-                Some(size) => at(StatusCode::OK, size, Some(size)),
-                None => failed(&error),
+            Err(InboxError::NoDraft) => match self.look_for(visit, id, inbox).await {
+                Ok(Some(size)) => at(StatusCode::OK, size, Some(size)),
+                Ok(None) => failed(&InboxError::NoDraft),
+                Err(error) => failed(&error),
             },
+            Err(error) => failed(&error),
         }
+    }
+
+    /// Gives a file its name of which all is there: an empty one, or one that could not get it before, as
+    /// the program was killed just then or the disk failed.
+    async fn complete(
+        &self,
+        visit: &Visit,
+        draft: Draft,
+        name: &str,
+    ) -> Result<(), Response<Body>> {
+        let coming = self.desk.start(visit.id, draft.id(), Now::read()).map_err(refused)?;
+        self.desk.change(|book| book.coming(visit.id));
+        self.finish(coming, draft, name).await.map(drop)
+    }
+
+    /// Looks for a file whose draft is gone, and returns its size if it is there: the last piece may just
+    /// have given it its name, also when nobody noted it because the program was killed or the disk
+    /// answered too late.
+    async fn look_for(
+        &self,
+        visit: &Visit,
+        id: &str,
+        inbox: &Inbox,
+    ) -> Result<Option<u64>, InboxError> {
+        if let Some(size) = self.arrived(visit, id) {
+            return Ok(Some(size));
+        }
+        let given = self.known(visit, id).and_then(|upload| upload.given);
+        let Some(given) = given else { return Ok(None) };
+        let Some(arrived) = inbox.arrived(id, &given).await? else { return Ok(None) };
+        self.desk.change(|book| book.found(visit.id, id, arrived, Now::read()));
+        Ok(Some(given.size))
     }
 
     async fn go_on(&self, visit: &Visit, id: &str, inbox: &Inbox, body: Body) -> Response<Body> {
@@ -230,10 +267,16 @@ impl Front {
         let mut draft = match inbox.resume(id).await {
             Ok(draft) => draft,
             Err(error @ InboxError::NoDraft) => {
-                // Somebody tidied up the folder.
                 coming.pause();
-                self.desk.change(|book| book.discard_upload(visit.id, id));
-                return failed(&error);
+                return match self.look_for(visit, id, inbox).await {
+                    Ok(Some(size)) => at(StatusCode::CONFLICT, size, Some(size)),
+                    Ok(None) => {
+                        // Somebody tidied up the folder.
+                        self.desk.change(|book| book.discard_upload(visit.id, id));
+                        failed(&error)
+                    }
+                    Err(error) => failed(&error),
+                };
             }
             Err(error) => {
                 coming.pause();

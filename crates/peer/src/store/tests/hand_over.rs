@@ -1,3 +1,5 @@
+use sites::hand_over::inbox::Given;
+
 use super::*;
 use crate::{
     hand_over::{Goods, KeptReceived, Standing, Ticket, Upload},
@@ -50,6 +52,11 @@ fn ask(id: i64) -> KeptHandOver {
         agent: "curl".to_owned(),
         offset: 77,
         touched: moment(5),
+        given: size.map(|size| Given {
+            name: "a (3).bin".to_owned(),
+            size,
+            written: moment(4) + Duration::from_millis(7),
+        }),
     };
     let received =
         Received { file: "a (2).bin".to_owned(), size: 4711, visitor: None, at: moment(6) };
@@ -142,6 +149,47 @@ async fn every_ending_comes_back() {
         let contents = after(&folder.path().join("store"), vec![vec![added(&kept)]]).await;
         assert_eq!(contents.hand_overs, [kept]);
     }
+}
+
+#[tokio::test]
+async fn uploads_from_before_names_were_noted_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let connection = Connection::open(&path).unwrap();
+    for step in &schema::STEPS[..4] {
+        connection.execute_batch(step).unwrap();
+    }
+    connection.pragma_update(None, "user_version", 4).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO hand_overs (id, token, kind, note, nod, since, size, count, folder)
+             VALUES (2, 'AAECAwQFBgcICQoLDA0ODw', 'ask', '', 0, 1800000001000, 1000000, 3,
+                     x'2f696e626f78');
+             INSERT INTO uploads VALUES (2, 0, 'draft1', 'a.bin', 100, NULL, '192.0.2.7', 'curl', 77,
+                                         1800000005000);",
+        )
+        .unwrap();
+    drop(connection);
+    let contents = after(&path, Vec::new()).await;
+    let upload = Upload {
+        id: "draft1".to_owned(),
+        name: "a.bin".to_owned(),
+        size: Some(100),
+        ticket: None,
+        visitor: Some("192.0.2.7".parse().unwrap()),
+        agent: "curl".to_owned(),
+        offset: 77,
+        touched: moment(5),
+        given: None,
+    };
+    let kept = KeptHandOver {
+        token: Token::parse("AAECAwQFBgcICQoLDA0ODw").unwrap(),
+        stage: Stage::Waiting,
+        uploads: vec![upload],
+        received: Vec::new(),
+        ..ask(2)
+    };
+    assert_eq!(contents.hand_overs, [kept]);
 }
 
 #[tokio::test]

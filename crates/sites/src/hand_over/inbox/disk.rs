@@ -9,11 +9,11 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
-use cap_std::fs::{Dir, OpenOptions};
+use cap_fs_ext::{FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _};
+use cap_std::fs::{Dir, Metadata, OpenOptions};
 use tokio::{sync::Notify, time::timeout};
 
-use super::{InboxError, Rules};
+use super::{Given, InboxError, Rules};
 use crate::folder::disk::Root;
 use crate::hand_over::name::SafeName;
 
@@ -30,6 +30,10 @@ const TAKE_OVER: Duration = Duration::from_secs(20);
 
 /// How many names are tried beside the wanted one. Some telephones call every picture alike.
 const NAMES: u32 = 10_000;
+
+/// How far two words of a drive about when a file was written can be from each other: FAT keeps only every
+/// second second, and says so only after it was unplugged.
+const SAME_MOMENT: Duration = Duration::from_secs(2);
 
 /// Around a draft's name. The dot hides it, also from those who visit the folder as a site.
 const BEFORE: &str = ".veranda-";
@@ -91,6 +95,16 @@ pub(super) struct Writer {
     hold: Hold,
 }
 
+/// A draft that is all there, and closed.
+#[derive(Debug)]
+pub(super) struct Whole {
+    hold: Hold,
+    size: u64,
+    /// When the drive says that it was written last.
+    written: SystemTime,
+    names: Names,
+}
+
 /// Returns a name for a draft that nobody can guess.
 pub(super) fn new_id() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
@@ -114,22 +128,47 @@ pub(super) fn begin(root: &Root, hold: Hold) -> Result<Writer, InboxError> {
 /// Opens a draft at its end.
 pub(super) fn resume(root: &Root, hold: Hold) -> Result<Writer, InboxError> {
     let dir = root.dir().map_err(InboxError::Folder)?;
+    let (file, offset) = open(&dir, &hold)?.ok_or(InboxError::NoDraft)?;
+    Ok(Writer { file, offset, allowed: 0, unsynced: 0, hold })
+}
+
+/// Opens a draft, and returns its length; nothing when there is none, or something else in its place.
+fn open(dir: &Dir, hold: &Hold) -> Result<Option<(fs::File, u64)>, InboxError> {
     let name = draft_name(&hold.id);
-    let is_file = match dir.symlink_metadata(&name) {
-        Ok(metadata) => metadata.is_file(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(InboxError::Folder(error)),
-    };
-    if !is_file {
-        return Err(InboxError::NoDraft);
+    if !look(dir, &name)?.is_some_and(|there| there.is_file()) {
+        return Ok(None);
     }
     let file = dir.open_with(&name, &appending()).map_err(failed)?;
     let metadata = file.metadata().map_err(InboxError::Folder)?;
-    // Something else may have taken its place since the look.
-    if !metadata.is_file() || has_another_name(&metadata) {
-        return Err(InboxError::NoDraft);
+    // Something else may have taken its place since the look; and a draft with a second name got its own
+    // before, or would be changed under that other name.
+    let is_draft = metadata.is_file() && metadata.nlink() <= 1;
+    Ok(is_draft.then(|| (file.into_std(), metadata.len())))
+}
+
+/// Looks whether what was a draft has this name now. Another file that came there later is not it.
+pub(super) fn has_name(root: &Root, hold: &Hold, given: &Given) -> Result<bool, InboxError> {
+    let dir = root.dir().map_err(InboxError::Folder)?;
+    if open(&dir, hold)?.is_some() {
+        return Ok(false);
     }
-    Ok(Writer { file: file.into_std(), offset: metadata.len(), allowed: 0, unsynced: 0, hold })
+    let Some(there) = look(&dir, &given.name)? else { return Ok(false) };
+    let written = there.modified().map_err(InboxError::Folder)?.into_std();
+    let apart = written.duration_since(given.written).unwrap_or_else(|early| early.duration());
+    let is_it = there.is_file() && there.len() == given.size && apart <= SAME_MOMENT;
+    if is_it && let Err(error) = discard(root, hold) {
+        tracing::debug!(%error, "A draft's name stays beside the file's");
+    }
+    Ok(is_it)
+}
+
+/// Returns what has this name, itself and not what a link leads to; nothing when nothing has it.
+fn look(dir: &Dir, name: &str) -> Result<Option<Metadata>, InboxError> {
+    match dir.symlink_metadata(name) {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(InboxError::Folder(error)),
+    }
 }
 
 /// Removes a draft, if it is there.
@@ -231,8 +270,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives the draft its name. Returns the one that it got.
-    pub(super) fn finish(self, root: &Root, name: &str) -> Result<String, InboxError> {
+    /// All of it is there: makes that last, and closes it.
+    pub(super) fn close(self, root: &Root, wanted: &str) -> Result<Whole, InboxError> {
         let dir = self.find(root)?;
         let draft = draft_name(&self.hold.id);
         if let Err(error) = mark(&dir, &draft, &self.file) {
@@ -240,35 +279,27 @@ impl Writer {
             tracing::debug!(%error, "The drive keeps no mark of where a file is from");
         }
         self.file.sync_all().map_err(failed)?;
-        // Windows does not rename what is open everywhere.
-        let Self { file, offset: _, allowed: _, unsynced: _, hold } = self;
+        // Windows does not rename what is open everywhere, and some drives say only now when it was written.
+        let Self { file, offset: size, allowed: _, unsynced: _, hold } = self;
         drop(file);
-        let name = give_name(&dir, &draft, name, place).map_err(failed)?;
-        if let Err(error) = sync_folder(&dir) {
-            tracing::debug!(%error, "The drive does not say when names are kept");
-        }
-        drop(hold);
-        Ok(name)
+        let there = look(&dir, &draft)?.ok_or(InboxError::NoDraft)?;
+        let written = there.modified().map_err(InboxError::Folder)?.into_std();
+        Ok(Whole { hold, size, written, names: Names::new(wanted) })
     }
 
     /// Returns the folder, if the draft is still in it: what is written to a file that was removed, or
     /// is in a folder that was moved to the bin, arrives nowhere.
     fn find(&self, root: &Root) -> Result<Dir, InboxError> {
         let dir = root.dir().map_err(InboxError::Folder)?;
-        match dir.symlink_metadata(draft_name(&self.hold.id)) {
-            Ok(there) if there.is_file() && self.is_this(&there).map_err(InboxError::Folder)? => {}
-            Ok(_) => return Err(InboxError::NoDraft),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(InboxError::NoDraft);
-            }
-            Err(error) => return Err(InboxError::Folder(error)),
+        let there = look(&dir, &draft_name(&self.hold.id))?.ok_or(InboxError::NoDraft)?;
+        if !there.is_file() || !self.is_this(&there).map_err(InboxError::Folder)? {
+            return Err(InboxError::NoDraft);
         }
         Ok(dir)
     }
 
     #[cfg(unix)]
-    fn is_this(&self, there: &cap_std::fs::Metadata) -> io::Result<bool> {
-        use cap_fs_ext::MetadataExt as _;
+    fn is_this(&self, there: &Metadata) -> io::Result<bool> {
         let mine = self.file.metadata()?;
         Ok((mine.dev(), mine.ino()) == (there.dev(), there.ino()))
     }
@@ -276,7 +307,7 @@ impl Writer {
     /// Elsewhere a file that is open stays where it is.
     #[cfg(not(unix))]
     #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "it is not so elsewhere")]
-    fn is_this(&self, _: &cap_std::fs::Metadata) -> io::Result<bool> {
+    fn is_this(&self, _: &Metadata) -> io::Result<bool> {
         Ok(true)
     }
 }
@@ -302,17 +333,6 @@ fn appending() -> OpenOptions {
     options
 }
 
-/// A draft with a second name got its own before, or would be changed under that other name.
-#[cfg(unix)]
-fn has_another_name(metadata: &cap_std::fs::Metadata) -> bool {
-    cap_fs_ext::MetadataExt::nlink(metadata) > 1
-}
-
-#[cfg(not(unix))]
-fn has_another_name(_: &cap_std::fs::Metadata) -> bool {
-    false
-}
-
 fn failed(error: io::Error) -> InboxError {
     #[expect(clippy::wildcard_enum_match_arm, reason = "ErrorKind grows; the rest is the folder's")]
     match error.kind() {
@@ -323,27 +343,73 @@ fn failed(error: io::Error) -> InboxError {
     }
 }
 
-/// Puts the draft at the first name that is not taken.
-pub(super) fn give_name(
-    dir: &Dir,
-    draft: &str,
-    wanted: &str,
-    place: impl Fn(&Dir, &str, &str) -> io::Result<()>,
-) -> io::Result<String> {
-    let mut wanted = SafeName::new(wanted);
-    let mut number = 1;
-    while number <= NAMES {
-        let name = wanted.numbered(number);
-        match place(dir, draft, &name) {
-            Ok(()) => return Ok(name),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) if error.kind() == io::ErrorKind::InvalidFilename => {
-                wanted = wanted.shorter().ok_or(error)?;
+impl Whole {
+    /// Returns the name that it can get now.
+    pub(super) fn choose(&mut self, root: &Root) -> Result<Given, InboxError> {
+        let dir = root.dir().map_err(InboxError::Folder)?;
+        let name = self.names.free(&dir).map_err(failed)?;
+        Ok(Given { name, size: self.size, written: self.written })
+    }
+
+    /// Gives it the name that it chose. Returns it when that is taken by now, or nothing can be called so
+    /// there.
+    pub(super) fn give(mut self, root: &Root, given: &Given) -> Result<Option<Self>, InboxError> {
+        let dir = root.dir().map_err(InboxError::Folder)?;
+        let draft = draft_name(&self.hold.id);
+        let there = look(&dir, &draft)?.ok_or(InboxError::NoDraft)?;
+        if !there.is_file() || there.len() != self.size {
+            return Err(InboxError::NoDraft);
+        }
+        if let Err(error) = place(&dir, &draft, &given.name) {
+            self.names.after(error).map_err(failed)?;
+            return Ok(Some(self));
+        }
+        if let Err(error) = sync_folder(&dir) {
+            tracing::debug!(%error, "The drive does not say when names are kept");
+        }
+        Ok(None)
+    }
+}
+
+/// The names that a file can get, one after the other: the wanted one, and those beside it.
+#[derive(Debug)]
+pub(super) struct Names {
+    wanted: SafeName,
+    number: u32,
+}
+
+impl Names {
+    pub(super) fn new(wanted: &str) -> Self {
+        Self { wanted: SafeName::new(wanted), number: 1 }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.wanted.numbered(self.number)
+    }
+
+    /// Goes on to the next one, if it was the name that was in the way.
+    pub(super) fn after(&mut self, error: io::Error) -> io::Result<()> {
+        if error.kind() == io::ErrorKind::AlreadyExists && self.number < NAMES {
+            self.number += 1;
+        } else if error.kind() == io::ErrorKind::InvalidFilename {
+            self.wanted = self.wanted.shorter().ok_or(error)?;
+        } else {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Goes on to the first one that nothing has.
+    fn free(&mut self, dir: &Dir) -> io::Result<String> {
+        loop {
+            let name = self.name();
+            match dir.symlink_metadata(&name) {
+                Ok(_) => self.after(io::ErrorKind::AlreadyExists.into())?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
+                Err(error) => self.after(error)?,
             }
-            Err(error) => return Err(error),
         }
     }
-    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// Renames, and never over anything: in one step where the system has one.

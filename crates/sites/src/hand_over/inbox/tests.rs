@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 
+mod crash;
+
 const RULES: Rules = Rules { largest: 1000, keep_free: 0 };
 
 struct World {
@@ -57,12 +59,17 @@ impl World {
     async fn send(&self, name: &str, text: &'static str) -> Result<Arrived, InboxError> {
         let mut draft = self.inbox.begin(Some(text.len() as u64)).await?;
         draft.append(transaction::full(text), Some(text.len() as u64), |_| {}).await?;
-        draft.finish(name).await
+        draft.finish(name, unnoted).await
     }
 }
 
 fn files<const N: usize>(expected: [(&str, &str); N]) -> BTreeMap<String, String> {
     expected.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
+}
+
+/// For tests in which nothing is killed.
+fn unnoted(_: Given) -> std::future::Ready<()> {
+    std::future::ready(())
 }
 
 type Sender = mpsc::Sender<Result<Frame<Bytes>, BodyError>>;
@@ -96,7 +103,7 @@ async fn a_file_gets_its_name_when_all_of_it_is_there() {
     let body = transaction::full("hello");
     draft.append(body, Some(5), |offset| told.lock().unwrap().push(offset)).await.unwrap();
     assert_eq!(world.files(), files([("draft", "hello")]));
-    let arrived = draft.finish("../../note.txt").await.unwrap();
+    let arrived = draft.finish("../../note.txt", unnoted).await.unwrap();
     assert_eq!(arrived, Arrived { name: "note.txt".to_owned(), size: 5 });
     assert_eq!(world.files(), files([("note.txt", "hello")]));
     assert_eq!(*told.lock().unwrap(), [5]);
@@ -180,7 +187,7 @@ async fn goes_on_after_a_cut_and_a_restart() {
     let cut = draft.append(transaction::full("lo "), Some(8), |_| {}).await;
     assert!(matches!(cut, Err(InboxError::Cut(6))), "{cut:?}");
     draft.append(transaction::full("yo"), Some(8), |_| {}).await.unwrap();
-    draft.finish("a").await.unwrap();
+    draft.finish("a", unnoted).await.unwrap();
     assert_eq!(world.files(), files([("a", "hello yo")]));
     let found = inbox.resume(&id).await;
     assert!(matches!(found, Err(InboxError::NoDraft)), "{found:?}");
@@ -302,7 +309,7 @@ async fn the_drive_does_not_run_full() {
     // There is room again.
     says(&[1000]);
     draft.append(transaction::full("89"), None, |_| {}).await.unwrap();
-    draft.finish("a").await.unwrap();
+    draft.finish("a", unnoted).await.unwrap();
     assert_eq!(world.files(), files([("a", "123456789")]));
 }
 
@@ -343,7 +350,7 @@ async fn a_folder_that_goes_away_keeps_nothing_silently() {
     let away = outer.path().join("away");
     fs::rename(&folder, &away).unwrap();
     assert!(!inbox.is_there().await);
-    for found in [draft.finish("a").await.map(drop), inbox.begin(None).await.map(drop)] {
+    for found in [draft.finish("a", unnoted).await.map(drop), inbox.begin(None).await.map(drop)] {
         assert!(matches!(found, Err(InboxError::Folder(_))), "{found:?}");
     }
     let found = inbox.resume(&id).await;
@@ -354,7 +361,7 @@ async fn a_folder_that_goes_away_keeps_nothing_silently() {
     assert_eq!(draft.offset(), 3);
     // Somebody tidies up: what was removed does not arrive.
     fs::remove_file(folder.join(format!(".veranda-{id}.part"))).unwrap();
-    let found = draft.finish("a").await;
+    let found = draft.finish("a", unnoted).await;
     assert!(matches!(found, Err(InboxError::NoDraft)), "{found:?}");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }
@@ -390,6 +397,23 @@ async fn old_drafts_are_swept_up_and_nothing_else() {
     assert_eq!(fs::read_dir(world.place.path()).unwrap().count(), 4);
 }
 
+/// Gives a draft its name without a look at what is there: all of it may have come since.
+fn give_name(
+    dir: &Dir,
+    draft: &str,
+    wanted: &str,
+    place: impl Fn(&Dir, &str, &str) -> io::Result<()>,
+) -> io::Result<String> {
+    let mut names = disk::Names::new(wanted);
+    loop {
+        let name = names.name();
+        match place(dir, draft, &name) {
+            Ok(()) => return Ok(name),
+            Err(error) => names.after(error)?,
+        }
+    }
+}
+
 /// The ways that other systems and drives leave us.
 #[test]
 fn no_way_to_a_name_overwrites() {
@@ -404,13 +428,13 @@ fn no_way_to_a_name_overwrites() {
         let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
         for (draft, expected) in [("1", "a.txt"), ("2", "a (2).txt"), ("3", "a (3).txt")] {
             dir.write(draft, draft).unwrap();
-            let name = disk::give_name(&dir, draft, "a.txt", place).unwrap();
+            let name = give_name(&dir, draft, "a.txt", place).unwrap();
             assert_eq!(name, expected, "{way}");
             assert_eq!(dir.read_to_string(&name).unwrap(), draft, "{way}");
             assert!(!dir.exists(draft), "{way}");
         }
         // What cannot be named leaves no empty file behind.
-        disk::give_name(&dir, "nothing", "b.txt", place).unwrap_err();
+        give_name(&dir, "nothing", "b.txt", place).unwrap_err();
         assert_eq!(dir.entries().unwrap().count(), 3, "{way}");
     }
 }
@@ -421,7 +445,7 @@ fn a_drive_that_keeps_short_names_gets_one() {
     let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
     dir.write("draft", "").unwrap();
     let long = format!("{}.txt", "a".repeat(300));
-    let name = disk::give_name(&dir, "draft", &long, |dir, draft, name| {
+    let name = give_name(&dir, "draft", &long, |dir, draft, name| {
         if name.len() > 143 {
             return Err(io::ErrorKind::InvalidFilename.into());
         }

@@ -14,7 +14,7 @@ fn stalled() -> Body {
 }
 
 impl World {
-    async fn begun(&self) -> String {
+    pub(super) async fn begun(&self) -> String {
         let files = format!("/h/{TOKEN}/files");
         let begun = self.send(Method::POST, &files, &tus(&[("upload-length", "10")])).await;
         begun.headers[header::LOCATION].to_str().unwrap().to_owned()
