@@ -322,10 +322,15 @@ impl Book {
         self.throw(id, drafts);
     }
 
-    /// Looks whether one more file may be begun; an old draft may have to go for it.
-    pub(crate) fn room(&mut self, id: HandOverId, now: Now) -> Result<(), Full> {
+    /// Looks whether this visitor may begin one more file; an old draft may have to go for it.
+    pub(crate) fn room(
+        &mut self,
+        id: HandOverId,
+        visitor: Option<IpAddr>,
+        now: Now,
+    ) -> Result<(), Full> {
         let entry = self.entries.get(&id).ok_or(Full::Gone)?;
-        let Some(old) = entry.uploads.room(now)? else { return Ok(()) };
+        let Some(old) = entry.uploads.room(visitor, now)? else { return Ok(()) };
         if let Some(entry) = self.change(id) {
             entry.uploads.remove(&old);
         }
@@ -341,7 +346,7 @@ impl Book {
         now: Now,
     ) -> Result<(), Full> {
         // Others may have begun some meanwhile.
-        self.room(id, now)?;
+        self.room(id, upload.visitor, now)?;
         let entry = self.change(id).filter(|entry| !entry.is_done()).ok_or(Full::Gone)?;
         entry.uploads.add(upload);
         Ok(())
@@ -355,31 +360,33 @@ impl Book {
     }
 
     /// Nothing more of an upload comes over this connection; `by` when not all of it came that should
-    /// have.
+    /// have. Says who ended it from here.
     pub(crate) fn upload_ended(
         &mut self,
         id: HandOverId,
         upload: &str,
         by: Option<Ended>,
         now: Now,
-    ) {
-        let Some(entry) = self.change(id) else { return };
-        let Some((upload, stopped)) = entry.uploads.pause(upload) else { return };
+    ) -> Option<StoppedBy> {
+        let entry = self.change(id)?;
+        let (upload, stopped) = entry.uploads.pause(upload)?;
         let by = match stopped {
             None => by,
             Some(StoppedBy::Owner) => Some(Ended::Owner),
-            // It goes on over another connection.
-            Some(StoppedBy::Visitor) => None,
+            // It goes on over another connection, or when there is room again.
+            Some(StoppedBy::Others | StoppedBy::Visitor) => None,
         };
-        let Some(by) = by.filter(|_| !matches!(entry.stage, Stage::Done { .. })) else { return };
-        entry.stage = Stage::Cut {
-            file: super::uploads::shown(&upload.name),
-            arrived: upload.offset,
-            size: upload.size,
-            at: now.wall,
-            by,
-        };
-        self.happened(Happening::Changed(id));
+        if let Some(by) = by.filter(|_| !matches!(entry.stage, Stage::Done { .. })) {
+            entry.stage = Stage::Cut {
+                file: super::uploads::shown(&upload.name),
+                arrived: upload.offset,
+                size: upload.size,
+                at: now.wall,
+                by,
+            };
+            self.happened(Happening::Changed(id));
+        }
+        stopped
     }
 
     /// Forgets an upload; returns whether there was one.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     desk::Desk,
-    uploads::{Full, Upload},
+    uploads::{Full, StoppedBy, Upload},
 };
 use crate::{
     ledger::Now,
@@ -84,9 +84,9 @@ impl Coming {
         self.close(None);
     }
 
-    /// It was cut.
-    pub(crate) fn cut(mut self, by: Ended) {
-        self.close(Some(by));
+    /// It was cut. Says who ended it from here.
+    pub(crate) fn cut(mut self, by: Ended) -> Option<StoppedBy> {
+        self.close(Some(by))
     }
 
     /// All of it is there: gives it its name, if one more is wanted. That name is kept before, so that a
@@ -127,10 +127,11 @@ impl Coming {
         })
     }
 
-    fn close(&mut self, by: Option<Ended>) {
-        if std::mem::replace(&mut self.is_open, false) {
-            self.desk.change(|book| book.upload_ended(self.hand_over, &self.id, by, Now::read()));
+    fn close(&mut self, by: Option<Ended>) -> Option<StoppedBy> {
+        if !std::mem::replace(&mut self.is_open, false) {
+            return None;
         }
+        self.desk.change(|book| book.upload_ended(self.hand_over, &self.id, by, Now::read()))
     }
 }
 

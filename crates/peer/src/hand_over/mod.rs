@@ -19,7 +19,7 @@ pub(crate) use self::{
     desk::Desk,
     entry::{Goods, KeptHandOver, KeptReceived, Presence},
     tickets::{Standing, Taken, Ticket, Visitor, Worth},
-    uploads::{FORGOTTEN_AFTER, Full, MAX_NAME, Upload},
+    uploads::{FORGOTTEN_AFTER, Full, MAX_NAME, StoppedBy, Upload},
 };
 
 /// What the path of each address at the desk begins with.

@@ -28,4 +28,7 @@ fn the_page_names_the_limits_as_they_are() {
         assert!(table.contains(&format!("\n| {what} | {limit} | ")), "{what}: {limit}");
     }
     assert_eq!(uploads::MAY_GIVE_WAY.as_secs(), 60 * 60, "an hour, as the page says");
+    let slowest = format!("less than {} KiB a second gives up its place", uploads::SLOWEST / 1024);
+    assert!(PAGE.contains(&slowest), "{slowest}");
+    assert!(PAGE.contains("four uploads come at once") && uploads::MAX_AT_ONCE == 4);
 }

@@ -1,4 +1,7 @@
 //! What is on its way from visitors: the uploads of one hand-over. It does no IO and is told the time.
+//!
+//! Where there is room for no more, those make room whose network has the most, to those who have less:
+//! so one visitor with many uploads keeps nobody else out.
 
 use std::{
     net::IpAddr,
@@ -8,7 +11,7 @@ use std::{
 use sites::hand_over::inbox::Given;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ledger::Now, model::Passing, naming, rate::Rate, session::Token};
+use crate::{ledger::Now, model::Passing, naming, rate::Rate, session::Token, store::VisitorKey};
 
 /// How many files come at once. A browser's page sends one after the other; more than a few only share
 /// the line.
@@ -16,7 +19,7 @@ pub(crate) const MAX_AT_ONCE: usize = 4;
 
 /// How many bytes a second one brings at least that keeps its place when somebody else wants it: slower, a
 /// gigabyte takes longer than a day, and nobody could hold all places for ever with next to nothing.
-const SLOWEST: u64 = 8 * 1024;
+pub(super) const SLOWEST: u64 = 8 * 1024;
 
 /// Over how long that is measured, so that a weak signal for some seconds is no matter.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,6 +97,8 @@ struct Coming {
 /// Who ended an upload that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoppedBy {
+    /// It made room for somebody else.
+    Others,
     Owner,
     /// She is here again over another connection.
     Visitor,
@@ -104,16 +109,18 @@ impl Uploads {
         Self { all: kept.into_iter().map(|upload| Entry { upload, coming: None }).collect() }
     }
 
-    /// Returns whether one more can be begun, and which draft has to go for it.
-    pub(crate) fn room(&self, now: Now) -> Result<Option<String>, Full> {
+    /// Returns whether this visitor can begin one more, and which draft has to go for it.
+    pub(crate) fn room(&self, visitor: Option<IpAddr>, now: Now) -> Result<Option<String>, Full> {
         if self.all.len() < MAX_DRAFTS {
             return Ok(None);
         }
-        let old = self
-            .all
-            .iter()
-            .filter(|entry| entry.coming.is_none() && age(&entry.upload, now) >= MAY_GIVE_WAY)
-            .min_by_key(|entry| entry.upload.touched);
+        let largest = largest_network(self.all(), visitor);
+        let gives_way = |entry: &&Entry| {
+            let is_old = age(&entry.upload, now) >= MAY_GIVE_WAY;
+            entry.coming.is_none() && (is_old || largest == Some(entry.upload.network()))
+        };
+        let idle = self.all.iter().filter(gives_way);
+        let old = idle.min_by_key(|entry| entry.upload.touched);
         old.map(|entry| Some(entry.upload.id.clone())).ok_or(Full::TooMany)
     }
 
@@ -123,25 +130,45 @@ impl Uploads {
 
     /// Something of it begins to come. The token says when it has to end.
     pub(crate) fn start(&mut self, id: &str, now: Now) -> Result<CancellationToken, Full> {
-        let coming = self.all.iter().filter(|entry| entry.coming.is_some()).count();
         let entry = self.find_entry(id).ok_or(Full::Gone)?;
         if entry.coming.is_some() {
             return Err(Full::Coming);
         }
-        if coming >= MAX_AT_ONCE {
-            // Whoever is turned away finds a place there when she comes back.
-            let slow = self.all.iter_mut().find(|entry| entry.is_slow(now.monotonic));
-            if let Some(slow) = slow {
-                slow.stop(StoppedBy::Visitor);
-            }
-            return Err(Full::TooMany);
+        let visitor = entry.upload.visitor;
+        if self.with_places().count() >= MAX_AT_ONCE {
+            let stopped = self.who_gives_way(visitor, now.monotonic).ok_or(Full::TooMany)?;
+            // It ends as soon as it hears of it; who asks need not come again for its place, which
+            // somebody else would have then.
+            stopped.stop(StoppedBy::Others);
         }
+        let entry = self.find_entry(id).ok_or(Full::Gone)?;
         let stop = CancellationToken::new();
         let rate = Rate::new(entry.upload.offset, now.monotonic);
         let marks = [(now.monotonic, entry.upload.offset); 2];
         let coming = Coming { rate, marks, since: now.wall, stop: stop.clone(), stopped: None };
         entry.coming = Some(coming);
         Ok(stop)
+    }
+
+    /// Returns those that come and have not been told to end.
+    fn with_places(&self) -> impl Iterator<Item = &Entry> {
+        self.all.iter().filter(|entry| entry.has_place())
+    }
+
+    /// Returns who makes room for this visitor: who brings next to nothing, or else the newest of the
+    /// network that has the most places.
+    fn who_gives_way(&mut self, visitor: Option<IpAddr>, now: Instant) -> Option<&mut Entry> {
+        let largest = largest_network(self.with_places().map(|entry| &entry.upload), visitor);
+        let slow = self.all.iter().position(|entry| entry.has_place() && entry.is_slow(now));
+        let newest = || {
+            let of_largest = |(_, entry): &(usize, &Entry)| {
+                entry.has_place() && largest == Some(entry.upload.network())
+            };
+            let those = self.all.iter().enumerate().filter(of_largest);
+            Some(those.max_by_key(|(_, entry)| entry.coming.as_ref().map(|it| it.since))?.0)
+        };
+        let place = slow.or_else(newest)?;
+        self.all.get_mut(place)
     }
 
     /// So much of it is on the disk now.
@@ -256,7 +283,45 @@ impl Uploads {
     }
 }
 
+impl Upload {
+    fn network(&self) -> VisitorKey {
+        network(self.visitor)
+    }
+}
+
+/// Returns for whom an upload counts where there is no room: of IPv6, for the whole /48 that one person may
+/// have.
+fn network(visitor: Option<IpAddr>) -> VisitorKey {
+    let VisitorKey(mut octets) = VisitorKey::new(visitor);
+    // Of IPv4 these are 0.
+    octets[6..8].fill(0);
+    VisitorKey(octets)
+}
+
+/// Returns the network that has the most of these, if that is more than this visitor's has with one more.
+/// Where the gateway does not say where visitors are, nobody is taken for another.
+fn largest_network<'a>(
+    uploads: impl Iterator<Item = &'a Upload>,
+    visitor: Option<IpAddr>,
+) -> Option<VisitorKey> {
+    let asks = network(visitor);
+    let mut counts: Vec<(VisitorKey, usize)> = vec![(asks, 1)];
+    for network in uploads.map(Upload::network).filter(|network| network.is_known()) {
+        match counts.iter_mut().find(|(known, _)| *known == network) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((network, 1)),
+        }
+    }
+    let own = counts[0].1;
+    let (network, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+    (asks.is_known() && count > own).then_some(network)
+}
+
 impl Entry {
+    fn has_place(&self) -> bool {
+        self.coming.as_ref().is_some_and(|coming| coming.stopped.is_none())
+    }
+
     fn is_slow(&self, now: Instant) -> bool {
         self.coming.as_ref().is_some_and(|coming| {
             let [(then, before), _] = coming.marks;

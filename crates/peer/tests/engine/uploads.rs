@@ -202,9 +202,13 @@ async fn no_more_than_four_come_at_once_and_ending_it_throws_drafts_away() {
         });
     }
     state(&peer, "four", |one| one.passing.len() == 4).await;
-    let fifth = put(&gateway, &link, ANOTHER, &format!("{at}/5.bin"), content(5)).await;
+    let fifth = put(&gateway, &link, SHE, &format!("{at}/5.bin"), content(5)).await;
     assert_eq!(fifth.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(names_in(&home.photos()).len(), 5, "four drafts and what was there");
+    // She keeps nobody else out: one of hers makes room.
+    let fifth = put(&gateway, &link, ANOTHER, &format!("{at}/5.bin"), content(5)).await;
+    assert_eq!(fifth.status, StatusCode::CREATED);
+    assert_eq!(sending.join_next().await.unwrap().unwrap(), StatusCode::TOO_MANY_REQUESTS);
     let id = peer.snapshots().borrow().hand_overs[0].id;
     peer.end_hand_over(id).await.unwrap();
     while let Some(status) = sending.join_next().await {
@@ -212,7 +216,7 @@ async fn no_more_than_four_come_at_once_and_ending_it_throws_drafts_away() {
     }
     // Throwing away is over when everything is.
     peer.shutdown().await;
-    assert_eq!(names_in(&home.photos()), ["a.txt"]);
+    assert_eq!(names_in(&home.photos()), ["5.bin", "a.txt"]);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::{
     Visit, What,
 };
 use crate::{
-    hand_over::{Coming, Desk, Finish, Full, Goods, MAX_NAME, Presence, Upload, Worth},
+    hand_over::{Coming, Desk, Finish, Full, Goods, MAX_NAME, Presence, StoppedBy, Upload, Worth},
     ledger::Now,
     model::{Ended, HandOverId},
     pages,
@@ -149,7 +149,7 @@ impl Front {
         size: Option<u64>,
     ) -> Result<Draft, Response<Body>> {
         let now = Now::read();
-        self.desk.change(|book| book.room(visit.id, now)).map_err(refused)?;
+        self.desk.change(|book| book.room(visit.id, visit.address(), now)).map_err(refused)?;
         let draft = inbox.begin(size).await.map_err(|error| failed(&error))?;
         let upload = Upload {
             id: draft.id().to_owned(),
@@ -301,9 +301,9 @@ impl Front {
                 at(StatusCode::NO_CONTENT, so_far, size)
             }
             Err(why) => {
-                coming.cut(by(why.as_ref()));
+                let stopped = coming.cut(by(why.as_ref()));
                 match why {
-                    None => pages::bare(StatusCode::CONFLICT),
+                    None => ended(stopped),
                     Some(InboxError::Cut(_)) => at(StatusCode::NO_CONTENT, so_far, size),
                     Some(error) => failed(&error),
                 }
@@ -376,8 +376,8 @@ impl Front {
         match coming.append(&mut draft, body, size).await {
             Ok(()) => self.finish(coming, draft, name).await,
             Err(why) => {
-                coming.cut(by(why.as_ref()));
-                Err(why.map_or_else(|| pages::bare(StatusCode::CONFLICT), |why| failed(&why)))
+                let stopped = coming.cut(by(why.as_ref()));
+                Err(why.map_or_else(|| ended(stopped), |why| failed(&why)))
             }
         }
     }
@@ -464,6 +464,14 @@ fn said(status: StatusCode, line: &str) -> Response<Body> {
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
+}
+
+/// Answers over a connection on which no more is wanted.
+fn ended(by: Option<StoppedBy>) -> Response<Body> {
+    match by {
+        Some(StoppedBy::Others) => refused(Full::TooMany),
+        Some(StoppedBy::Owner | StoppedBy::Visitor) | None => pages::bare(StatusCode::CONFLICT),
+    }
 }
 
 fn refused(full: Full) -> Response<Body> {

@@ -2,7 +2,10 @@
 
 use sites::hand_over::inbox::{Arrived, Given};
 
-use super::{super::uploads::StoppedBy, *};
+use super::{
+    super::uploads::{MAX_AT_ONCE, MAX_DRAFTS},
+    *,
+};
 
 fn upload(number: u32, now: Now) -> Upload {
     Upload {
@@ -151,11 +154,129 @@ fn who_brings_next_to_nothing_keeps_nobody_out() {
         uploads.advance("draft3", second, now);
     }
     assert!(!stops[3].is_cancelled(), "it disturbs nobody");
-    assert_eq!(uploads.start("draft4", now).unwrap_err(), Full::TooMany);
+    uploads.start("draft4", now).unwrap();
     let ended: Vec<bool> = stops.iter().map(|stop| stop.is_cancelled()).collect();
     assert_eq!(ended, [false, false, false, true]);
+    // There is no other one like that, and all are of one network.
     uploads.pause("draft3");
-    uploads.start("draft4", now).unwrap();
+    assert_eq!(uploads.start("draft3", now).unwrap_err(), Full::TooMany);
+}
+
+/// Begins uploads, each by a visitor of one of these networks, and lets them come as far as there are
+/// places.
+fn crowd(networks: &[u8]) -> Desk {
+    let mut desk = Desk::new(wanted(100), false);
+    for (number, network) in (0..).zip(networks) {
+        let upload = Upload { visitor: visitor(*network).address, ..upload(number, desk.now) };
+        desk.book.begin_upload(ID, upload, desk.now).unwrap();
+        // Each a little later than the one before.
+        desk.now = after(desk.now, Duration::from_secs(1));
+        let uploads = &mut desk.book.look(ID).unwrap().uploads;
+        if uploads.passing(desk.now).count() < MAX_AT_ONCE {
+            uploads.start(&format!("draft{number}"), desk.now).unwrap();
+        }
+    }
+    desk
+}
+
+#[test]
+fn the_newest_of_the_network_with_the_most_places_makes_room() {
+    // Whose uploads come; whose is begun; and which one ends for that.
+    for (coming, asks, expected) in [
+        ([7, 7, 7, 7], 8, Some("draft3")),
+        ([7, 8, 7, 7], 9, Some("draft3")),
+        ([7, 7, 8, 7], 8, Some("draft3")),
+        ([7, 8, 8, 7], 9, Some("draft2")),
+        ([8, 7, 8, 9], 6, Some("draft2")),
+        // Nobody has more than she would have.
+        ([7, 7, 7, 7], 7, None),
+        ([7, 7, 8, 8], 8, None),
+        ([7, 8, 9, 9], 7, None),
+        ([6, 7, 8, 9], 5, None),
+    ] {
+        let mut desk = crowd(&[&coming[..], &[asks]].concat());
+        let uploads = &mut desk.book.look(ID).unwrap().uploads;
+        let started = uploads.start("draft4", desk.now).map(drop);
+        let what = format!("{coming:?} {asks}");
+        assert_eq!(started, expected.map(|_| ()).ok_or(Full::TooMany), "{what}");
+        let ended: Vec<String> = (0..4)
+            .map(|number| format!("draft{number}"))
+            .filter(|id| uploads.pause(id).unwrap().1 == Some(StoppedBy::Others))
+            .collect();
+        assert_eq!(ended, Vec::from_iter(expected), "{what}");
+    }
+}
+
+#[test]
+fn one_that_was_told_to_end_has_no_place_and_is_told_once() {
+    let mut desk = crowd(&[7, 7, 7, 7, 8, 9]);
+    let uploads = &mut desk.book.look(ID).unwrap().uploads;
+    for id in ["draft4", "draft5"] {
+        uploads.start(id, desk.now).unwrap();
+    }
+    assert_eq!(uploads.pause("draft2").unwrap().1, Some(StoppedBy::Others));
+    assert_eq!(uploads.pause("draft3").unwrap().1, Some(StoppedBy::Others));
+    assert_eq!(uploads.start("draft3", desk.now).unwrap_err(), Full::TooMany);
+    assert_eq!(uploads.pause("draft1").unwrap().1, None);
+    // It is not told as cut: she goes on when there is room.
+    let mut desk = crowd(&[7, 7, 7, 7, 8]);
+    desk.book.look(ID).unwrap().uploads.start("draft4", desk.now).unwrap();
+    let by = desk.book.upload_ended(ID, "draft3", Some(Ended::Owner), desk.now);
+    assert_eq!((by, desk.stage()), (Some(StoppedBy::Others), &Stage::Waiting));
+}
+
+#[test]
+fn all_networks_of_one_person_count_as_one() {
+    for (second, expected) in [("2001:db8:0:1::1", Ok(())), ("2001:db8:1::1", Err(Full::TooMany))] {
+        let addresses = ["2001:db8::1", second, "192.0.2.7", "192.0.2.8", "192.0.2.9"];
+        let mut desk = Desk::new(wanted(100), false);
+        for (number, address) in (0..).zip(addresses) {
+            let visitor = Some(address.parse().unwrap());
+            let upload = Upload { visitor, ..upload(number, desk.now) };
+            desk.book.begin_upload(ID, upload, desk.now).unwrap();
+        }
+        let uploads = &mut desk.book.look(ID).unwrap().uploads;
+        for number in 0..4 {
+            uploads.start(&format!("draft{number}"), desk.now).unwrap();
+        }
+        assert_eq!(uploads.start("draft4", desk.now).map(drop), expected, "{second}");
+    }
+}
+
+#[test]
+fn where_nobody_knows_where_visitors_are_nobody_makes_room() {
+    for (coming, asks) in [(None, visitor(8).address), (visitor(7).address, None)] {
+        let mut desk = Desk::new(wanted(100), false);
+        for number in 0..5 {
+            let visitor = if number < 4 { coming } else { asks };
+            let upload = Upload { visitor, ..upload(number, desk.now) };
+            desk.book.begin_upload(ID, upload, desk.now).unwrap();
+        }
+        let uploads = &mut desk.book.look(ID).unwrap().uploads;
+        for number in 0..4 {
+            uploads.start(&format!("draft{number}"), desk.now).unwrap();
+        }
+        let refused = uploads.start("draft4", desk.now).unwrap_err();
+        assert_eq!(refused, Full::TooMany, "{coming:?} {asks:?}");
+    }
+}
+
+#[test]
+fn nobody_keeps_others_out_with_uploads_that_were_only_begun() {
+    let mut desk = crowd(&[7; MAX_DRAFTS]);
+    let more = |number, network| Upload {
+        visitor: visitor(network).address,
+        ..upload(number, after(desk.now, Duration::from_secs(1)))
+    };
+    let (hers, his) = (more(100, 7), more(101, 8));
+    assert_eq!(desk.book.begin_upload(ID, hers, desk.now), Err(Full::TooMany));
+    desk.book.begin_upload(ID, his, desk.now).unwrap();
+    let uploads = &desk.book.entry(ID).unwrap().uploads;
+    assert_eq!(uploads.all().count(), MAX_DRAFTS);
+    // The first four come; of the others nobody went on with the fifth for longest.
+    assert!(uploads.find("draft4").is_none() && uploads.find("draft3").is_some());
+    let thrown = Happening::Thrown(ID, vec!["draft4".to_owned()]);
+    assert!(desk.book.take_happenings().contains(&thrown));
 }
 
 #[test]
