@@ -44,6 +44,15 @@ describe("sending a file", () => {
     expect(card().getByTestId("copy-link").textContent).toContain("Copied");
   });
 
+  it("goes on at the link, also when that is there before the sheet is gone", async () => {
+    const { backend } = open("sendOne");
+    await screen.findByTestId("send-sheet");
+    backend.show({ handOvers: [film(Date.now())] });
+    await screen.findByTestId("hand-over-card");
+    backend.show({ draft: null });
+    await waitFor(() => expect(document.activeElement).toBe(card().getByTestId("copy-link")));
+  });
+
   it("says in the sheet why there is no link, and forgets nothing that was typed", async () => {
     const { backend, user } = open("sendOne");
     await user.type(await screen.findByTestId("sheet-note"), "For you");
