@@ -233,6 +233,20 @@ describe("a hand-over", () => {
     expect(screen.queryByTestId("qr-dialog")).toBeNull();
   });
 
+  it("promises nothing while everything is paused", async () => {
+    const { backend } = open("handOverCut");
+    await screen.findAllByTestId("hand-over-card");
+    backend.show({ paused: true });
+    await waitFor(() => expect(card().getByText("Paused: the link does not work.")).toBeTruthy());
+    for (const one of cards()) {
+      expect(one.textContent).toContain("312 MB".replace(" ", "\u00a0"));
+      expect(one.textContent).not.toContain("the link still works");
+    }
+    backend.show({ paused: true, handOvers: [film(Date.now())] });
+    await waitFor(() => expect(cards()).toHaveLength(1));
+    expect(cards()[0]?.textContent).not.toContain("Waiting");
+  });
+
   it("comes to the front when its notification was clicked", async () => {
     const { backend, user } = open("handOverAsks");
     await user.click(await screen.findByTestId("open-settings"));

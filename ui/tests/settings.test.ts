@@ -93,6 +93,19 @@ describe("the gateway", () => {
     await waitFor(() => expect(screen.queryByTestId("use-gateway")).toBeNull());
   });
 
+  it("is in use however the owner writes its address", async () => {
+    const { user } = await openSettings();
+    await user.click(screen.getByRole("radio", { name: "Another gateway" }));
+    const field = screen.getByLabelText("Address of the gateway") as HTMLInputElement;
+    for (const _ of ["first", "again"]) {
+      await user.clear(field);
+      await user.type(field, "gateway.example");
+      await user.click(use());
+      await waitFor(() => expect(screen.queryByTestId("use-gateway")).toBeNull());
+      expect(field.value).toBe("https://gateway.example");
+    }
+  });
+
   it("becomes the one inside again", async () => {
     const { backend, user } = await openSettings("lost");
     await user.click(screen.getByRole("radio", { name: "On this computer" }));

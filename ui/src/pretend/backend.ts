@@ -206,7 +206,7 @@ export class Pretend implements Backend {
         const { account, address } = request;
         return {
           gateway: address
-            ? { type: "remote", address }
+            ? { type: "remote", address: written(address) }
             : { type: "embedded", address: "http://localhost:8423/" },
           ...(account && {
             account: kept(account),
@@ -261,4 +261,9 @@ function connected(): View["connection"] {
 function kept({ jid, server }: TypedAccount): Account {
   const place = server && !/:\d+$/.test(server) ? `${server}:5222` : server;
   return { jid: plain(jid), server: place, hasPassword: true };
+}
+
+/** Returns an address as the app keeps it. */
+function written(address: string): string {
+  return /:\/\/|@|^xmpp:/i.test(address) ? address : `https://${address}`;
 }
