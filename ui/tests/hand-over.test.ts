@@ -34,7 +34,7 @@ describe("sending a file", () => {
       { type: "sendFiles", note: "For you", askFirst: true },
     ]);
     await waitFor(() => expect(screen.queryByTestId("send-sheet")).toBeNull());
-    expect(card().getByText(/You are asked before anybody gets it/)).toBeTruthy();
+    expect(card().getByText(/Only the first person you allow gets it/)).toBeTruthy();
     expect(card().getByText("For you")).toBeTruthy();
     expect(said()).toBe("The link for “The boat, first sail.mp4” is being made.");
     const copy = card().getByRole("button", { name: "Copy link" });
@@ -231,6 +231,19 @@ describe("a hand-over", () => {
     backend.show({ paused: false });
     expect(await screen.findAllByTestId("hand-over-link")).toBeTruthy();
     expect(screen.queryByTestId("qr-dialog")).toBeNull();
+  });
+
+  it("puts no quotation marks into others of their kind", async () => {
+    const { backend, user } = open("askSheet");
+    await user.click(await screen.findByTestId("create-link"));
+    await waitFor(() => expect(said()).toBe("The link for “Files for ‘Downloads’” is being made."));
+    await user.click(card().getByTestId("show-qr"));
+    expect(screen.getByRole("dialog", { name: "QR code of “Files for ‘Downloads’”" })).toBeTruthy();
+    await user.click(screen.getByRole("button", { name: "Close" }));
+    await user.click(card().getByTestId("end-hand-over"));
+    expect(card().getByRole("group", { name: "End “Files for ‘Downloads’”?" })).toBeTruthy();
+    await user.click(card().getByTestId("confirm-end"));
+    expect(backend.asked.at(-1)?.type).toBe("endHandOver");
   });
 
   it("promises nothing while everything is paused", async () => {

@@ -1,7 +1,7 @@
 import { createContext } from "svelte";
 import type { Record as Ended, Problem, Request, View } from "../generated/bindings";
 import { asProblem, type Backend } from "./backend";
-import { nameOf } from "./hand-over";
+import { quotedNameOf } from "./hand-over";
 import { t } from "./words";
 
 /** How often times such as "2 minutes ago" are written anew. */
@@ -106,7 +106,7 @@ export class Desk {
 
   #sayWhatIsHandedOver(before: View, view: View): void {
     for (const one of view.handOvers) {
-      const name = nameOf(one);
+      const name = quotedNameOf(one);
       const old = before.handOvers.find(({ id }) => id === one.id);
       if (!old) {
         this.page = "home";

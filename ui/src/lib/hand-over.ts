@@ -8,6 +8,13 @@ export function nameOf({ direction }: HandOver): string {
     : t("handOver.into", { folder: lastPart(direction.folder) });
 }
 
+/** Returns the same for a sentence that puts it into quotation marks itself. */
+export function quotedNameOf({ direction }: HandOver): string {
+  return direction.type === "send"
+    ? direction.name
+    : t("handOver.intoQuoted", { folder: lastPart(direction.folder) });
+}
+
 /** Returns whether the link leads to nothing any more. */
 export function isDone({ stage }: HandOver): boolean {
   return stage.type === "done";
