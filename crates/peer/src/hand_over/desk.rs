@@ -21,8 +21,8 @@ use crate::{
     model::{HandOver, HandOverId, SiteId, TransferState},
 };
 
-/// How long a visitor waits until her ticket is on the disk. After that she gets it all the same: it is
-/// good while the program runs.
+/// How long a visitor waits until her ticket, or the name that her file is about to get, is on the disk.
+/// After that she gets it all the same: it is good while the program runs.
 const KEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many requests wait for the owner's answer at once, of all hand-overs; who finds no place is told at
