@@ -10,13 +10,17 @@ use tokio::sync::oneshot;
 
 use crate::{folders, window};
 
-/// Opens a dialog and returns what was chosen there; nothing when it was closed.
+/// Opens a dialog with this title and returns what was chosen there; nothing when it was closed.
 ///
 /// # Errors
 /// When something was chosen that is not of this computer.
-pub(crate) async fn choose(app: &AppHandle, choice: Choice) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) async fn choose(
+    app: &AppHandle,
+    choice: Choice,
+    title: String,
+) -> anyhow::Result<Vec<PathBuf>> {
     let (choose, chosen) = oneshot::channel();
-    let dialog = app.dialog().file().set_title(title(choice)).set_directory(start(choice));
+    let dialog = app.dialog().file().set_title(title).set_directory(start(choice));
     let dialog = match app.get_webview_window(window::LABEL) {
         Some(window) => dialog.set_parent(&window),
         None => dialog,
@@ -33,14 +37,6 @@ pub(crate) async fn choose(app: &AppHandle, choice: Choice) -> anyhow::Result<Ve
     let chosen = chosen.await.unwrap_or_default();
     let paths = chosen.into_iter().map(FilePath::into_path).collect::<Result<_, _>>();
     paths.context("that is not a file or folder of this computer")
-}
-
-fn title(choice: Choice) -> &'static str {
-    match choice {
-        Choice::Files => "Choose files to send",
-        Choice::Folder => "Choose a folder to publish",
-        Choice::Inbox => "Choose a folder for the files of others",
-    }
 }
 
 fn start(choice: Choice) -> PathBuf {

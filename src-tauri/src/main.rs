@@ -9,6 +9,7 @@ mod backstage;
 mod commands;
 mod dialogs;
 mod folders;
+mod language;
 mod retry;
 mod shell;
 mod start;

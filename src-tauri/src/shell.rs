@@ -9,7 +9,7 @@ use std::{
 };
 
 use desktop::{
-    Answer, Choice, Handle, Request, Shell, View,
+    Answer, Choice, Handle, Language, Request, Shell, View,
     notices::Notification,
     notifier::Notifier,
     tray::{Icon, Tray},
@@ -34,9 +34,9 @@ pub(crate) struct Desktop {
 }
 
 impl Desktop {
-    pub(crate) fn new(app: AppHandle, viewer: Arc<Viewer>) -> Self {
+    pub(crate) fn new(app: AppHandle, viewer: Arc<Viewer>, language: Language) -> Self {
         let clicked = app.clone();
-        let notifier = Notifier::start(move |request| {
+        let notifier = Notifier::start(language, move |request| {
             if let Some(handle) = clicked.try_state::<Handle>() {
                 handle.click(request);
             }
@@ -91,11 +91,15 @@ impl Shell for Desktop {
         Ok(tauri_plugin_opener::open_url(link, None::<&str>)?)
     }
 
-    fn choose(&mut self, choice: Choice) -> Answer<'static, anyhow::Result<Vec<PathBuf>>> {
+    fn choose(
+        &mut self,
+        choice: Choice,
+        title: String,
+    ) -> Answer<'static, anyhow::Result<Vec<PathBuf>>> {
         let (app, dialog) = (self.app.clone(), Arc::clone(&self.dialog));
         Box::pin(async move {
             let Ok(_open) = dialog.try_lock() else { return Ok(Vec::new()) };
-            dialogs::choose(&app, choice).await
+            dialogs::choose(&app, choice, title).await
         })
     }
 

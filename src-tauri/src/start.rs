@@ -10,7 +10,7 @@ use crate::{
     again::Again,
     arguments::{Arguments, HIDDEN},
     backstage::Backstage,
-    commands, folders, retry,
+    commands, folders, language, retry,
     shell::Desktop,
     viewer::Viewer,
     window,
@@ -75,10 +75,12 @@ fn builder() -> Builder<Wry> {
 
 fn set_up(app: &App, arguments: &Arguments) -> anyhow::Result<()> {
     let data = folders::data()?;
-    let viewer = Arc::new(Viewer::default());
+    let (viewer, language) = (Arc::new(Viewer::default()), language::wanted());
+    tracing::info!(language = language.tag(), "The app speaks");
     let (controller, handle) = Controller::new(Options {
+        language,
         data: data.folder,
-        shell: Box::new(Desktop::new(app.handle().clone(), Arc::clone(&viewer))),
+        shell: Box::new(Desktop::new(app.handle().clone(), Arc::clone(&viewer), language)),
         keychain: Arc::new(SystemKeychain::new(data.key)),
         hidden: arguments.hidden,
         give: arguments.paths_from(&env::current_dir().unwrap_or_default()),

@@ -1,11 +1,8 @@
 import { mount } from "svelte";
 import App from "./App.svelte";
 import { app } from "./lib/backend";
-import { speak } from "./lib/words";
 import "./styles/tokens.css";
 import "./styles/base.css";
-
-speak(navigator.languages);
 
 const target = document.getElementById("app");
 if (!target) {

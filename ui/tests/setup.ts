@@ -2,6 +2,6 @@ import { beforeEach } from "vitest";
 import { speak } from "../src/lib/words";
 
 beforeEach(() => {
-  speak(["en"]);
+  speak("en");
   document.body.innerHTML = "";
 });

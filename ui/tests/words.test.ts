@@ -1,12 +1,17 @@
+import { render, screen } from "@testing-library/svelte";
 import { describe, expect, it } from "vitest";
-import { LOCALES, locale, printable, speak, t } from "../src/lib/words";
+import App from "../src/App.svelte";
+import type { Language } from "../src/generated/bindings";
+import type { Backend } from "../src/lib/backend";
+import { LOCALES, locale, printable, t } from "../src/lib/words";
+import { open } from "./open";
 
 type Leaf = string | { [form: string]: string };
 
 /** Returns every word of a language as `group.name`, with the forms of each. */
-function leaves(language: string): Map<string, Leaf> {
+function leaves(language: Language): Map<string, Leaf> {
   const found = new Map<string, Leaf>();
-  for (const [group, words] of Object.entries(LOCALES[language] ?? {})) {
+  for (const [group, words] of Object.entries(LOCALES[language])) {
     for (const [name, leaf] of Object.entries(words as { [name: string]: Leaf })) {
       found.set(`${group}.${name}`, leaf);
     }
@@ -22,7 +27,7 @@ function placeholders(text: string): string[] {
   return [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? "").sort();
 }
 
-describe.each(Object.keys(LOCALES))("the words of %s", (language) => {
+describe.each(Object.keys(LOCALES) as Language[])("the words of %s", (language) => {
   const english = leaves("en");
   const words = leaves(language);
 
@@ -103,15 +108,19 @@ describe("every word", () => {
 });
 
 describe("the language", () => {
-  it.each([
-    [["de-DE", "en"], "de"],
-    [["fr", "de"], "de"],
-    [["fr"], "en"],
-    [[], "en"],
-  ])("of somebody who wants %j", (wanted, spoken) => {
-    speak(wanted);
-    expect(locale()).toBe(spoken);
-    expect(document.documentElement.lang).toBe(spoken);
+  it.each(
+    Object.entries({ de: "Ordner zum Veröffentlichen wählen", en: "Choose a folder to publish" }),
+  )("is %s when the app says so", async (language, name) => {
+    open("empty", { language: language as Language });
+    expect(await screen.findByRole("button", { name })).toBeTruthy();
+    expect(locale()).toBe(language);
+    expect(document.documentElement.lang).toBe(language);
+  });
+
+  it("is not guessed before the app says it", () => {
+    const silent: Backend = { ask: async () => {}, watch: () => new Promise(() => {}) };
+    const { container } = render(App, { props: { backend: silent } });
+    expect(container.textContent.trim()).toBe("");
   });
 
   it("counts", () => {

@@ -8,9 +8,8 @@ use peer::AccountStep;
 use tokio::time::timeout;
 
 use crate::{
-    printable::{MAX_SENTENCE, printable},
     view::{AccountTrouble, TestState, TestStep},
-    words,
+    words::Words,
 };
 
 /// How long each half of a try may take, the account's and the gateway's. On a server that throttles
@@ -23,16 +22,17 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(40);
 pub(crate) async fn run(
     account: &Account,
     gateway: Option<&Invitation>,
+    words: Words,
     tell: impl Fn(TestState),
 ) -> TestState {
     tell(TestState::Running { step: TestStep::Server });
     // Alone first, so that the owner sees how far it is, and a wrong password is not the gateway's.
-    if let Err(failed) = half(account, None, TestStep::Server).await {
+    if let Err(failed) = half(account, None, TestStep::Server, words).await {
         return failed;
     }
     if gateway.is_some() {
         tell(TestState::Running { step: TestStep::Gateway });
-        if let Err(failed) = half(account, gateway, TestStep::Gateway).await {
+        if let Err(failed) = half(account, gateway, TestStep::Gateway, words).await {
             return failed;
         }
     }
@@ -43,19 +43,20 @@ async fn half(
     account: &Account,
     gateway: Option<&Invitation>,
     step: TestStep,
+    words: Words,
 ) -> Result<(), TestState> {
     match timeout(CHECK_TIMEOUT, peer::test_account(account, gateway)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(trouble)) => Err(failed(&trouble)),
+        Ok(Err(trouble)) => Err(failed(&trouble, words)),
         Err(_) => Err(TestState::Failed {
             step,
             trouble: AccountTrouble::Other,
-            sentence: words::TOO_LATE.to_owned(),
+            sentence: words.too_late(),
         }),
     }
 }
 
-fn failed(trouble: &peer::AccountTrouble) -> TestState {
+fn failed(trouble: &peer::AccountTrouble, words: Words) -> TestState {
     let (step, kind) = match trouble.step {
         AccountStep::Name => (TestStep::Server, AccountTrouble::NoServer),
         AccountStep::Network => (TestStep::Server, AccountTrouble::Unreachable),
@@ -69,6 +70,5 @@ fn failed(trouble: &peer::AccountTrouble) -> TestState {
         AccountStep::NotAdmitted => (TestStep::Admission, AccountTrouble::NotAdmitted),
         AccountStep::Gateway => (TestStep::Admission, AccountTrouble::Other),
     };
-    let sentence = printable(&trouble.sentence, MAX_SENTENCE);
-    TestState::Failed { step, trouble: kind, sentence }
+    TestState::Failed { step, trouble: kind, sentence: words.link_fault(&trouble.fault) }
 }

@@ -22,7 +22,7 @@ use tokio::{
 use crate::{
     account::{KeptAccount, NoPassword, Safe},
     keychain::{Found, KeptIn},
-    words,
+    words::Words,
 };
 
 /// The port of the embedded gateway, if it is free: registered for nobody, and outside the ranges
@@ -82,6 +82,7 @@ pub(crate) struct Wanted {
     pub(crate) account: Option<KeptAccount>,
     pub(crate) safe: Safe,
     pub(crate) port: Option<u16>,
+    pub(crate) words: Words,
 }
 
 /// Starts the embedded gateway, if no other is wanted, and the peer.
@@ -89,11 +90,12 @@ pub(crate) struct Wanted {
 /// # Errors
 /// With a chain that a person can read.
 pub(crate) async fn bring_up(wanted: Wanted, found: Found) -> anyhow::Result<Up> {
+    let words = wanted.words;
     // The keychain may ask its owner, and has a deadline of its own.
     let account = unlock(wanted.account.as_ref(), &wanted.safe).await;
     timeout(START_TIMEOUT, bring_up_slowly(wanted, found, account))
         .await
-        .context(words::START_TAKES_LONG)?
+        .with_context(|| words.start_takes_long())?
 }
 
 /// Gets the password of the account from where it is kept.

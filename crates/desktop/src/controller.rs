@@ -17,6 +17,7 @@ use crate::{
     display::{self, Facts},
     draft::{self, Draft, Given},
     keychain::{Found, Keychain, NoKey},
+    language::Language,
     notices::{LinkNews, Notices},
     qr::QrCodes,
     request::NotificationKind,
@@ -24,7 +25,7 @@ use crate::{
     shell::{Choice, Shell},
     tray::{self, Tray},
     view::{KeyTrouble, Phase, Problem, ProblemCode, View},
-    words,
+    words::{Deed, Words},
 };
 
 mod accounts;
@@ -67,6 +68,8 @@ const GATEWAY_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the app is started with.
 pub struct Options {
+    /// What the app speaks.
+    pub language: Language,
     /// Where everything is kept.
     pub data: PathBuf,
     /// The desktop.
@@ -168,6 +171,7 @@ struct Serving {
 
 /// The app without a window. Give [`Controller::run`] to a task.
 pub struct Controller {
+    words: Words,
     data: PathBuf,
     shell: Box<dyn Shell>,
     keychain: Arc<dyn Keychain>,
@@ -214,11 +218,13 @@ impl Controller {
     /// Prepares the app; nothing happens before [`Controller::run`].
     #[must_use]
     pub fn new(options: Options) -> (Self, Handle) {
-        let Options { data, shell, keychain, hidden, mut give, downloads } = options;
+        let Options { language, data, shell, keychain, hidden, mut give, downloads } = options;
         let (sender, told) = mpsc::channel(QUEUE);
         give.truncate(draft::MAX_FILES);
         let now = Instant::now();
+        let words = Words::of(language);
         let controller = Self {
+            words,
             data,
             shell,
             keychain,
@@ -253,7 +259,7 @@ impl Controller {
             draw_from: now,
             put_off: None,
         };
-        (controller, Handle { told: sender })
+        (controller, Handle { told: sender, words })
     }
 
     /// Runs the app until it is asked to quit, then keeps everything and ends it.
@@ -341,7 +347,7 @@ impl Controller {
             Work::Looked(reply, given) => self.looked(reply, given),
             Work::Up(Ok(up)) => self.up(up),
             Work::Up(Err(error)) => {
-                let problem = words::system_refused("Starting", &error);
+                let problem = self.words.system_refused(Deed::Start, &error);
                 tracing::error!(error = format!("{error:#}"), "The app cannot start");
                 self.fail(problem);
             }
@@ -381,7 +387,7 @@ impl Controller {
         self.shell.hide();
         self.drop_target = false;
         if !self.kept.told_of_tray {
-            self.shell.notify(&words::stays_in_tray());
+            self.shell.notify(&self.words.stays_in_tray());
             let kept = Kept { told_of_tray: true, ..self.kept.clone() };
             if let Err(problem) = self.keep(kept) {
                 tracing::warn!(sentence = problem.sentence, "The notice will come again");
@@ -412,7 +418,7 @@ impl Controller {
             Err(RecvError::Lagged(missed)) => {
                 tracing::debug!(missed, "Some events went by untold");
             }
-            Err(RecvError::Closed) => self.fail(words::ENGINE_ENDED.to_owned()),
+            Err(RecvError::Closed) => self.fail(self.words.engine_ended()),
         }
     }
 
@@ -428,7 +434,7 @@ impl Controller {
             Some(LinkNews::Regained)
                 if self.kept.notifications.has(NotificationKind::Connection) =>
             {
-                self.shell.notify(&words::connection_regained());
+                self.shell.notify(&self.words.connection_regained());
             }
             Some(LinkNews::Regained) | None => {}
         }
@@ -437,7 +443,7 @@ impl Controller {
     /// Shows what changed, notifies and answers; puts off what would come too soon.
     fn refresh(&mut self) {
         let now = Instant::now();
-        for notification in self.notices.poll(now, &self.kept.notifications) {
+        for notification in self.notices.poll(now, &self.kept.notifications, self.words) {
             self.shell.notify(&notification);
         }
         // Who hears that a wish is fulfilled looks at what came of it, and must not see the picture of
@@ -483,6 +489,7 @@ impl Controller {
             Stage::Failed(_) | Stage::NeedsKey(..) | Stage::Starting => (None, None),
         };
         let facts = Facts {
+            words: self.words,
             phase: match &self.stage {
                 Stage::Failed(sentence) => Phase::Failed { sentence: sentence.clone() },
                 Stage::NeedsKey(trouble, sentence) => {
@@ -535,7 +542,7 @@ impl Controller {
 
     /// Writes the settings, and takes them as they are now only if that worked.
     fn keep(&mut self, kept: Kept) -> Result<(), Problem> {
-        settings::save(&self.data, &kept).map_err(|error| internal(&words::not_kept(&error)))?;
+        settings::save(&self.data, &kept).map_err(|error| internal(self.words.not_kept(&error)))?;
         self.kept = kept;
         Ok(())
     }
@@ -573,6 +580,6 @@ async fn engine_tick(engine: Option<&mut Engine>) -> Tick {
     }
 }
 
-fn internal(sentence: &str) -> Problem {
-    Problem { code: ProblemCode::Internal, sentence: sentence.to_owned() }
+fn internal(sentence: String) -> Problem {
+    Problem { code: ProblemCode::Internal, sentence }
 }

@@ -1,15 +1,11 @@
 //! The view, computed from what the peer says and what the app remembers.
 
-use std::{
-    net::IpAddr,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use carriers::Carrier;
 use crosstalk::proof::PublicKey;
 use peer::{
-    Ended, LinkState, Missed, SiteState, SiteTrouble, Snapshot, TransferEnd, TransferRecord,
-    TransferState,
+    Ended, LinkState, Missed, SiteState, Snapshot, TransferEnd, TransferRecord, TransferState,
 };
 
 mod hand_over;
@@ -26,7 +22,7 @@ use crate::{
         Obstacle, Pace, PasswordsIn, Phase, Problem, Record, RecordEnd, Settings, Site, Transfer,
         View, Wire,
     },
-    words,
+    words::Words,
 };
 
 /// How many transfers are shown one by one; nobody reads more, and the window stays quick.
@@ -56,6 +52,8 @@ const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// Everything that the view is computed from.
 pub struct Facts<'a> {
+    /// What says the sentences.
+    pub words: Words,
     /// How far the app is.
     pub phase: Phase,
     /// What the peer says, once there is one.
@@ -89,6 +87,7 @@ pub struct Facts<'a> {
 /// Computes the view. `codes` only spares drawing the same code again.
 #[must_use]
 pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
+    let words = facts.words;
     let nothing =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0, false, Connection::Connecting);
     let (sites, hand_overs, transfers, history, more, paused, connection) = match facts.snapshot {
@@ -101,18 +100,23 @@ pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
             let under_way = &snapshot.transfers;
             let shown = hand_overs.iter().take(MAX_HAND_OVERS);
             (
-                snapshot.sites.iter().map(|site| self::site(site, snapshot, codes)).collect(),
-                shown.map(|hand_over| hand_over::hand_over(hand_over, codes)).collect(),
-                under_way.iter().take(MAX_TRANSFERS).map(transfer).collect(),
-                snapshot.history.iter().take(MAX_HISTORY).map(record).collect(),
+                snapshot
+                    .sites
+                    .iter()
+                    .map(|site| self::site(site, snapshot, codes, words))
+                    .collect(),
+                shown.map(|hand_over| hand_over::hand_over(hand_over, codes, words)).collect(),
+                under_way.iter().take(MAX_TRANSFERS).map(|one| transfer(one, words)).collect(),
+                snapshot.history.iter().take(MAX_HISTORY).map(|one| record(one, words)).collect(),
                 count(under_way.len().saturating_sub(MAX_TRANSFERS)),
                 snapshot.paused,
-                self::connection(&snapshot.link),
+                self::connection(&snapshot.link, words),
             )
         }
     };
     let notifications = &facts.kept.notifications;
     View {
+        language: words.language(),
         phase: facts.phase.clone(),
         connection: if facts.moving { Connection::Connecting } else { connection },
         gateway: match &facts.kept.gateway {
@@ -132,7 +136,7 @@ pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
         identity: facts.identity.map(|(key, kept_in)| Identity {
             name: printable(facts.kept.identity_name.as_deref().unwrap_or_default(), MAX_SHOWN),
             fingerprint: fingerprint(&key),
-            kept_in: words::kept_in(kept_in).to_owned(),
+            kept_in: words.kept_in(kept_in),
         }),
         paused,
         sites,
@@ -157,11 +161,11 @@ pub fn view(facts: &Facts<'_>, codes: &mut QrCodes) -> View {
     }
 }
 
-fn connection(link: &LinkState) -> Connection {
+fn connection(link: &LinkState, words: Words) -> Connection {
     match link {
         LinkState::Dialling => Connection::Connecting,
         LinkState::Down { trouble, retry_at } => Connection::Lost {
-            sentence: printable(&trouble.sentence, MAX_SENTENCE),
+            sentence: words.link_fault(&trouble.fault),
             retry_at: retry_at.map(milliseconds),
         },
         LinkState::Up { carrier, since, missed, rate } => Connection::Connected {
@@ -216,7 +220,7 @@ fn missed_wire(missed: &Missed) -> MissedWire {
     }
 }
 
-fn site(site: &SiteState, snapshot: &Snapshot, codes: &mut QrCodes) -> Site {
+fn site(site: &SiteState, snapshot: &Snapshot, codes: &mut QrCodes, words: Words) -> Site {
     let active = snapshot.transfers.iter().filter(|transfer| transfer.site == site.id).count();
     let notes = || snapshot.notes.iter().filter(|note| note.site == site.id);
     Site {
@@ -227,21 +231,21 @@ fn site(site: &SiteState, snapshot: &Snapshot, codes: &mut QrCodes) -> Site {
         hidden_files: site.hidden_files,
         url: site.url.clone(),
         qr: site.url.as_deref().and_then(|url| codes.of(url)),
-        trouble: site.trouble.as_ref().map(|trouble: &SiteTrouble| words::site_trouble(trouble)),
+        trouble: site.trouble.as_ref().map(|trouble| words.site_trouble(trouble)),
         visitors: site.visitors,
         active: count(active),
         takes_notes: site.takes_notes,
-        notes: notes().take(MAX_NOTES).map(note).collect(),
+        notes: notes().take(MAX_NOTES).map(|one| note(one, words)).collect(),
         new_notes: count(notes().filter(|note| !note.seen).count()),
         blocked: site.blocked,
     }
 }
 
-fn note(note: &peer::Note) -> Note {
+fn note(note: &peer::Note, words: Words) -> Note {
     Note {
         id: note.id.0.to_string(),
         text: printable_lines(&note.text, MAX_NOTE),
-        who: who(note.visitor, &note.agent),
+        who: words.who(note.visitor, &note.agent),
         at: milliseconds(note.at),
         seen: note.seen,
         answerable: note.answerable,
@@ -253,14 +257,14 @@ fn note(note: &peer::Note) -> Note {
     }
 }
 
-fn transfer(transfer: &TransferState) -> Transfer {
+fn transfer(transfer: &TransferState, words: Words) -> Transfer {
     // A receipt that says more than there is would show as more than 100 %.
     let delivered = transfer.delivered.min(transfer.size);
     Transfer {
         id: transfer.id.0.to_string(),
         site: transfer.site.0.clone(),
         file: printable(&transfer.file, MAX_SHOWN),
-        who: who(transfer.visitor, &transfer.agent),
+        who: words.who(transfer.visitor, &transfer.agent),
         size: number(transfer.size),
         delivered: number(delivered),
         rate: number(transfer.rate),
@@ -274,12 +278,12 @@ fn seconds_left(bytes: u64, rate: u64) -> Option<u64> {
     Some(seconds).filter(|seconds| *seconds <= MAX_SECONDS_LEFT)
 }
 
-fn record(record: &TransferRecord) -> Record {
+fn record(record: &TransferRecord, words: Words) -> Record {
     Record {
         id: record.id.0.to_string(),
         site_name: printable(&record.site_name, MAX_SHOWN),
         file: printable(&record.file, MAX_SHOWN),
-        who: who(record.visitor, &record.agent),
+        who: words.who(record.visitor, &record.agent),
         size: number(record.size),
         delivered: number(record.delivered.min(record.size)),
         since: milliseconds(record.since),
@@ -298,21 +302,6 @@ fn cut(by: Ended) -> Cut {
         Ended::Owner => Cut::Owner,
         Ended::Unconfirmed => Cut::Unconfirmed,
         Ended::Visitor => Cut::Visitor,
-    }
-}
-
-/// Says who a visitor is: the address, and the program as far as it is known.
-pub(crate) fn who(visitor: Option<IpAddr>, agent: &str) -> String {
-    let (place, agent) = (place(visitor), printable(agent.trim(), MAX_SHOWN));
-    if agent.is_empty() { place } else { format!("{place} · {agent}") }
-}
-
-/// Says where a visitor is.
-pub(crate) fn place(visitor: Option<IpAddr>) -> String {
-    match visitor {
-        None => words::SOMEBODY.to_owned(),
-        Some(address) if address.to_canonical().is_loopback() => words::THIS_COMPUTER.to_owned(),
-        Some(address) => address.to_canonical().to_string(),
     }
 }
 
@@ -340,10 +329,13 @@ fn count(count: usize) -> u32 {
 mod tests {
     use std::time::Duration;
 
-    use peer::{LinkTrouble, SiteId, TransferId};
+    use peer::{LinkFault, LinkTrouble, LoginFault, SiteId, TransferId};
 
     use super::*;
-    use crate::view::{KeyTrouble, ProblemCode};
+    use crate::{
+        language::Language,
+        view::{KeyTrouble, ProblemCode},
+    };
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
@@ -404,6 +396,7 @@ mod tests {
     fn compute(snapshot: Option<&Snapshot>) -> View {
         let kept = Kept { identity_name: Some("Ada".to_owned()), ..Kept::default() };
         let facts = Facts {
+            words: Words::of(Language::English),
             phase: Phase::Ready,
             snapshot,
             embedded: Some("http://localhost:28260".to_owned()),
@@ -513,20 +506,15 @@ mod tests {
     #[test]
     fn a_lost_connection_says_why_and_when_it_is_tried_again() {
         let mut snapshot = snapshot(0);
-        let trouble =
-            LinkTrouble { sentence: "No\ngateway".to_owned(), heals: true, of_account: false };
+        let fault = LinkFault::Account(LoginFault::Refused("not\nnow".to_owned()));
+        let trouble = LinkTrouble { fault, heals: true, of_account: true };
         snapshot.link = LinkState::Down { trouble, retry_at: Some(at(9)) };
-        let lost =
-            Connection::Lost { sentence: "No\u{FFFD}gateway".to_owned(), retry_at: Some(9000) };
+        let sentence =
+            "Your XMPP server does not let this account log in: not\u{FFFD}now. Ask its \
+                        operator."
+                .to_owned();
+        let lost = Connection::Lost { sentence, retry_at: Some(9000) };
         assert_eq!(compute(Some(&snapshot)).connection, lost);
-    }
-
-    #[test]
-    fn visitors_are_named_by_what_is_known() {
-        assert_eq!(who(None, ""), "somebody");
-        assert_eq!(who(Some([127, 0, 0, 1].into()), "curl"), "this computer · curl");
-        let mapped: IpAddr = "::ffff:192.0.2.7".parse().unwrap();
-        assert_eq!(who(Some(mapped), ""), "192.0.2.7");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use carriers::tls::Roots;
 use crosstalk::{address::Invitation, registry::GatewayInfo};
 use tokio::time::timeout;
 
-use crate::words;
+use crate::words::Words;
 
 /// How long the whole check may take: somebody waits for it.
 pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
@@ -16,10 +16,14 @@ pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// When nobody answers in time, or it is no gateway: with a sentence for the owner.
-pub(crate) async fn ask(gateway: &Invitation, roots: &Roots) -> Result<GatewayInfo, String> {
+pub(crate) async fn ask(
+    gateway: &Invitation,
+    roots: &Roots,
+    words: Words,
+) -> Result<GatewayInfo, String> {
     let asked = timeout(CHECK_TIMEOUT, peer::ask_gateway(gateway, roots, None)).await;
-    let asked = asked.map_err(|_| words::no_answer(&gateway.gateway))?;
-    asked.map_err(|trouble| trouble.sentence)
+    let asked = asked.map_err(|_| words.no_answer(&gateway.gateway))?;
+    asked.map_err(|trouble| words.link_fault(&trouble.fault))
 }
 
 #[cfg(test)]
@@ -28,6 +32,9 @@ mod tests {
     use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
     use super::*;
+    use crate::language::Language;
+
+    const ENGLISH: Words = Words::of(Language::English);
 
     #[tokio::test]
     async fn a_gateway_is_found_at_its_port_for_petrichor() {
@@ -41,11 +48,11 @@ mod tests {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let running = tasks.spawn(gateway.run(stop.clone()));
         let at = Invitation::from(address.clone());
-        let info = ask(&at, &Roots::System).await.unwrap();
+        let info = ask(&at, &Roots::System, ENGLISH).await.unwrap();
         assert_eq!(info.origin, address.origin());
         assert!(info.sites.starts_with("http://*.localhost:"), "{}", info.sites);
         stop.cancel();
         running.await.unwrap();
-        assert!(ask(&at, &Roots::System).await.is_err());
+        assert!(ask(&at, &Roots::System, ENGLISH).await.is_err());
     }
 }

@@ -15,19 +15,19 @@ pub(crate) fn name(text: &str) -> Option<String> {
 }
 
 /// Returns the name that the first identity gets: the person's, as the system knows it, else the
-/// account's, else the computer's.
+/// account's, else the computer's, else `fallback`.
 #[must_use]
-pub(crate) fn default_name() -> String {
+pub(crate) fn default_name(fallback: impl FnOnce() -> String) -> String {
     let known = [whoami::realname(), whoami::username(), whoami::devicename()];
     let known: Vec<String> = known.into_iter().flatten().collect();
-    first_good(known.iter().map(String::as_str))
+    first_good(known.iter().map(String::as_str)).unwrap_or_else(fallback)
 }
 
-fn first_good<'a>(mut known: impl Iterator<Item = &'a str>) -> String {
+fn first_good<'a>(mut known: impl Iterator<Item = &'a str>) -> Option<String> {
     // Unix keeps office and telephone behind commas (GECOS).
     let person = |text: &'a str| name(text.split(',').next().unwrap_or_default());
     let whole = |name: &String| !name.contains(char::REPLACEMENT_CHARACTER);
-    known.find_map(|text| person(text).filter(whole)).unwrap_or_else(|| "Me".to_owned())
+    known.find_map(|text| person(text).filter(whole))
 }
 
 #[cfg(test)]
@@ -45,14 +45,17 @@ mod tests {
 
     #[test]
     fn the_first_name_is_the_persons() {
-        assert_eq!(first_good(["", " ,,,", "ada"].into_iter()), "ada");
-        assert_eq!(first_good(["Ada Lovelace,Room 3,", "ada"].into_iter()), "Ada Lovelace");
-        assert_eq!(first_good(["", "\u{0}", "ada"].into_iter()), "ada");
-        assert_eq!(first_good([].into_iter()), "Me");
+        let check = |known: &[&str], name: Option<&str>| {
+            assert_eq!(first_good(known.iter().copied()).as_deref(), name);
+        };
+        check(&["", " ,,,", "ada"], Some("ada"));
+        check(&["Ada Lovelace,Room 3,", "ada"], Some("Ada Lovelace"));
+        check(&["", "\u{0}", "ada"], Some("ada"));
+        check(&[], None);
     }
 
     #[test]
     fn there_always_is_a_first_name() {
-        assert!(name(&default_name()).is_some());
+        assert!(name(&default_name(|| "Me".to_owned())).is_some());
     }
 }

@@ -18,6 +18,7 @@ mod draft;
 mod gateway_check;
 mod identity;
 mod keychain;
+mod language;
 mod link;
 pub mod notices;
 pub mod notifier;
@@ -35,6 +36,7 @@ pub use account::{AccountError, KeptAccount, OwnerJid, Server};
 pub use bring_up::{FIRST_PORT, PORT_PATIENCE};
 pub use controller::{Controller, Handle, Options};
 pub use keychain::{KEY_FILE, KeptIn, Keychain, SystemKeychain};
+pub use language::Language;
 pub use request::{NotificationKind, Passphrase, Request, TypedAccount};
 pub use shell::{Answer, Choice, Shell};
 pub use view::{

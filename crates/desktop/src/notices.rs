@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     request::{NotificationKind, Request},
     settings::Notifications,
-    words,
+    words::Words,
 };
 
 /// How long the connection must be away before the owner is told; most losses are shorter.
@@ -255,45 +255,50 @@ impl Notices {
     }
 
     /// Returns what is to be shown now, leaving out the kinds that are switched off.
-    pub fn poll(&mut self, now: Instant, switches: &Notifications) -> Vec<Notification> {
+    pub fn poll(
+        &mut self,
+        now: Instant,
+        switches: &Notifications,
+        words: Words,
+    ) -> Vec<Notification> {
         let mut shown = Vec::new();
         if let Link::Lost(since) = self.connection
             && since + LOST_AFTER <= now
         {
             self.connection = Link::ToldLost;
             if switches.has(NotificationKind::Connection) {
-                shown.push(words::connection_lost());
+                shown.push(words.connection_lost());
             }
         }
         if let Some((last, count)) = self.visitors.take(now)
             && switches.has(NotificationKind::FirstVisitor)
         {
-            shown.push(words::first_visitors(&last, count));
+            shown.push(words.first_visitors(&last, count));
         }
         if let Some(((last, title), count)) = self.notes.take(now)
             && switches.has(NotificationKind::Note)
         {
-            shown.push(words::notes(&last, &title, count));
+            shown.push(words.notes(&last, &title, count));
         }
         if let Some((last, count)) = self.transfers.take(now)
             && switches.has(NotificationKind::TransferFinished)
         {
-            shown.push(words::transfers_finished(&last, count));
+            shown.push(words.transfers_finished(&last, count));
         }
         if let Some((last, count)) = self.knocks.take(now)
             && switches.has(NotificationKind::Knock)
         {
-            shown.push(words::knocks(&last, count));
+            shown.push(words.knocks(&last, count));
         }
         if let Some((last, count)) = self.delivered.take(now)
             && switches.has(NotificationKind::HandOver)
         {
-            shown.push(words::delivered(&last, count));
+            shown.push(words.delivered(&last, count));
         }
         if let Some((last, count)) = self.received.take(now)
             && switches.has(NotificationKind::HandOver)
         {
-            shown.push(words::received(&last, count));
+            shown.push(words.received(&last, count));
         }
         shown
     }
@@ -310,10 +315,13 @@ pub enum LinkNews {
 mod tests {
     use std::time::SystemTime;
 
-    use peer::{Ended, LinkTrouble, SiteId, TransferId};
+    use carriers::LinkEnd;
+    use peer::{Ended, LinkFault, LinkTrouble, SiteId, TransferId};
 
     use super::*;
+    use crate::language::Language;
 
+    const ENGLISH: Words = Words::of(Language::English);
     const ON: Notifications = Notifications {
         connection: true,
         first_visitor: true,
@@ -334,11 +342,8 @@ mod tests {
     }
 
     fn down() -> LinkState {
-        let trouble = LinkTrouble {
-            sentence: "No gateway answers.".to_owned(),
-            heals: true,
-            of_account: false,
-        };
+        let fault = LinkFault::Ended(LinkEnd::Lost);
+        let trouble = LinkTrouble { fault, heals: true, of_account: false };
         LinkState::Down { trouble, retry_at: None }
     }
 
@@ -371,7 +376,7 @@ mod tests {
         notices.link(&down(), start);
         assert_eq!(notices.due(start), Some(start + LOST_AFTER));
         let back = start + LOST_AFTER - Duration::from_millis(1);
-        check(&notices.poll(back, &ON), &[]);
+        check(&notices.poll(back, &ON, ENGLISH), &[]);
         assert_eq!(notices.link(&up(), back), None);
         assert_eq!(notices.due(back), None);
     }
@@ -382,9 +387,9 @@ mod tests {
         notices.link(&up(), start);
         notices.link(&down(), start);
         notices.link(&LinkState::Dialling, start + Duration::from_secs(1));
-        check(&notices.poll(start + LOST_AFTER, &ON), &["Your links do not work now"]);
+        check(&notices.poll(start + LOST_AFTER, &ON, ENGLISH), &["Your links do not work now"]);
         notices.link(&down(), start + LOST_AFTER);
-        check(&notices.poll(start + 9 * LOST_AFTER, &ON), &[]);
+        check(&notices.poll(start + 9 * LOST_AFTER, &ON, ENGLISH), &[]);
         assert_eq!(notices.link(&up(), start + 9 * LOST_AFTER), Some(LinkNews::Regained));
         assert_eq!(notices.link(&up(), start + 9 * LOST_AFTER), None);
     }
@@ -403,11 +408,11 @@ mod tests {
         let mut shown = Vec::new();
         for n in 0..100 {
             notices.transfer(record(&format!("{n}.jpg"), TransferEnd::Complete));
-            shown.extend(notices.poll(start + Duration::from_millis(n), &ON));
+            shown.extend(notices.poll(start + Duration::from_millis(n), &ON, ENGLISH));
         }
         check(&shown, &["A file was delivered"]);
         assert_eq!(notices.due(start), Some(start + NOTIFY_INTERVAL));
-        let shown = notices.poll(start + NOTIFY_INTERVAL, &ON);
+        let shown = notices.poll(start + NOTIFY_INTERVAL, &ON, ENGLISH);
         check(&shown, &["99 files were delivered"]);
         assert!(shown[0].body.contains("“99.jpg” (1.2 MB), to 192.0.2.7 (Firefox"), "{shown:?}");
         assert_eq!(notices.due(start + NOTIFY_INTERVAL), None);
@@ -417,7 +422,7 @@ mod tests {
     fn a_cut_transfer_is_not_called_finished() {
         let mut notices = Notices::default();
         notices.transfer(record("a.jpg", TransferEnd::Cut(Ended::Visitor)));
-        check(&notices.poll(Instant::now(), &ON), &[]);
+        check(&notices.poll(Instant::now(), &ON, ENGLISH), &[]);
     }
 
     fn a_note(text: &str, answerable: bool) -> Note {
@@ -438,7 +443,7 @@ mod tests {
     fn a_note_is_told_with_its_text_and_can_be_answered_there() {
         let (mut notices, start) = (Notices::default(), Instant::now());
         notices.note(a_note("Hello\nthe third\u{202E} photo", true), "Photos".to_owned());
-        let shown = notices.poll(start, &ON);
+        let shown = notices.poll(start, &ON, ENGLISH);
         check(&shown, &["A note about “Photos”"]);
         assert!(shown[0].body.starts_with("Hello the third\u{FFFD} photo"), "{shown:?}");
         assert_eq!(shown[0].click, Some(Request::OpenNotes { site: "7".to_owned() }));
@@ -446,13 +451,13 @@ mod tests {
         // A flood makes one more.
         for _ in 0..30 {
             notices.note(a_note("Buy now", true), "Photos".to_owned());
-            check(&notices.poll(start, &ON), &[]);
+            check(&notices.poll(start, &ON, ENGLISH), &[]);
         }
-        let shown = notices.poll(start + NOTIFY_INTERVAL, &ON);
+        let shown = notices.poll(start + NOTIFY_INTERVAL, &ON, ENGLISH);
         check(&shown, &["30 notes of visitors"]);
         assert_eq!(shown[0].answers, None);
         notices.note(a_note("Hello", false), "Photos".to_owned());
-        let shown = notices.poll(start + 2 * NOTIFY_INTERVAL, &ON);
+        let shown = notices.poll(start + 2 * NOTIFY_INTERVAL, &ON, ENGLISH);
         assert_eq!(shown[0].answers, None);
     }
 
@@ -461,7 +466,7 @@ mod tests {
         let (mut notices, now) = (Notices::default(), Instant::now());
         notices.first_visitor("Photos".to_owned());
         notices.first_visitor("Music".to_owned());
-        let shown = notices.poll(now, &ON);
+        let shown = notices.poll(now, &ON, ENGLISH);
         check(&shown, &["The first visitor is here"]);
         assert!(shown[0].body.contains("Music"), "{shown:?}");
     }
@@ -481,8 +486,8 @@ mod tests {
         notices.transfer(record("a.jpg", TransferEnd::Complete));
         notices.link(&up(), now);
         notices.link(&down(), now);
-        check(&notices.poll(now + LOST_AFTER, &off), &[]);
-        check(&notices.poll(now + 9 * NOTIFY_INTERVAL, &ON), &[]);
+        check(&notices.poll(now + LOST_AFTER, &off, ENGLISH), &[]);
+        check(&notices.poll(now + 9 * NOTIFY_INTERVAL, &ON, ENGLISH), &[]);
     }
 
     fn a_hand_over(direction: Direction, stage: Stage) -> HandOver {
@@ -519,7 +524,7 @@ mod tests {
     fn who_asks_is_told_with_buttons_and_without_tricks() {
         let (mut notices, start) = (Notices::default(), Instant::now());
         notices.knock(film(Stage::Waiting), a_knock(8));
-        let shown = notices.poll(start, &ON);
+        let shown = notices.poll(start, &ON, ENGLISH);
         check(&shown, &["May they have “fi\u{FFFD}lm.mkv”?"]);
         assert_eq!(shown[0].body, "192.0.2.7 · Fire\u{FFFD}fox waits for your answer.");
         assert_eq!(shown[0].click, Some(Request::OpenHandOver { hand_over: "3".to_owned() }));
@@ -534,16 +539,16 @@ mod tests {
     fn several_who_ask_are_told_together_and_those_who_left_are_not() {
         let (mut notices, start) = (Notices::default(), Instant::now());
         notices.knock(film(Stage::Waiting), a_knock(1));
-        notices.poll(start, &ON);
+        notices.poll(start, &ON, ENGLISH);
         for id in 2..=4 {
             notices.knock(film(Stage::Waiting), a_knock(id));
         }
-        check(&notices.poll(start, &ON), &[]);
+        check(&notices.poll(start, &ON, ENGLISH), &[]);
         // A picture that is older than the question.
         assert_eq!(notices.keep_knocks(|_| false), []);
         assert_eq!(notices.keep_knocks(|_| true), []);
         assert_eq!(notices.keep_knocks(|knock| knock != KnockId(3)), [], "it was not told");
-        let shown = notices.poll(start + NOTIFY_INTERVAL, &ON);
+        let shown = notices.poll(start + NOTIFY_INTERVAL, &ON, ENGLISH);
         check(&shown, &["2 people wait for your answer"]);
         assert!(shown[0].buttons.is_empty(), "one answer for two people would be a guess");
         notices.knock(film(Stage::Waiting), a_knock(5));
@@ -560,7 +565,7 @@ mod tests {
         let (mut notices, start) = (Notices::default(), Instant::now());
         let at = SystemTime::UNIX_EPOCH;
         notices.hand_over(film(Stage::Waiting));
-        check(&notices.poll(start, &ON), &[]);
+        check(&notices.poll(start, &ON, ENGLISH), &[]);
         notices.hand_over(film(Stage::Done { at }));
         let direction =
             Direction::Ask { folder: "/home/me/Downloads".into(), largest: 5, files_left: 1 };
@@ -573,7 +578,7 @@ mod tests {
             at,
         };
         notices.received(ask, file);
-        let shown = notices.poll(start, &ON);
+        let shown = notices.poll(start, &ON, ENGLISH);
         check(&shown, &["Your file was delivered", "A file has arrived"]);
         assert!(shown[0].body.contains("“fi\u{FFFD}lm.mkv” (1.2 MB)"), "{shown:?}");
         let arrived = "“a\u{FFFD}.jpg” (3.0 kB) from 192.0.2.7 is in “Downloads”.";
@@ -584,7 +589,7 @@ mod tests {
     fn the_name_of_a_file_is_shown_without_tricks() {
         let (mut notices, now) = (Notices::default(), Instant::now());
         notices.transfer(record("a\u{202E}gpj\n.exe", TransferEnd::Complete));
-        let shown = notices.poll(now, &ON);
+        let shown = notices.poll(now, &ON, ENGLISH);
         assert!(!shown[0].body.contains(['\u{202E}', '\n']), "{shown:?}");
     }
 }

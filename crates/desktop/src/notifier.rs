@@ -10,7 +10,7 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
-use crate::{notices::Notification, request::Request};
+use crate::{language::Language, notices::Notification, request::Request, words::Words};
 
 /// How many notifications wait while the system is slow; more are dropped, being old news by then.
 const QUEUE: usize = 8;
@@ -31,16 +31,19 @@ enum Wish {
 }
 
 impl Notifier {
-    /// Starts the thread; `asked` is called in it with what the owner wants by a click or an answer.
+    /// Starts the thread, which names what can be done in the language of the app; `asked` is called in it with what the owner wants by a click or an answer.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start(asked: impl Fn(Request) + Send + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        language: Language,
+        asked: impl Fn(Request) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new()
             .name("notifications".to_owned())
-            .spawn(move || runtime.block_on(run(waiting, asked)))?;
+            .spawn(move || runtime.block_on(run(waiting, Words::of(language), asked)))?;
         Ok(Self { queue })
     }
 
@@ -62,13 +65,13 @@ impl Notifier {
 }
 
 #[cfg(target_os = "linux")]
-async fn run(waiting: mpsc::Receiver<Wish>, asked: impl Fn(Request)) {
-    linux::run(waiting, asked).await;
+async fn run(waiting: mpsc::Receiver<Wish>, words: Words, asked: impl Fn(Request)) {
+    linux::run(waiting, words, asked).await;
 }
 
 /// Shows what arrives, and says once when the system does not. macOS and Windows take plain text.
 #[cfg(not(target_os = "linux"))]
-async fn run(mut waiting: mpsc::Receiver<Wish>, _: impl Fn(Request)) {
+async fn run(mut waiting: mpsc::Receiver<Wish>, _: Words, _: impl Fn(Request)) {
     let mut complained = false;
     while let Some(wish) = waiting.recv().await {
         let Wish::Show(notification) = wish else { continue };

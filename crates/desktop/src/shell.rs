@@ -49,9 +49,13 @@ pub trait Shell: Send + 'static {
     /// When there is no browser, or it cannot be started.
     fn open(&mut self, link: &str) -> anyhow::Result<()>;
 
-    /// Opens the system's dialog, in front of the window if there is one, and returns what the owner
-    /// chose there; nothing when it was closed, or while another one is open.
-    fn choose(&mut self, choice: Choice) -> Answer<'static, anyhow::Result<Vec<PathBuf>>>;
+    /// Opens the system's dialog with this title, in front of the window if there is one, and returns
+    /// what the owner chose there; nothing when it was closed, or while another one is open.
+    fn choose(
+        &mut self,
+        choice: Choice,
+        title: String,
+    ) -> Answer<'static, anyhow::Result<Vec<PathBuf>>>;
 
     /// Shows a file or folder in the system's file manager, without opening the file.
     fn reveal(&mut self, path: &Path) -> Answer<'static, anyhow::Result<()>>;

@@ -6,7 +6,7 @@ use crate::{
     printable::printable,
     request::Request,
     view::{Connection, HandOver, Phase, Site, Stage, View},
-    words,
+    words::Words,
 };
 
 /// How many sites have a line in the menu; more do not fit on a screen.
@@ -79,7 +79,7 @@ pub enum Entry {
 #[must_use]
 pub fn tray(view: &View) -> Tray {
     let icon = icon(view);
-    Tray { icon, status: words::status(icon, view), menu: menu(view) }
+    Tray { icon, status: Words::of(view.language).status(icon, view), menu: menu(view) }
 }
 
 /// Computes the icon.
@@ -118,60 +118,60 @@ pub(crate) fn is_open(hand_over: &HandOver) -> bool {
 /// Computes the menu.
 #[must_use]
 pub fn menu(view: &View) -> Menu {
-    let mut entries = vec![Entry::Label(words::status(icon(view), view))];
-    entries.extend(asking(view));
+    let words = Words::of(view.language);
+    let mut entries = vec![Entry::Label(words.status(icon(view), view))];
+    entries.extend(asking(view, words));
     entries.push(Entry::Separator);
-    entries.extend(view.sites.iter().take(MAX_MENU_SITES).map(site));
+    entries.extend(view.sites.iter().take(MAX_MENU_SITES).map(|one| site(one, words)));
     if let Some(more) = view.sites.len().checked_sub(MAX_MENU_SITES).filter(|more| *more > 0) {
-        entries.push(Entry::Item { label: words::more_sites(more), click: Request::ShowWindow });
+        entries.push(Entry::Item { label: words.more_sites(more), click: Request::ShowWindow });
     }
     if !view.sites.is_empty() {
         entries.push(Entry::Separator);
     }
     if view.phase == Phase::Ready {
-        let item = |label: &str, click| Entry::Item { label: label.to_owned(), click };
+        let item = |label, click| Entry::Item { label, click };
         entries.extend([
-            item(words::PUBLISH_FOLDER, Request::ChooseFolder),
-            item(words::SEND_FILES, Request::ChooseFiles),
-            item(words::ASK_FOR_FILES, Request::PrepareAsk),
+            item(words.publish_folder(), Request::ChooseFolder),
+            item(words.send_files(), Request::ChooseFiles),
+            item(words.ask_for_files(), Request::PrepareAsk),
             Entry::Separator,
         ]);
         entries.push(Entry::Check {
-            label: words::PAUSE_ALL.to_owned(),
+            label: words.pause_all(),
             on: view.paused,
             click: Request::PauseAll { paused: !view.paused },
         });
     }
     entries.extend([
-        Entry::Item { label: words::SHOW_WINDOW.to_owned(), click: Request::ShowWindow },
+        Entry::Item { label: words.show_window(), click: Request::ShowWindow },
         Entry::Separator,
-        Entry::Item { label: words::QUIT.to_owned(), click: Request::Quit },
+        Entry::Item { label: words.quit(), click: Request::Quit },
     ]);
     Menu(entries)
 }
 
 /// Leads to whoever asks first: also where the system shows no notifications.
-fn asking(view: &View) -> Option<Entry> {
+fn asking(view: &View, words: Words) -> Option<Entry> {
     let asked = |hand_over: &&HandOver| !hand_over.knocks.is_empty();
     let first = view.hand_overs.iter().find(asked)?;
     let count = view.hand_overs.iter().map(|hand_over| hand_over.knocks.len()).sum();
     Some(Entry::Item {
-        label: words::asking(count),
+        label: words.asking(count),
         click: Request::OpenHandOver { hand_over: first.id.clone() },
     })
 }
 
-fn site(site: &Site) -> Entry {
+fn site(site: &Site, words: Words) -> Entry {
     let id = || site.id.clone();
     let copy = match site.url {
-        Some(_) => Entry::Item {
-            label: words::COPY_LINK.to_owned(),
-            click: Request::CopyLink { site: id() },
-        },
-        None => Entry::Label(words::COPY_LINK.to_owned()),
+        Some(_) => {
+            Entry::Item { label: words.copy_link(), click: Request::CopyLink { site: id() } }
+        }
+        None => Entry::Label(words.copy_link()),
     };
     let on = Entry::Check {
-        label: words::SITE_ON.to_owned(),
+        label: words.site_on(),
         on: site.on,
         click: Request::SetSiteOn { site: id(), on: !site.on },
     };

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use ts_rs::TS;
 
+use crate::language::Language;
+
 mod hand_over;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -13,6 +15,8 @@ pub use self::hand_over::{Direction, Draft, DraftFile, HandOver, Knock, Passing,
 #[derive(Clone, Debug, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct View {
+    /// What the window speaks: the language that all sentences here are in, too.
+    pub language: Language,
     /// How far the app is.
     pub phase: Phase,
     /// The link to the gateway.

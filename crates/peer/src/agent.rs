@@ -29,6 +29,12 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("Linux", "Linux"),
 ];
 
+/// A browser that we do not know.
+const SOME_BROWSER: &str = "a browser";
+
+/// What stands between a browser and its system.
+const ON: &str = " on ";
+
 /// Shortens a `User-Agent` to `Firefox on Windows` or `curl`. The header is whatever the visitor
 /// wrote: what comes out of it is a word we know, or a few plain characters; nothing if there are
 /// none.
@@ -39,19 +45,68 @@ pub(crate) fn short(user_agent: Option<&[u8]>) -> String {
     };
     if text.starts_with("Mozilla/") {
         return match (find(BROWSERS), find(SYSTEMS)) {
-            (Some(browser), Some(system)) => format!("{browser} on {system}"),
+            (Some(browser), Some(system)) => format!("{browser}{ON}{system}"),
             (Some(browser), None) => browser.to_owned(),
-            (None, Some(system)) => format!("a browser on {system}"),
-            (None, None) => "a browser".to_owned(),
+            (None, Some(system)) => format!("{SOME_BROWSER}{ON}{system}"),
+            (None, None) => SOME_BROWSER.to_owned(),
         };
     }
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
     text.chars().take_while(plain).take(MAX_CHARACTERS).collect()
 }
 
+/// A visitor's program out of what is kept of it (the `agent` of a transfer and its like), for whoever
+/// says it in another language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program<'a> {
+    /// A browser.
+    Browser {
+        /// Which, if that is known.
+        name: Option<&'a str>,
+        /// On which system, if that is known.
+        system: Option<&'a str>,
+    },
+    /// Something else, by its own name; empty when it does not say.
+    Other(&'a str),
+}
+
+impl<'a> Program<'a> {
+    /// Reads it. A program of another name has no space in it, so the two cannot be mistaken.
+    #[must_use]
+    pub fn of(agent: &'a str) -> Self {
+        let (name, system) = match agent.split_once(ON) {
+            Some((name, system)) => (name, Some(system)),
+            None => (agent, None),
+        };
+        match (name, system) {
+            (SOME_BROWSER, system) => Self::Browser { name: None, system },
+            (name, Some(system)) => Self::Browser { name: Some(name), system: Some(system) },
+            (_, None) => Self::Other(agent),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_written_can_be_read() {
+        let browser = |name, system| Program::Browser { name, system };
+        for (agent, program) in [
+            ("Firefox on Windows", browser(Some("Firefox"), Some("Windows"))),
+            ("Samsung Internet on Android", browser(Some("Samsung Internet"), Some("Android"))),
+            ("a browser on Linux", browser(None, Some("Linux"))),
+            ("a browser", browser(None, None)),
+            ("curl", Program::Other("curl")),
+            ("", Program::Other("")),
+        ] {
+            assert_eq!(Program::of(agent), program);
+        }
+        let linux = short(Some(b"Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"));
+        assert_eq!(Program::of(&linux), browser(Some("Firefox"), Some("Linux")));
+        assert_eq!(Program::of(&short(Some(b"Mozilla/5.0"))), browser(None, None));
+    }
 
     #[test]
     fn says_what_people_call_their_program() {

@@ -1,5 +1,7 @@
 //! How a gateway is reached, and asking one who it is.
 
+use std::fmt;
+
 use carriers::{
     DialError,
     tls::Roots,
@@ -10,7 +12,12 @@ use crosstalk::{
     registry::{GatewayInfo, Reason},
 };
 
-use crate::{keeper, model::LinkTrouble, registry::Registry};
+use crate::{
+    fault::{LinkFault, LoginFault},
+    keeper,
+    model::LinkTrouble,
+    registry::Registry,
+};
 
 /// How a gateway is reached.
 #[derive(Clone)]
@@ -37,8 +44,7 @@ impl Approach {
 /// is what proofs name there.
 ///
 /// # Errors
-/// When nobody answers in time, it is no gateway, or it does not let the account in; with a sentence
-/// for the owner.
+/// When nobody answers in time, it is no gateway, or it does not let the account in.
 pub async fn ask_gateway(
     gateway: &Invitation,
     roots: &Roots,
@@ -62,15 +68,22 @@ async fn ask(
     Registry::connect(&approach).await?.info().await
 }
 
-/// What is the matter with an account, as the first step that failed.
+/// What is the matter with an account, as the first step that failed. Written out, it is a sentence
+/// with what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountTrouble {
     /// Which step.
     pub step: AccountStep,
-    /// A sentence with what to do.
-    pub sentence: String,
+    /// What is the matter.
+    pub fault: LinkFault,
     /// Whether it may heal by itself.
     pub heals: bool,
+}
+
+impl fmt::Display for AccountTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)
+    }
 }
 
 /// The steps from an account to a gateway, in their order.
@@ -115,14 +128,14 @@ pub async fn test_account(
         let session = Session::log_in(account.login()).await;
         return session.map(|_| None).map_err(|error| AccountTrouble {
             step: login_step(&error),
-            sentence: keeper::login_sentence(&error),
+            fault: LinkFault::Account(LoginFault::of(&error)),
             heals: error.is_worth_retrying(),
         });
     };
     let info = ask(gateway, &account.login().roots, Some(account)).await;
     info.map(Some).map_err(|error| {
-        let LinkTrouble { sentence, heals, .. } = keeper::trouble(&error, &gateway.gateway);
-        AccountTrouble { step: step(&error), sentence, heals }
+        let LinkTrouble { fault, heals, .. } = keeper::trouble(&error, &gateway.gateway);
+        AccountTrouble { step: step(&error), fault, heals }
     })
 }
 

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backoff::Backoff,
     engine::StartError,
+    fault::FolderFault,
     folders,
     front::{Front, Place, Presence, Routes},
     hand_over::{self, Desk},
@@ -210,9 +211,7 @@ async fn open_folder(
     });
     match timeout(OPEN_TIMEOUT, choose).await {
         Ok(Ok(chosen)) => chosen,
-        Ok(Err(_)) | Err(_) => {
-            Err(PublishError::Folder(asked, "the disk does not answer".to_owned()))
-        }
+        Ok(Err(_)) | Err(_) => Err(PublishError::Folder(asked, FolderFault::Silent)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use sites::folder::{Folder, FolderOptions};
 
-use crate::model::PublishError;
+use crate::{fault::FolderFault, model::PublishError};
 
 /// Folders of the system whose contents are nobody's to publish, nor anything below them.
 const NEVER: &[&str] = &[
@@ -69,14 +69,14 @@ pub(crate) fn choose(
     folder: &Path,
     private: Option<&Path>,
 ) -> Result<(PathBuf, Folder), PublishError> {
-    let refused = |why: String| PublishError::Folder(folder.to_owned(), why);
+    let refused = |why| PublishError::Folder(folder.to_owned(), why);
     let path = canonical(folder).map_err(|error| {
         refused(if error.kind() == std::io::ErrorKind::NotFound {
-            "it is not there".to_owned()
+            FolderFault::NotFound
         } else if error.kind() == std::io::ErrorKind::PermissionDenied {
-            "it may not be read".to_owned()
+            FolderFault::Denied
         } else {
-            error.to_string()
+            FolderFault::Other(error.to_string())
         })
     })?;
     let home =
@@ -91,13 +91,13 @@ pub(crate) fn choose(
 }
 
 /// Says why a folder cannot be opened, without naming it a second time.
-pub(crate) fn reason(error: &sites::folder::OpenError) -> String {
+pub(crate) fn reason(error: &sites::folder::OpenError) -> FolderFault {
     use sites::folder::OpenError;
     match error {
-        OpenError::NotFound(_) => "it is not there".to_owned(),
-        OpenError::NotAFolder(_) => "it is not a folder".to_owned(),
-        OpenError::Denied(_) => "it may not be read".to_owned(),
-        OpenError::Other(_, error) => error.to_string(),
+        OpenError::NotFound(_) => FolderFault::NotFound,
+        OpenError::NotAFolder(_) => FolderFault::NotAFolder,
+        OpenError::Denied(_) => FolderFault::Denied,
+        OpenError::Other(_, error) => FolderFault::Other(error.to_string()),
     }
 }
 
@@ -213,10 +213,11 @@ mod tests {
     fn what_is_no_folder_is_said_to_be_none() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
-        for (name, sentence) in [("file", "it is not a folder"), ("nothing", "it is not there")] {
+        for (name, fault) in [("file", FolderFault::NotAFolder), ("nothing", FolderFault::NotFound)]
+        {
             let path = folder.path().join(name);
             let Err(PublishError::Folder(at, why)) = choose(&path, None) else { panic!() };
-            assert_eq!((at, &*why), (path, sentence));
+            assert_eq!((at, why), (path, fault));
         }
     }
 

@@ -29,16 +29,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::gateway::prove;
+pub(crate) use self::{
+    failure::trouble,
+    gateway::Gateway,
+    ladder::{MAX_REMEMBERED, Memory},
+};
 use self::{
     failure::{Failure, Wait},
     ladder::Ladder,
     run::{ended, run, slept},
     speed::Speed,
-};
-pub(crate) use self::{
-    failure::{login_sentence, trouble},
-    gateway::Gateway,
-    ladder::{MAX_REMEMBERED, Memory},
 };
 use crate::{
     approach::Approach,

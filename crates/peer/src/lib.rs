@@ -16,6 +16,7 @@ mod backoff;
 mod busy;
 mod classic;
 mod engine;
+mod fault;
 mod folders;
 mod front;
 mod hand_over;
@@ -35,9 +36,11 @@ mod session;
 mod slow;
 mod store;
 
+pub use agent::Program;
 pub use approach::{AccountStep, AccountTrouble, ask_gateway, test_account};
 pub use classic::{Classic, ClassicConfig, ClassicNews, ClassicStartError};
 pub use engine::{Config, Peer, StartError};
+pub use fault::{FolderFault, GatewayFault, LinkFault, LoginFault};
 pub use keeper::{Scope, prove};
 pub use model::{
     Direction, Ended, Event, HandOver, HandOverError, HandOverId, HandOverTrouble, Knock, KnockId,
@@ -45,4 +48,5 @@ pub use model::{
     Received, SiteId, SiteState, SiteTrouble, Snapshot, Stage, Terms, TransferEnd, TransferId,
     TransferRecord, TransferState,
 };
+pub use sites::hand_over::ParcelError;
 pub use slow::slow_way;

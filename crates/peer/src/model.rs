@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, time::SystemTime};
 
+use crate::fault::{FolderFault, LinkFault};
+
 /// Names a site, over restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SiteId(pub String);
@@ -106,15 +108,21 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// Why there is no link, as the owner reads it, and as a program decides on it.
+/// Why there is no link, and what a program decides on. Written out, it is a sentence with what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkTrouble {
-    /// A sentence with what to do.
-    pub sentence: String,
+    /// What is the matter.
+    pub fault: LinkFault,
     /// Whether it heals by itself.
     pub heals: bool,
     /// Whether the owner's XMPP account is the matter, and not the gateway.
     pub of_account: bool,
+}
+
+impl fmt::Display for LinkTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)
+    }
 }
 
 /// One site.
@@ -356,6 +364,8 @@ pub enum Stage {
 pub enum HandOverTrouble {
     /// A file is not there, or the folder cannot be written.
     Away,
+    /// The gateway gives the name of its link to somebody else.
+    NameTaken,
     /// The gateway gives no name, in its words.
     Refused(String),
 }
@@ -413,7 +423,7 @@ pub enum HandOverError {
     Files(#[from] sites::hand_over::ParcelError),
     /// The folder cannot take files.
     #[error("{0} cannot take files: {1}")]
-    Folder(PathBuf, String),
+    Folder(PathBuf, FolderFault),
     /// There are too many already.
     #[error("there are too many links already; end some first")]
     TooMany,
@@ -471,7 +481,7 @@ pub enum PublishError {
     Already(SiteId),
     /// It is not there, is no folder, or cannot be read.
     #[error("{0} cannot be published: {1}")]
-    Folder(PathBuf, String),
+    Folder(PathBuf, FolderFault),
     /// It is a whole drive, the home folder, or a system folder: surely a mistake.
     #[error("{0} holds far more than you want to publish; choose a folder inside it")]
     TooMuch(PathBuf),

@@ -9,7 +9,6 @@ use std::{
 
 use carriers::DialError;
 use crosstalk::{
-    address::GatewayAddress,
     label::Label,
     registry::{GatewayInfo, Reason},
 };
@@ -20,6 +19,7 @@ use tokio::{
 
 use crate::{
     backoff::Backoff,
+    fault::{GatewayFault, LinkFault},
     keeper::{self, Gateway, News, Signals},
     model::{LinkTrouble, SiteId, SiteTrouble},
     naming,
@@ -177,8 +177,9 @@ async fn pass(
                 } else {
                     done.refused.insert(name.whose.clone());
                 }
-                let sentence = sentence(&trouble, gateway.address());
-                let of_all = LinkTrouble { sentence, heals, of_account: false };
+                let refused = GatewayFault::Name(trouble.clone());
+                let fault = LinkFault::Gateway(gateway.address().clone(), refused);
+                let of_all = LinkTrouble { fault, heals, of_account: false };
                 fail(first, of_all, heals.then_some(Duration::ZERO));
                 tell(news, News::Trouble { whose: name.whose.clone(), trouble }).await;
             }
@@ -252,17 +253,6 @@ fn fail(first: &watch::Sender<First>, trouble: LinkTrouble, again_in: Option<Dur
         }
         waits
     });
-}
-
-fn sentence(trouble: &SiteTrouble, gateway: &GatewayAddress) -> String {
-    match trouble {
-        SiteTrouble::FolderGone => "The folder is not there.".to_owned(),
-        SiteTrouble::NameTaken => format!(
-            "The gateway {gateway} gives the name of this link to somebody else. Remove the folder \
-             and publish it again to get a new link."
-        ),
-        SiteTrouble::Refused(words) => format!("The gateway {gateway} gives no name: {words}"),
-    }
 }
 
 /// Returns whether the same question may get another answer without anyone doing anything.

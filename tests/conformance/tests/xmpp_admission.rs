@@ -67,7 +67,7 @@ impl Beside {
                 assert_eq!(info.unwrap().origin, self.address.origin());
                 Ok(())
             }
-            Err(trouble) => Err((trouble.step, trouble.sentence)),
+            Err(trouble) => Err((trouble.step, trouble.to_string())),
         }
     }
 }
@@ -185,7 +185,7 @@ async fn a_refused_owner_reads_why_and_the_one_who_is_let_in_publishes() {
     let trouble = trouble.await;
     assert!(!trouble.heals);
     assert!(
-        trouble.sentence.contains("does not admit you: its operator has not put"),
+        trouble.to_string().contains("does not admit you: its operator has not put"),
         "{trouble:?}"
     );
     ben.shutdown().await;
@@ -226,7 +226,7 @@ async fn a_wrong_password_is_one_sentence_and_http_goes_on() {
     let mut login = prosody.login("anna").unwrap();
     login.password = "not this one".to_owned().into();
     let trouble = peer::test_account(&Account::new(login), None).await.unwrap_err();
-    assert_eq!(trouble.step, AccountStep::Password, "{}", trouble.sentence);
+    assert_eq!(trouble.step, AccountStep::Password, "{trouble}");
     beside.stop().await;
 }
 

@@ -247,6 +247,11 @@ who: string,
 at: number, };
 
 /**
+ * A language that the app speaks.
+ */
+export type Language = "en" | "de";
+
+/**
  * A wire that did not work.
  */
 export type MissedWire = {
@@ -903,6 +908,10 @@ server: string | null, };
  * Everything that the window and the tray show.
  */
 export type View = {
+/**
+ * What the window speaks: the language that all sentences here are in, too.
+ */
+language: Language,
 /**
  * How far the app is.
  */

@@ -2,7 +2,7 @@ import { createContext } from "svelte";
 import type { Record as Ended, Problem, Request, View } from "../generated/bindings";
 import { asProblem, type Backend } from "./backend";
 import { quotedNameOf } from "./hand-over";
-import { t } from "./words";
+import { locale, speak, t } from "./words";
 
 /** How often times such as "2 minutes ago" are written anew. */
 const CLOCK_STEP = 10_000;
@@ -65,6 +65,9 @@ export class Desk {
 
   #show(view: View): void {
     const before = this.view;
+    if (view.language !== locale()) {
+      speak(view.language);
+    }
     this.view = view;
     this.now = Date.now();
     if (before?.phase.type === "ready" && view.phase.type === "ready") {

@@ -1,5 +1,6 @@
 import de from "../../locales/de.json";
 import en from "../../locales/en.json";
+import type { Language } from "../generated/bindings";
 import { hasRightToLeft, printable } from "./printable";
 
 export { hasRightToLeft, printable };
@@ -13,22 +14,21 @@ export type Key = {
 type Forms = { other: string } & Partial<{ [Form in Intl.LDMLPluralRule]: string }>;
 type Leaf = string | Forms;
 
-/** Every language there is; English is the one that must have every word. */
-export const LOCALES: { readonly [locale: string]: Words } = { en, de };
+/** Every language that the app speaks; English is the one that must have every word. */
+export const LOCALES: { readonly [language in Language]: Words } = { en, de };
 
-let current = "en";
+let current: Language = "en";
 let plural = new Intl.PluralRules(current);
 let integer = new Intl.NumberFormat(current);
 
 /** Returns the language that is spoken now. */
-export function locale(): string {
+export function locale(): Language {
   return current;
 }
 
-/** Speaks the first of the wanted languages that there is, else English; the page is told. */
-export function speak(wanted: readonly string[]): void {
-  const languages = wanted.map((tag) => tag.toLowerCase().split("-")[0] ?? "");
-  current = languages.find((language) => language in LOCALES) ?? "en";
+/** Speaks this language from now on; the page is told. Which one, the app says (`view.language`). */
+export function speak(language: Language): void {
+  current = language;
   plural = new Intl.PluralRules(current);
   integer = new Intl.NumberFormat(current);
   document.documentElement.lang = current;
@@ -64,7 +64,7 @@ function isRightToLeft(language: string): boolean {
 
 function lookUp(key: Key): Leaf {
   const [group, name] = key.split(".") as [string, string];
-  const words: { [group: string]: { [name: string]: Leaf } } = LOCALES[current] ?? en;
+  const words: { [group: string]: { [name: string]: Leaf } } = LOCALES[current];
   const leaf = words[group]?.[name];
   if (leaf === undefined) {
     throw new Error(`There is no word for "${key}" in "${current}"`);

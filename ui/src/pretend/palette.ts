@@ -3,7 +3,6 @@
 // `play` change how; `click=open-settings,test-account` goes on from there.
 import { mount, tick } from "svelte";
 import App from "../App.svelte";
-import { speak } from "../lib/words";
 import { Pretend } from "./backend";
 import PaletteIndex from "./PaletteIndex.svelte";
 import { SCENES } from "./scenes";
@@ -16,12 +15,12 @@ if (!target) {
 }
 const query = new URLSearchParams(location.search);
 const scene = SCENES[query.get("scene") ?? ""];
-speak([query.get("locale") ?? "en"]);
+const language = query.get("locale") === "de" ? "de" : "en";
 if (query.get("dir")) {
   document.documentElement.dir = query.get("dir") ?? "";
 }
 if (scene) {
-  const backend = new Pretend(scene(Date.now()));
+  const backend = new Pretend({ ...scene(Date.now()), language });
   Object.assign(window, { backend });
   mount(App, { target, props: { backend } });
   for (const testid of query.get("click")?.split(",") ?? []) {

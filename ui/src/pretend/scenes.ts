@@ -396,6 +396,7 @@ function chatTest(now: number, state: TestState): Partial<View> {
 /** Returns a view in which everything is well, with these differences. */
 export function view(now: number, differences: Partial<View>): View {
   return {
+    language: "en",
     phase: { type: "ready" },
     connection: {
       type: "connected",

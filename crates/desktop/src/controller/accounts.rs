@@ -12,7 +12,7 @@ use crate::{
     request::TypedAccount,
     settings::Kept,
     view::{AccountTest, Problem, ProblemCode, TestState, TestStep},
-    words,
+    words::Words,
 };
 
 /// How many states of a try wait for the loop; one has fewer.
@@ -51,6 +51,7 @@ struct Attempt {
     gateway: Option<Invitation>,
     number: u64,
     states: mpsc::Sender<Told>,
+    words: Words,
 }
 
 impl Controller {
@@ -64,7 +65,7 @@ impl Controller {
         let gateway = gateway.map(str::trim).filter(|text| !text.is_empty());
         let gateway = match gateway.map(Invitation::parse).transpose() {
             Ok(gateway) => gateway.filter(|gateway| gateway.gateway.xmpp().is_some()),
-            Err(error) => return self.answer(reply, Err(requests::bad_address(&error))),
+            Err(error) => return self.answer(reply, Err(requests::bad_address(error, self.words))),
         };
         let attempt = match self.attempt(account, gateway) {
             Ok(attempt) => attempt,
@@ -104,9 +105,9 @@ impl Controller {
         gateway: Option<Invitation>,
     ) -> Result<Attempt, Problem> {
         let (Stage::Ready(_), Some(safe)) = (&self.stage, self.safe.clone()) else {
-            return Err(requests::not_ready(words::NOT_READY));
+            return Err(requests::not_ready(self.words.not_ready()));
         };
-        let (kept, password) = account.read().map_err(bad_account)?;
+        let (kept, password) = account.read().map_err(|error| bad_account(error, self.words))?;
         self.accounts.number += 1;
         let number = self.accounts.number;
         let states = self.test_states.0.clone();
@@ -115,7 +116,8 @@ impl Controller {
             gateway: gateway.as_ref().map(|gateway| gateway.gateway.to_string()),
             state: TestState::Running { step: TestStep::Server },
         });
-        Ok(Attempt { kept, password, safe, gateway, number, states })
+        let words = self.words;
+        Ok(Attempt { kept, password, safe, gateway, number, states, words })
     }
 
     /// Shows how a try goes.
@@ -153,20 +155,18 @@ impl Controller {
     /// Forgets the account, and leaves the gateway that was reached by it.
     pub(super) fn forget_account(&mut self, reply: Reply) {
         let (Stage::Ready(_), Some(safe)) = (&self.stage, self.safe.clone()) else {
-            return self.answer(reply, Err(requests::not_ready(words::NOT_READY)));
+            return self.answer(reply, Err(requests::not_ready(self.words.not_ready())));
         };
         let Some(account) = self.kept.account.clone() else { return self.answer(reply, Ok(())) };
         if self.switch != Switch::None {
-            return self.answer(reply, Err(internal(words::TOO_BUSY)));
+            return self.answer(reply, Err(internal(self.words.too_busy())));
         }
         // The keychain may ask its owner, and what is switched to meanwhile may need the account.
         self.switch = Switch::Looking;
+        let words = self.words;
         self.jobs.spawn(async move {
             let forgotten = safe.forget(&account.jid).await;
-            Work::Forgotten(
-                reply,
-                forgotten.map_err(|error| internal(&words::not_forgotten(&error))),
-            )
+            Work::Forgotten(reply, forgotten.map_err(|error| internal(words.not_forgotten(&error))))
         });
     }
 
@@ -198,7 +198,7 @@ impl Controller {
                 if self.needs_account()
                     && let Some(account) = &self.kept.account
                 {
-                    let sentence = words::no_password(&account.jid, &why);
+                    let sentence = self.words.no_password(&account.jid, &why);
                     self.problem(Problem { code: ProblemCode::BadPassword, sentence });
                 }
             }
@@ -252,14 +252,14 @@ impl Controller {
 impl Attempt {
     /// Tries it, and keeps a password that was typed.
     async fn run_and_keep(self) -> Result<Tried, Problem> {
-        let (safe, kept) = (self.safe.clone(), self.kept.clone());
+        let (safe, kept, words) = (self.safe.clone(), self.kept.clone(), self.words);
         let typed = self.password.clone();
         let account = self.run().await?;
         if let Some(password) = typed {
             let saved = safe.save(&kept.jid, &password).await;
             saved.map_err(|error| Problem {
                 code: ProblemCode::BadPassword,
-                sentence: words::password_not_kept(&error),
+                sentence: words.password_not_kept(&error),
             })?;
         }
         Ok(Tried { kept, account })
@@ -277,14 +277,14 @@ impl Attempt {
             // A state that finds no room is followed by a newer one.
             let _ = self.states.try_send(Told { number: self.number, state: Some(state) });
         };
-        let state = account_check::run(&account, self.gateway.as_ref(), tell).await;
+        let state = account_check::run(&account, self.gateway.as_ref(), self.words, tell).await;
         self.end(Some(state.clone())).await?;
         match state {
             TestState::Works => Ok(account),
             TestState::Failed { sentence, .. } => {
                 Err(Problem { code: ProblemCode::AccountFailed, sentence })
             }
-            TestState::Running { .. } => Err(internal(words::TOO_LATE)),
+            TestState::Running { .. } => Err(internal(self.words.too_late())),
         }
     }
 
@@ -295,9 +295,11 @@ impl Attempt {
         }
         match bring_up::unlock(Some(&self.kept), &self.safe).await {
             Ok(Some(account)) => Ok(account),
-            Ok(None) | Err(NoPassword::Gone) => Err(bad_account(AccountError::NoPassword)),
+            Ok(None) | Err(NoPassword::Gone) => {
+                Err(bad_account(AccountError::NoPassword, self.words))
+            }
             Err(why @ NoPassword::Refused(_)) => {
-                let sentence = words::no_password(&self.kept.jid, &why);
+                let sentence = self.words.no_password(&self.kept.jid, &why);
                 Err(Problem { code: ProblemCode::BadPassword, sentence })
             }
         }
@@ -306,15 +308,15 @@ impl Attempt {
     /// Tells the last state, which has to arrive: nothing newer follows it.
     async fn end(&self, state: Option<TestState>) -> Result<(), Problem> {
         let told = self.states.send(Told { number: self.number, state }).await;
-        told.map_err(|_| internal(words::ENDING))
+        told.map_err(|_| internal(self.words.ending()))
     }
 }
 
-fn bad_account(error: AccountError) -> Problem {
+fn bad_account(error: AccountError, words: Words) -> Problem {
     let code = match error {
         AccountError::Jid => ProblemCode::BadAccount,
         AccountError::LongPassword | AccountError::NoPassword => ProblemCode::BadPassword,
         AccountError::Server => ProblemCode::BadServer,
     };
-    Problem { code, sentence: error.to_string() }
+    Problem { code, sentence: words.bad_account(error) }
 }

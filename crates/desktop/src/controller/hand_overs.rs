@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{
     Controller, MAX_FOLDERS, Reply, Stage, Work, internal,
-    requests::{Now, REQUEST_TIMEOUT, gone, not_ready},
+    requests::{IntoProblem, Now, REQUEST_TIMEOUT, gone, not_ready},
 };
 use crate::{
     draft::{self, Draft, Given},
@@ -15,7 +15,7 @@ use crate::{
     printable::MAX_NOTE,
     shell::Choice,
     view::{Problem, ProblemCode},
-    words,
+    words::{Deed, Words, allows},
 };
 
 /// How many files come by one link at most: as many as the peer remembers.
@@ -37,6 +37,7 @@ impl Controller {
 
     /// Looks at what is there; folders are no files where files were chosen.
     fn look(&mut self, paths: Vec<PathBuf>, only_files: bool, reply: Reply) {
+        let words = self.words;
         self.jobs.spawn(async move {
             let looked = tokio::task::spawn_blocking(move || draft::look(paths));
             let given = match timeout(REQUEST_TIMEOUT, looked).await {
@@ -44,10 +45,8 @@ impl Controller {
                     Ok(folders.into_iter().next().map_or(Given::TooMany, Given::Strange))
                 }
                 Ok(Ok(given)) => Ok(given),
-                Ok(Err(error)) => {
-                    Err(internal(&words::system_refused("Looking at it", &error.into())))
-                }
-                Err(_) => Err(internal(words::TOO_LATE)),
+                Ok(Err(error)) => Err(internal(words.system_refused(Deed::Look, &error.into()))),
+                Err(_) => Err(internal(words.too_late())),
             };
             Work::Looked(reply, given)
         });
@@ -68,9 +67,9 @@ impl Controller {
                 }
                 Ok(())
             }
-            Ok(Given::Both) => Err(unusable(words::NOT_BOTH)),
-            Ok(Given::Strange(path)) => Err(unusable(&words::no_file(&path))),
-            Ok(Given::TooMany) => Err(unusable(words::TOO_MANY_FILES)),
+            Ok(Given::Both) => Err(unusable(self.words.not_both())),
+            Ok(Given::Strange(path)) => Err(unusable(self.words.no_file(&path))),
+            Ok(Given::TooMany) => Err(unusable(self.words.too_many_files())),
             Err(problem) => Err(problem),
         };
         self.answer(reply, result);
@@ -78,7 +77,7 @@ impl Controller {
 
     fn prepare_files(&mut self, files: Vec<draft::FileToSend>) -> Now {
         if self.is_drafting {
-            return Err(internal(words::TOO_BUSY));
+            return Err(internal(self.words.too_busy()));
         }
         match Draft::with(self.draft.take(), files) {
             Ok(draft) => {
@@ -87,7 +86,7 @@ impl Controller {
             }
             Err(draft) => {
                 self.draft = draft;
-                Err(unusable(words::TOO_MANY_FILES))
+                Err(unusable(self.words.too_many_files()))
             }
         }
     }
@@ -95,20 +94,21 @@ impl Controller {
     /// Lets the owner choose in the system's dialog.
     pub(super) fn choose(&mut self, choice: Choice, reply: Reply) {
         if !matches!(self.stage, Stage::Ready(_)) {
-            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+            return self.answer(reply, Err(not_ready(self.words.not_ready())));
         }
         if matches!(reply, Reply::Aloud) {
             // From the menu: what follows is in the window.
             self.shell.raise();
         }
-        let chosen = self.shell.choose(choice);
+        let words = self.words;
+        let chosen = self.shell.choose(choice, words.dialog(choice));
         self.jobs.spawn(async move {
             // No deadline: an owner may leave a dialog open for as long as she likes.
             let chosen = chosen.await;
             Work::Chosen(
                 reply,
                 choice,
-                chosen.map_err(|error| internal(&words::system_refused("The dialog", &error))),
+                chosen.map_err(|error| internal(words.system_refused(Deed::OpenDialog, &error))),
             )
         });
     }
@@ -139,10 +139,10 @@ impl Controller {
 
     pub(super) fn prepare_ask(&mut self, reply: &Reply) -> Now {
         if !matches!(self.stage, Stage::Ready(_)) {
-            return Err(not_ready(words::NOT_READY));
+            return Err(not_ready(self.words.not_ready()));
         }
         if self.is_drafting {
-            return Err(internal(words::TOO_BUSY));
+            return Err(internal(self.words.too_busy()));
         }
         if matches!(reply, Reply::Aloud) {
             self.shell.raise();
@@ -153,7 +153,7 @@ impl Controller {
 
     pub(super) fn cancel_draft(&mut self) -> Now {
         if self.is_drafting {
-            return Err(internal(words::TOO_BUSY));
+            return Err(internal(self.words.too_busy()));
         }
         self.draft = None;
         Ok(())
@@ -161,7 +161,7 @@ impl Controller {
 
     pub(super) fn send_files(&mut self, note: String, ask_first: bool, reply: Reply) {
         let Some(Draft::Send(files)) = &self.draft else {
-            return self.answer(reply, Err(gone()));
+            return self.answer(reply, Err(gone(self.words)));
         };
         let files = files.iter().map(|file| file.path.clone()).collect();
         self.hand_over(note, ask_first, reply, |peer, terms| async move {
@@ -177,10 +177,10 @@ impl Controller {
         reply: Reply,
     ) {
         let Some(Draft::Ask(folder)) = &self.draft else {
-            return self.answer(reply, Err(gone()));
+            return self.answer(reply, Err(gone(self.words)));
         };
         if largest == 0 {
-            return self.answer(reply, Err(unusable(words::BAD_SIZE)));
+            return self.answer(reply, Err(unusable(self.words.bad_size())));
         }
         let folder = folder.clone();
         self.hand_over(note, ask_first, reply, move |peer, terms| async move {
@@ -199,21 +199,22 @@ impl Controller {
         Done: Future<Output = Result<HandOverId, HandOverError>> + Send + 'static,
     {
         if note.chars().count() > MAX_NOTE {
-            let sentence = words::LONG_NOTE.to_owned();
+            let sentence = self.words.long_note();
             return self.answer(reply, Err(Problem { code: ProblemCode::BadName, sentence }));
         }
         if self.is_drafting {
-            return self.answer(reply, Err(internal(words::TOO_BUSY)));
+            return self.answer(reply, Err(internal(self.words.too_busy())));
         }
         let Stage::Ready(engine) = &self.stage else {
-            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+            return self.answer(reply, Err(not_ready(self.words.not_ready())));
         };
         let done = wish(engine.peer.clone(), Terms { note, nod });
         self.is_drafting = true;
+        let words = self.words;
         self.jobs.spawn(async move {
             let result = match timeout(REQUEST_TIMEOUT, done).await {
-                Ok(result) => result.map(|_| ()).map_err(Problem::from),
-                Err(_) => Err(internal(words::TOO_LATE)),
+                Ok(result) => result.map(|_| ()).map_err(|error| error.into_problem(words)),
+                Err(_) => Err(internal(words.too_late())),
             };
             Work::HandedOver(reply, result)
         });
@@ -229,15 +230,16 @@ impl Controller {
 
     pub(super) fn answer_knock(&mut self, knock: &str, allow: bool, reply: Reply) {
         let Ok(knock) = knock.parse().map(KnockId) else {
-            return self.answer(reply, Err(gone()));
+            return self.answer(reply, Err(gone(self.words)));
         };
+        let words = self.words;
         self.with_peer(reply, move |peer| async move {
             peer.answer_knock(knock, allow).await.map_err(|error| match error {
-                HandOverError::Unknown => nobody_asks(),
+                HandOverError::Unknown => nobody_asks(words),
                 error @ (HandOverError::Files(_)
                 | HandOverError::Folder(..)
                 | HandOverError::TooMany
-                | HandOverError::Store(_)) => Problem::from(error),
+                | HandOverError::Store(_)) => error.into_problem(words),
             })
         });
     }
@@ -248,20 +250,20 @@ impl Controller {
         let snapshot = engine.snapshots.borrow();
         let asked = || snapshot.hand_overs.iter().flat_map(|one| &one.knocks);
         for over in self.notices.keep_knocks(|id| asked().any(|knock| knock.id == id)) {
-            self.shell.withdraw(&words::allows(over));
+            self.shell.withdraw(&allows(over));
         }
     }
 
     pub(super) fn end_hand_over(&mut self, id: &str, reply: Reply) {
         let Ok(id) = id.parse().map(HandOverId) else {
-            return self.answer(reply, Err(gone()));
+            return self.answer(reply, Err(gone(self.words)));
         };
         self.with_peer(reply, move |peer| async move { peer.end_hand_over(id).await });
     }
 
     pub(super) fn remove_finished(&mut self, reply: Reply) {
         let Stage::Ready(engine) = &self.stage else {
-            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+            return self.answer(reply, Err(not_ready(self.words.not_ready())));
         };
         let done: Vec<HandOverId> = {
             let snapshot = engine.snapshots.borrow();
@@ -292,10 +294,10 @@ impl Controller {
     }
 
     fn hand_over_link(&self, id: &str) -> Result<String, Problem> {
-        let url = self.hand_over_of(id).ok_or_else(gone)?.url;
-        let url = url.ok_or_else(|| not_ready(words::NO_LINK_YET))?;
+        let url = self.hand_over_of(id).ok_or_else(|| gone(self.words))?.url;
+        let url = url.ok_or_else(|| not_ready(self.words.no_link_yet()))?;
         if !link::is_web(&url) {
-            return Err(internal(words::STRANGE_LINK));
+            return Err(internal(self.words.strange_link()));
         }
         Ok(url)
     }
@@ -303,13 +305,13 @@ impl Controller {
     pub(super) fn copy_hand_over_link(&mut self, id: &str) -> Now {
         let link = self.hand_over_link(id)?;
         let copied = self.shell.copy(&link);
-        copied.map_err(|error| internal(&words::system_refused("Copying the link", &error)))
+        copied.map_err(|error| internal(self.words.system_refused(Deed::CopyLink, &error)))
     }
 
     pub(super) fn open_hand_over_link(&mut self, id: &str) -> Now {
         let link = self.hand_over_link(id)?;
         let opened = self.shell.open(&link);
-        opened.map_err(|error| internal(&words::system_refused("Opening the browser", &error)))
+        opened.map_err(|error| internal(self.words.system_refused(Deed::OpenBrowser, &error)))
     }
 
     pub(super) fn open_hand_over(&mut self, id: String) -> Now {
@@ -324,42 +326,43 @@ impl Controller {
         let Some(HandOver { direction: peer::Direction::Ask { folder, .. }, received, .. }) =
             self.hand_over_of(id)
         else {
-            return self.answer(reply, Err(gone()));
+            return self.answer(reply, Err(gone(self.words)));
         };
         let path = match file {
             None => folder,
             // Only what the peer put there itself: never a path.
             Some(name) if received.iter().any(|one| one.file == name) => folder.join(name),
-            Some(_) => return self.answer(reply, Err(gone())),
+            Some(_) => return self.answer(reply, Err(gone(self.words))),
         };
-        let shown = self.shell.reveal(&path);
+        let (shown, words) = (self.shell.reveal(&path), self.words);
         self.jobs.spawn(async move {
             let result = match timeout(REQUEST_TIMEOUT, shown).await {
-                Ok(result) => result
-                    .map_err(|error| internal(&words::system_refused("Showing the file", &error))),
-                Err(_) => Err(internal(words::TOO_LATE)),
+                Ok(result) => {
+                    result.map_err(|error| internal(words.system_refused(Deed::ShowFile, &error)))
+                }
+                Err(_) => Err(internal(words.too_late())),
             };
             Work::Answered(reply, result)
         });
     }
 }
 
-impl From<HandOverError> for Problem {
-    fn from(error: HandOverError) -> Self {
-        let code = match &error {
+impl IntoProblem for HandOverError {
+    fn into_problem(self, words: Words) -> Problem {
+        let code = match &self {
             HandOverError::Files(_) => ProblemCode::FilesUnusable,
             HandOverError::Folder(..) => ProblemCode::FolderUnusable,
             HandOverError::TooMany | HandOverError::Store(_) => ProblemCode::Internal,
             HandOverError::Unknown => ProblemCode::Unknown,
         };
-        Self { code, sentence: words::not_handed_over(&error) }
+        Problem { code, sentence: words.not_handed_over(&self) }
     }
 }
 
-fn unusable(sentence: &str) -> Problem {
-    Problem { code: ProblemCode::FilesUnusable, sentence: sentence.to_owned() }
+fn unusable(sentence: String) -> Problem {
+    Problem { code: ProblemCode::FilesUnusable, sentence }
 }
 
-fn nobody_asks() -> Problem {
-    Problem { code: ProblemCode::Unknown, sentence: words::NOBODY_ASKS.to_owned() }
+fn nobody_asks(words: Words) -> Problem {
+    Problem { code: ProblemCode::Unknown, sentence: words.nobody_asks() }
 }

@@ -8,12 +8,13 @@ use tokio::sync::{
 };
 
 use super::internal;
-use crate::{request::Request, view::Problem, words};
+use crate::{request::Request, view::Problem, words::Words};
 
 /// What others tell the controller. Cheap to clone; when the last one is dropped, the app ends.
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) told: mpsc::Sender<Told>,
+    pub(super) words: Words,
 }
 
 /// What can be told.
@@ -38,7 +39,7 @@ impl Handle {
     /// When it cannot be done.
     pub async fn ask(&self, request: Request) -> Result<(), Problem> {
         let (reply, answer) = oneshot::channel();
-        let ending = || internal(words::ENDING);
+        let ending = || internal(self.words.ending());
         self.told.send(Told::Asked(request, reply)).await.map_err(|_| ending())?;
         answer.await.map_err(|_| ending())?
     }

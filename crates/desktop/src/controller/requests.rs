@@ -21,7 +21,7 @@ use crate::{
     settings::Kept,
     shell::Choice,
     view::{KeyTrouble, Problem, ProblemCode},
-    words,
+    words::{Deed, Words},
 };
 
 /// How long the peer may take to fulfil a wish: a folder on a sleeping disk needs seconds.
@@ -37,7 +37,7 @@ impl Controller {
     /// Fulfils a wish, at once or by a job that answers later.
     pub(super) fn request(&mut self, request: Request, reply: Reply) {
         if self.jobs.len() >= MAX_JOBS && request != Request::Quit {
-            return self.answer(reply, Err(internal(words::TOO_BUSY)));
+            return self.answer(reply, Err(internal(self.words.too_busy())));
         }
         let now = match request {
             Request::AddFolder { path } => return self.add_folder(PathBuf::from(path), reply),
@@ -101,7 +101,7 @@ impl Controller {
             Request::RenameIdentity { name } => self.rename_identity(&name),
             Request::RenameSite { site, name } => {
                 let Some(name) = identity::name(&name) else {
-                    return self.answer(reply, Err(bad_name()));
+                    return self.answer(reply, Err(bad_name(self.words)));
                 };
                 let site = SiteId(site);
                 return self
@@ -158,7 +158,7 @@ impl Controller {
             }
             Request::StopTransfer { transfer } => {
                 let Ok(transfer) = transfer.parse().map(TransferId) else {
-                    return self.answer(reply, Err(gone()));
+                    return self.answer(reply, Err(gone(self.words)));
                 };
                 return self.with_peer(reply, move |peer| async move {
                     peer.stop_transfer(transfer).await;
@@ -187,7 +187,7 @@ impl Controller {
     /// Publishes a folder.
     pub(super) fn add_folder(&mut self, folder: PathBuf, reply: Reply) {
         if !folder.is_absolute() {
-            let sentence = words::NO_PATH.to_owned();
+            let sentence = self.words.no_path();
             let problem = Problem { code: ProblemCode::FolderUnusable, sentence };
             return self.answer(reply, Err(problem));
         }
@@ -197,7 +197,7 @@ impl Controller {
     fn answer_note(&mut self, note: &str, text: String, reply: Reply) {
         let length = text.trim().chars().count();
         if !(1..=MAX_NOTE).contains(&length) {
-            let sentence = words::BAD_ANSWER.to_owned();
+            let sentence = self.words.bad_answer();
             return self.answer(reply, Err(Problem { code: ProblemCode::BadName, sentence }));
         }
         self.about_note(note, reply, |peer, note| async move { peer.reply(note, &text).await });
@@ -213,7 +213,7 @@ impl Controller {
         Done: Future<Output = Result<(), PublishError>> + Send + 'static,
     {
         let Ok(note) = note.parse().map(NoteId) else {
-            return self.answer(reply, Err(gone()));
+            return self.answer(reply, Err(gone(self.words)));
         };
         self.with_peer(reply, |peer| wish(peer, note));
     }
@@ -222,26 +222,26 @@ impl Controller {
     pub(super) fn with_peer<Done, Error>(&mut self, reply: Reply, wish: impl FnOnce(Peer) -> Done)
     where
         Done: Future<Output = Result<(), Error>> + Send + 'static,
-        Error: Into<Problem>,
+        Error: IntoProblem,
     {
         let Stage::Ready(engine) = &self.stage else {
-            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+            return self.answer(reply, Err(not_ready(self.words.not_ready())));
         };
-        let done = wish(engine.peer.clone());
+        let (done, words) = (wish(engine.peer.clone()), self.words);
         self.jobs.spawn(async move {
             let result = match timeout(REQUEST_TIMEOUT, done).await {
-                Ok(result) => result.map_err(Into::into),
-                Err(_) => Err(internal(words::TOO_LATE)),
+                Ok(result) => result.map_err(|error| error.into_problem(words)),
+                Err(_) => Err(internal(words.too_late())),
             };
             Work::Answered(reply, result)
         });
     }
 
     fn link_of(&self, site: &str) -> Result<String, Problem> {
-        let site = self.site(site).ok_or_else(gone)?;
-        let url = site.url.ok_or_else(|| not_ready(words::NO_LINK_YET))?;
+        let site = self.site(site).ok_or_else(|| gone(self.words))?;
+        let url = site.url.ok_or_else(|| not_ready(self.words.no_link_yet()))?;
         if !link::is_web(&url) {
-            return Err(internal(words::STRANGE_LINK));
+            return Err(internal(self.words.strange_link()));
         }
         Ok(url)
     }
@@ -249,23 +249,24 @@ impl Controller {
     fn copy_link(&mut self, site: &str) -> Now {
         let link = self.link_of(site)?;
         let copied = self.shell.copy(&link);
-        copied.map_err(|error| internal(&words::system_refused("Copying the link", &error)))
+        copied.map_err(|error| internal(self.words.system_refused(Deed::CopyLink, &error)))
     }
 
     fn open_link(&mut self, site: &str) -> Now {
         let link = self.link_of(site)?;
         let opened = self.shell.open(&link);
-        opened.map_err(|error| internal(&words::system_refused("Opening the browser", &error)))
+        opened.map_err(|error| internal(self.words.system_refused(Deed::OpenBrowser, &error)))
     }
 
     fn rename_identity(&mut self, name: &str) -> Now {
-        let name = identity::name(name).ok_or_else(bad_name)?;
+        let name = identity::name(name).ok_or_else(|| bad_name(self.words))?;
         self.keep(Kept { identity_name: Some(name), ..self.kept.clone() })
     }
 
     fn set_start_at_login(&mut self, on: bool) -> Now {
         let set = self.shell.set_start_at_login(on);
-        set.map_err(|error| internal(&words::system_refused("Starting at login", &error)))?;
+        let refused = |error| self.words.system_refused(Deed::ChangeLoginStart, &error);
+        set.map_err(|error| internal(refused(error)))?;
         self.start_at_login = on;
         Ok(())
     }
@@ -292,12 +293,12 @@ impl Controller {
             Stage::NeedsKey(KeyTrouble::FileLocked, _)
             | Stage::Failed(_)
             | Stage::Ready(_)
-            | Stage::Starting => Some(not_ready(words::KEY_IN_USE)),
+            | Stage::Starting => Some(not_ready(self.words.key_in_use())),
         };
         let refused = refused.or_else(|| {
             (passphrase.expose().chars().count() < MIN_PASSPHRASE).then(|| Problem {
                 code: ProblemCode::Passphrase,
-                sentence: words::SHORT_PASSPHRASE.to_owned(),
+                sentence: self.words.short_passphrase(),
             })
         });
         if let Some(problem) = refused {
@@ -316,7 +317,7 @@ impl Controller {
             | Stage::Failed(_)
             | Stage::Ready(_)
             | Stage::Starting => {
-                return self.answer(reply, Err(not_ready(words::KEY_IN_USE)));
+                return self.answer(reply, Err(not_ready(self.words.key_in_use())));
             }
         }
         let data = self.data.clone();
@@ -333,10 +334,10 @@ impl Controller {
         reply: Reply,
     ) {
         if !matches!(self.stage, Stage::Ready(_)) {
-            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+            return self.answer(reply, Err(not_ready(self.words.not_ready())));
         }
         if self.switch != Switch::None {
-            return self.answer(reply, Err(internal(words::TOO_BUSY)));
+            return self.answer(reply, Err(internal(self.words.too_busy())));
         }
         let Some(text) = address else {
             if self.kept.gateway.is_none() && self.serving.is_some() {
@@ -346,19 +347,20 @@ impl Controller {
         };
         let gateway = match Invitation::parse(&text) {
             Ok(gateway) => gateway,
-            Err(error) => return self.answer(reply, Err(bad_address(&error))),
+            Err(error) => return self.answer(reply, Err(bad_address(error, self.words))),
         };
         if gateway.gateway.xmpp().is_none() {
             self.switch = Switch::Looking;
+            let words = self.words;
             self.jobs.spawn(async move {
-                Work::Remote(reply, check(gateway).await.map(|gateway| (gateway, None)))
+                Work::Remote(reply, check(gateway, words).await.map(|gateway| (gateway, None)))
             });
             return;
         }
         match account {
             Some(account) => self.use_over_account(gateway, &account, reply),
             None => {
-                let sentence = words::NEEDS_ACCOUNT.to_owned();
+                let sentence = self.words.needs_account();
                 self.answer(reply, Err(Problem { code: ProblemCode::BadAccount, sentence }));
             }
         }
@@ -367,8 +369,8 @@ impl Controller {
     /// Binds the embedded gateway, to use it from now on.
     pub(super) fn embed(&mut self, reply: Reply) {
         self.switch = Switch::Looking;
-        let (data, port) = (self.data.clone(), self.kept.port);
-        self.jobs.spawn(async move { Work::Embedded(reply, embed(&data, port).await) });
+        let (data, port, words) = (self.data.clone(), self.kept.port, self.words);
+        self.jobs.spawn(async move { Work::Embedded(reply, embed(&data, port, words).await) });
     }
 
     pub(super) fn use_embedded(&mut self, embedded: Embedded, reply: Reply) {
@@ -404,14 +406,15 @@ impl Controller {
     /// Has the peer use another gateway, and answers when it does not use the old one any more.
     pub(super) fn turn_to(&mut self, gateway: Invitation, reply: Reply) {
         let Stage::Ready(engine) = &self.stage else {
-            return self.answer(reply, Err(not_ready(words::NOT_READY)));
+            return self.answer(reply, Err(not_ready(self.words.not_ready())));
         };
         let peer = engine.peer.clone();
         let account = gateway.gateway.xmpp().and_then(|_| self.accounts.usable.clone());
         self.switch = Switch::Moving;
+        let words = self.words;
         self.jobs.spawn(async move {
             let moved = timeout(REQUEST_TIMEOUT, turn(peer, gateway, account)).await;
-            Work::Moved(reply, moved.map_err(|_| internal(words::TOO_LATE)))
+            Work::Moved(reply, moved.map_err(|_| internal(words.too_late())))
         });
     }
 }
@@ -428,24 +431,24 @@ async fn turn(peer: Peer, gateway: Invitation, account: Option<Account>) {
     let _ = snapshots.wait_for(|snapshot| is_new(&snapshot.link)).await;
 }
 
-async fn check(gateway: Invitation) -> Result<Invitation, Problem> {
+async fn check(gateway: Invitation, words: Words) -> Result<Invitation, Problem> {
     let address = &gateway.gateway;
     let bad = |sentence| Problem { code: ProblemCode::BadGateway, sentence };
-    let asked = gateway_check::ask(&gateway, &carriers::tls::Roots::System).await;
+    let asked = gateway_check::ask(&gateway, &carriers::tls::Roots::System, words).await;
     let info = asked.map_err(bad)?;
     // Proofs name the gateway's own address, so a link by another one would be refused.
     if info.origin == address.origin() {
         Ok(gateway)
     } else {
-        Err(bad(words::gateway_has_another_address(address, &info.origin)))
+        Err(bad(words.gateway_has_another_address(address, &info.origin)))
     }
 }
 
-async fn embed(data: &Path, port: Option<u16>) -> Result<Embedded, Problem> {
+async fn embed(data: &Path, port: Option<u16>, words: Words) -> Result<Embedded, Problem> {
     match timeout(bring_up::START_TIMEOUT, bring_up::embed(data, port)).await {
         Ok(Ok(embedded)) => Ok(embedded),
-        Ok(Err(error)) => Err(internal(&words::system_refused("Starting the gateway", &error))),
-        Err(_) => Err(internal(words::TOO_LATE)),
+        Ok(Err(error)) => Err(internal(words.system_refused(Deed::StartGateway, &error))),
+        Err(_) => Err(internal(words.too_late())),
     }
 }
 
@@ -473,30 +476,42 @@ pub(super) fn code_of(why: &NoKey) -> ProblemCode {
     }
 }
 
-impl From<PublishError> for Problem {
-    fn from(error: PublishError) -> Self {
-        let code = match error {
+/// What went wrong and can be told to the owner.
+pub(super) trait IntoProblem {
+    /// Makes a problem of it.
+    fn into_problem(self, words: Words) -> Problem;
+}
+
+impl IntoProblem for Problem {
+    fn into_problem(self, _: Words) -> Problem {
+        self
+    }
+}
+
+impl IntoProblem for PublishError {
+    fn into_problem(self, words: Words) -> Problem {
+        let code = match self {
             PublishError::Already(_) => ProblemCode::AlreadyPublished,
             PublishError::Folder(..) | PublishError::TooMuch(_) => ProblemCode::FolderUnusable,
             PublishError::Store(_) => ProblemCode::Internal,
             PublishError::Unknown => ProblemCode::Unknown,
         };
-        Self { code, sentence: words::not_published(&error) }
+        Problem { code, sentence: words.not_published(&self) }
     }
 }
 
-pub(super) fn bad_address(error: &AddressError) -> Problem {
-    Problem { code: ProblemCode::BadGateway, sentence: words::bad_address(error) }
+pub(super) fn bad_address(error: AddressError, words: Words) -> Problem {
+    Problem { code: ProblemCode::BadGateway, sentence: words.bad_address(error) }
 }
 
-fn bad_name() -> Problem {
-    Problem { code: ProblemCode::BadName, sentence: words::BAD_NAME.to_owned() }
+fn bad_name(words: Words) -> Problem {
+    Problem { code: ProblemCode::BadName, sentence: words.bad_name() }
 }
 
-pub(super) fn gone() -> Problem {
-    Problem { code: ProblemCode::Unknown, sentence: words::GONE.to_owned() }
+pub(super) fn gone(words: Words) -> Problem {
+    Problem { code: ProblemCode::Unknown, sentence: words.gone() }
 }
 
-pub(super) fn not_ready(sentence: &str) -> Problem {
-    Problem { code: ProblemCode::NotReady, sentence: sentence.to_owned() }
+pub(super) fn not_ready(sentence: String) -> Problem {
+    Problem { code: ProblemCode::NotReady, sentence }
 }

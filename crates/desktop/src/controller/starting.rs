@@ -15,7 +15,6 @@ use crate::{
     settings,
     settings::{Aside, Kept},
     view::{Problem, ProblemCode},
-    words,
 };
 
 impl Controller {
@@ -38,14 +37,14 @@ impl Controller {
                 self.kept = loaded.kept;
                 if let Some(aside) = loaded.kept_aside {
                     let sentence = match aside {
-                        Aside::Account(copy) => words::damaged_account(&copy),
-                        Aside::Everything(file) => words::damaged("settings", &file),
+                        Aside::Account(copy) => self.words.damaged_account(&copy),
+                        Aside::Everything(file) => self.words.damaged_settings(&file),
                     };
                     self.problem(Problem { code: ProblemCode::DamagedFile, sentence });
                 }
                 self.find_key();
             }
-            Err(error) => self.fail(words::settings_unreadable(&error)),
+            Err(error) => self.fail(self.words.settings_unreadable(&error)),
         }
     }
 
@@ -64,7 +63,9 @@ impl Controller {
                 self.stage = Stage::Starting;
                 let mut kept = self.kept.clone();
                 kept.public_key = Some(found.key.public().to_string());
-                kept.identity_name.get_or_insert_with(identity::default_name);
+                let words = self.words;
+                kept.identity_name
+                    .get_or_insert_with(|| identity::default_name(|| words.first_name()));
                 let result = self.keep(kept);
                 if let Err(problem) = &result {
                     self.problem(problem.clone());
@@ -78,6 +79,7 @@ impl Controller {
                     account: self.kept.account.clone(),
                     safe,
                     port: self.kept.port,
+                    words,
                 };
                 let up = bring_up::bring_up(wanted, found);
                 self.jobs.spawn(async move { Work::Up(up.await) });
@@ -86,7 +88,7 @@ impl Controller {
                 }
             }
             Err(why) => {
-                let sentence = words::no_key(&why);
+                let sentence = self.words.no_key(&why);
                 match reply {
                     // What the owner typed was wrong; what is needed stays the same.
                     Some(reply) => {
@@ -96,7 +98,7 @@ impl Controller {
                     None => {
                         self.stage = Stage::NeedsKey(requests::trouble_of(&why), sentence);
                         if std::mem::take(&mut self.hidden) {
-                            self.shell.notify(&words::waits_for_key());
+                            self.shell.notify(&self.words.waits_for_key());
                         }
                     }
                 }
@@ -107,7 +109,7 @@ impl Controller {
     /// Goes on once everything is started.
     pub(super) fn up(&mut self, up: Up) {
         if let Some(aside) = up.engine.peer.kept_aside() {
-            let sentence = words::damaged("list of folders", aside);
+            let sentence = self.words.damaged_folders(aside);
             self.problem(Problem { code: ProblemCode::DamagedFile, sentence });
         }
         if let Some(embedded) = up.embedded {
@@ -127,7 +129,7 @@ impl Controller {
         let Embedded { gateway, address, port } = embedded;
         if self.kept.port != Some(port) {
             if let Some(from) = self.kept.port {
-                let sentence = words::port_changed(from, port);
+                let sentence = self.words.port_changed(from, port);
                 self.problem(Problem { code: ProblemCode::PortChanged, sentence });
             }
             let kept = Kept { port: Some(port), ..self.kept.clone() };
@@ -152,7 +154,7 @@ impl Controller {
     pub(super) fn gateway_ended(&mut self, number: u64) {
         if self.serving.as_ref().is_some_and(|serving| serving.number == number) {
             self.serving = None;
-            self.problem(internal(&words::gateway_ended()));
+            self.problem(internal(self.words.gateway_ended()));
         }
     }
 

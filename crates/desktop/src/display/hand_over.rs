@@ -2,13 +2,13 @@
 
 use peer::Ended;
 
-use super::{count, cut, milliseconds, number, place, seconds_left, who};
+use super::{count, cut, milliseconds, number, seconds_left};
 use crate::{
     draft::{self, Draft as Prepared},
     printable::{MAX_NOTE, MAX_SHOWN, printable, printable_lines},
     qr::QrCodes,
     view::{Direction, Draft, DraftFile, HandOver, Knock, Passing, Received, Stage},
-    words,
+    words::Words,
 };
 
 /// How many files that arrived are shown of one hand-over; the folder has them all.
@@ -17,7 +17,7 @@ pub const MAX_RECEIVED: usize = 20;
 /// How many files that are about to be sent are shown one by one.
 pub const MAX_DRAFT_FILES: usize = 50;
 
-pub(super) fn hand_over(hand_over: &peer::HandOver, codes: &mut QrCodes) -> HandOver {
+pub(super) fn hand_over(hand_over: &peer::HandOver, codes: &mut QrCodes, words: Words) -> HandOver {
     HandOver {
         id: hand_over.id.0.to_string(),
         direction: match &hand_over.direction {
@@ -36,11 +36,16 @@ pub(super) fn hand_over(hand_over: &peer::HandOver, codes: &mut QrCodes) -> Hand
         ask_first: hand_over.nod,
         url: hand_over.url.clone(),
         qr: hand_over.url.as_deref().and_then(|url| codes.of(url)),
-        trouble: hand_over.trouble.as_ref().map(words::hand_over_trouble),
+        trouble: hand_over.trouble.as_ref().map(|trouble| words.hand_over_trouble(trouble)),
         stage: stage(&hand_over.stage),
-        passing: hand_over.passing.iter().map(passing).collect(),
-        knocks: hand_over.knocks.iter().map(knock).collect(),
-        received: hand_over.received.iter().take(MAX_RECEIVED).map(received).collect(),
+        passing: hand_over.passing.iter().map(|one| passing(one, words)).collect(),
+        knocks: hand_over.knocks.iter().map(|one| knock(one, words)).collect(),
+        received: hand_over
+            .received
+            .iter()
+            .take(MAX_RECEIVED)
+            .map(|one| received(one, words))
+            .collect(),
         more_received: count(hand_over.received.len().saturating_sub(MAX_RECEIVED)),
         since: milliseconds(hand_over.since),
     }
@@ -64,11 +69,11 @@ fn stage(stage: &peer::Stage) -> Stage {
     }
 }
 
-fn passing(passing: &peer::Passing) -> Passing {
+fn passing(passing: &peer::Passing, words: Words) -> Passing {
     let (arrived, size) = of(passing.arrived, passing.size);
     Passing {
         file: printable(&passing.file, MAX_SHOWN),
-        who: who(passing.visitor, &passing.agent),
+        who: words.who(passing.visitor, &passing.agent),
         size,
         arrived,
         rate: number(passing.rate),
@@ -83,19 +88,19 @@ fn of(arrived: u64, size: Option<u64>) -> (u64, Option<u64>) {
     (number(arrived).min(size.unwrap_or(u64::MAX)), size)
 }
 
-fn knock(knock: &peer::Knock) -> Knock {
+fn knock(knock: &peer::Knock, words: Words) -> Knock {
     Knock {
         id: knock.id.0.to_string(),
-        who: who(knock.visitor, &knock.agent),
+        who: words.who(knock.visitor, &knock.agent),
         at: milliseconds(knock.at),
     }
 }
 
-fn received(received: &peer::Received) -> Received {
+fn received(received: &peer::Received, words: Words) -> Received {
     Received {
         file: printable(&received.file, MAX_SHOWN),
         size: number(received.size),
-        who: place(received.visitor),
+        who: words.place(received.visitor),
         at: milliseconds(received.at),
     }
 }
@@ -125,7 +130,9 @@ mod tests {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use super::*;
-    use crate::{draft::FileToSend, view::Cut};
+    use crate::{draft::FileToSend, language::Language, view::Cut};
+
+    const ENGLISH: Words = Words::of(Language::English);
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
@@ -178,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_hand_over_is_printable_and_its_figures_are_possible() {
-        let shown = hand_over(&an_ask(), &mut QrCodes::default());
+        let shown = hand_over(&an_ask(), &mut QrCodes::default(), ENGLISH);
         let Direction::Ask { folder, largest, .. } = &shown.direction else { panic!("{shown:?}") };
         assert_eq!((folder.as_str(), *largest), ("/home/me/Down\u{FFFD}loads", (1 << 53) - 1));
         assert_eq!(shown.note, "The photos,\nplease\u{FFFD}");
@@ -198,7 +205,7 @@ mod tests {
     fn nobody_foretells_an_upload_of_unknown_size() {
         let mut ask = an_ask();
         ask.passing[0].size = None;
-        let shown = hand_over(&ask, &mut QrCodes::default());
+        let shown = hand_over(&ask, &mut QrCodes::default(), ENGLISH);
         assert_eq!((shown.passing[0].seconds_left, shown.passing[0].arrived), (None, 400));
     }
 

@@ -16,7 +16,12 @@ use tokio::{
 use zbus::zvariant::Value;
 
 use super::Wish;
-use crate::{notices::Notification, printable::MAX_NOTE, request::Request, words};
+use crate::{
+    notices::Notification,
+    printable::MAX_NOTE,
+    request::Request,
+    words::{self, Words},
+};
 
 /// How long the server may take to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,10 +91,10 @@ enum Done {
 
 /// Shows what arrives until nobody is left who tells. When the bus is not there, what arrives
 /// meanwhile is not shown.
-pub(super) async fn run(mut waiting: mpsc::Receiver<Wish>, asked: impl Fn(Request)) {
+pub(super) async fn run(mut waiting: mpsc::Receiver<Wish>, words: Words, asked: impl Fn(Request)) {
     let mut complained = false;
     loop {
-        let error = match serve(&mut waiting, &asked).await {
+        let error = match serve(&mut waiting, words, &asked).await {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -105,7 +110,11 @@ pub(super) async fn run(mut waiting: mpsc::Receiver<Wish>, asked: impl Fn(Reques
     }
 }
 
-async fn serve(waiting: &mut mpsc::Receiver<Wish>, asked: &impl Fn(Request)) -> zbus::Result<()> {
+async fn serve(
+    waiting: &mut mpsc::Receiver<Wish>,
+    words: Words,
+    asked: &impl Fn(Request),
+) -> zbus::Result<()> {
     let bus = timeout(SERVER_TIMEOUT, zbus::Connection::session()).await.map_err(|_| late())??;
     let server = ServerProxy::new(&bus).await?;
     let mut done = done(&server).await?;
@@ -136,8 +145,8 @@ async fn serve(waiting: &mut mpsc::Receiver<Wish>, asked: &impl Fn(Request)) -> 
                 ))),
             },
         };
-        let id =
-            timeout(SERVER_TIMEOUT, show(&server, &notification)).await.map_err(|_| late())??;
+        let showing = show(&server, &notification, words);
+        let id = timeout(SERVER_TIMEOUT, showing).await.map_err(|_| late())??;
         shown.push_back((id, notification));
         if shown.len() > REMEMBERED {
             shown.pop_front();
@@ -163,7 +172,11 @@ async fn done(server: &ServerProxy<'_>) -> zbus::Result<impl Stream<Item = Done>
     Ok(select_all([clicked.boxed(), answered.boxed()]))
 }
 
-async fn show(server: &ServerProxy<'_>, notification: &Notification) -> zbus::Result<u32> {
+async fn show(
+    server: &ServerProxy<'_>,
+    notification: &Notification,
+    words: Words,
+) -> zbus::Result<u32> {
     // A server that does not say what it can is taken at the worst: it reads markup.
     let abilities = server.get_capabilities().await;
     let has = |ability: &str| match &abilities {
@@ -172,7 +185,8 @@ async fn show(server: &ServerProxy<'_>, notification: &Notification) -> zbus::Re
     };
     let body =
         if has("body-markup") { escape(&notification.body) } else { notification.body.clone() };
-    let (actions, hints) = (actions(notification, has), hints(notification));
+    let (actions, hints) = (actions(notification, words, has), hints(notification, words));
+    let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
     let icon = words::APP.to_lowercase();
     let title = &notification.title;
     let stays = if notification.waits { WAITS } else { USUAL };
@@ -180,24 +194,25 @@ async fn show(server: &ServerProxy<'_>, notification: &Notification) -> zbus::Re
 }
 
 /// Returns what the server offers beside the text: keys and words in turn.
-fn actions(notification: &Notification, has: impl Fn(&str) -> bool) -> Vec<&str> {
+fn actions(notification: &Notification, words: Words, has: impl Fn(&str) -> bool) -> Vec<String> {
     let mut actions = Vec::new();
     if notification.click.is_some() && has("actions") {
-        actions.extend([DEFAULT, words::OPEN]);
+        actions.extend([DEFAULT.to_owned(), words.open()]);
         for (key, button) in BUTTONS.iter().zip(&notification.buttons) {
-            actions.extend([*key, &button.word]);
+            actions.extend([(*key).to_owned(), button.word.clone()]);
         }
         if notification.answers.is_some() {
-            actions.extend([if has(INLINE) { INLINE } else { ANSWER }, words::ANSWER]);
+            let key = if has(INLINE) { INLINE } else { ANSWER };
+            actions.extend([key.to_owned(), words.answer()]);
         }
     }
     actions
 }
 
-fn hints(notification: &Notification) -> HashMap<&'static str, Value<'static>> {
+fn hints(notification: &Notification, words: Words) -> HashMap<&'static str, Value<'static>> {
     let mut hints = HashMap::from([("desktop-entry", Value::from("veranda"))]);
     if notification.answers.is_some() {
-        hints.insert("x-kde-reply-placeholder-text", Value::from(words::ANSWER_HERE));
+        hints.insert("x-kde-reply-placeholder-text", Value::from(words.answer_here()));
     }
     hints
 }
@@ -240,6 +255,9 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
+
+    const ENGLISH: Words = Words::of(Language::English);
 
     fn note() -> Notification {
         Notification {
@@ -260,7 +278,7 @@ mod tests {
     fn a_note_offers_what_the_server_can() {
         let can = |abilities: &'static [&str]| move |one: &str| abilities.contains(&one);
         let check = |notification: &Notification, abilities, expected: &[&str]| {
-            assert_eq!(actions(notification, can(abilities)), expected);
+            assert_eq!(actions(notification, ENGLISH, can(abilities)), expected);
         };
         check(&note(), &["body"], &[]);
         check(&note(), &["actions"], &["default", "Open", "answer", "Answer"]);
@@ -283,7 +301,7 @@ mod tests {
             buttons: vec![button("Allow", true), button("Refuse", false)],
             ..Notification::new("A", "B")
         };
-        let shown = actions(&knock, |ability| ability == "actions");
+        let shown = actions(&knock, ENGLISH, |ability| ability == "actions");
         assert_eq!(shown, ["default", "Open", "button-1", "Allow", "button-2", "Refuse"]);
         let shown = VecDeque::from([(1, knock), (2, note())]);
         let refused = Request::AnswerKnock { knock: "8".to_owned(), allow: false };

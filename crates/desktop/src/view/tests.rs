@@ -5,6 +5,7 @@ use super::*;
 /// Returns a view that is ready and connected.
 pub(crate) fn a_view(sites: Vec<Site>) -> View {
     View {
+        language: Language::English,
         phase: Phase::Ready,
         connection: Connection::Connected {
             how: Wire::Petrichor,

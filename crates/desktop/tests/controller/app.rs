@@ -12,8 +12,8 @@ use std::{
 use carriers::xmpp::Password;
 use crosstalk::proof::PrivateKey;
 use desktop::{
-    Answer, Choice, Connection, Controller, Handle, Keychain, Options, Phase, Problem, ProblemCode,
-    Request, Shell, Site, View, notices::Notification, tray::Tray,
+    Answer, Choice, Connection, Controller, Handle, Keychain, Language, Options, Phase, Problem,
+    ProblemCode, Request, Shell, Site, View, notices::Notification, tray::Tray,
 };
 use peer::keys::KeyError;
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ pub(crate) struct Notes {
     pub(crate) opened: Vec<String>,
     /// What the owner chooses in the next dialogs; closes them when it is empty.
     pub(crate) choices: Vec<PathBuf>,
-    pub(crate) dialogs: Vec<Choice>,
+    pub(crate) dialogs: Vec<(Choice, String)>,
     pub(crate) revealed: Vec<PathBuf>,
     pub(crate) raised: usize,
     pub(crate) hidden: usize,
@@ -77,8 +77,12 @@ impl Shell for Notebook {
         self.0.send_modify(|notes| notes.opened.push(link.to_owned()));
         Ok(())
     }
-    fn choose(&mut self, choice: Choice) -> Answer<'static, anyhow::Result<Vec<PathBuf>>> {
-        self.0.send_modify(|notes| notes.dialogs.push(choice));
+    fn choose(
+        &mut self,
+        choice: Choice,
+        title: String,
+    ) -> Answer<'static, anyhow::Result<Vec<PathBuf>>> {
+        self.0.send_modify(|notes| notes.dialogs.push((choice, title)));
         let choices = self.0.borrow().choices.clone();
         Box::pin(async move { Ok(choices) })
     }
@@ -226,13 +230,15 @@ pub(crate) struct Home {
     pub(crate) folder: TempDir,
     pub(crate) keychain: MemoryKeychain,
     pub(crate) has_tray: bool,
+    pub(crate) language: Language,
 }
 
 impl Home {
     /// A computer on which the app was never started.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { folder, keychain: MemoryKeychain::default(), has_tray: true }
+        let language = Language::English;
+        Self { folder, keychain: MemoryKeychain::default(), has_tray: true, language }
     }
 
     /// The same, with a port of its own, so that tests do not take each other's.
@@ -279,6 +285,7 @@ impl Home {
     pub(crate) fn start_with(&self, hidden: bool, give: Vec<PathBuf>) -> App {
         let notes = watch::Sender::new(Notes { has_tray: self.has_tray, ..Notes::default() });
         let (controller, handle) = Controller::new(Options {
+            language: self.language,
             data: self.data(),
             shell: Box::new(Notebook(notes.clone())),
             keychain: Arc::new(self.keychain.clone()),

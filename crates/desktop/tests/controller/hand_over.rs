@@ -87,7 +87,8 @@ async fn a_file_is_chosen_sent_and_delivered() {
     let film = file(&home, film, &film_content);
     will_choose(&app, &[&film]);
     app.do_it(Request::ChooseFiles).await;
-    assert_eq!(app.notes.borrow().dialogs, [Choice::Files]);
+    let titled = (Choice::Files, "Choose files to send".to_owned());
+    assert_eq!(app.notes.borrow().dialogs, [titled]);
     let draft = app.until_view("a draft", |view| view.draft.is_some()).await.draft;
     let Some(Draft::Send { files, more: 0, size }) = draft else { panic!("{draft:?}") };
     assert_eq!((files.len(), &*files[0].name), (1, "film \u{FFFD}&.mkv"));
@@ -243,7 +244,8 @@ async fn files_of_others_come_into_the_folder_and_are_shown_there() {
     let elsewhere = home.folder("From others", &[]);
     will_choose(&app, &[&elsewhere]);
     app.do_it(Request::ChooseInbox).await;
-    assert_eq!(app.notes.borrow().dialogs, [Choice::Inbox]);
+    let titled = (Choice::Inbox, "Choose a folder for the files of others".to_owned());
+    assert_eq!(app.notes.borrow().dialogs, [titled]);
     let nothing = Request::AskForFiles { largest: 0, note: String::new(), ask_first: false };
     app.refused(nothing, ProblemCode::FilesUnusable).await;
     let asked = Request::AskForFiles { largest: 10, note: String::new(), ask_first: false };

@@ -7,6 +7,7 @@ mod chat;
 mod gateways;
 mod hand_over;
 mod keys;
+mod language;
 mod notes;
 mod publishing;
 mod staying;

@@ -142,10 +142,10 @@ impl Complaint {
         match link {
             LinkState::Down { trouble, retry_at: None } => {
                 let code = if trouble.of_account { ACCOUNT } else { GATEWAY };
-                return Err(Trouble::Failed(Failure::new(code, trouble.sentence.clone())));
+                return Err(Trouble::Failed(Failure::new(code, trouble.to_string())));
             }
             LinkState::Down { trouble, retry_at: Some(_) } if !is_told => {
-                self.say(output, Some(format!("{} Trying again.", trouble.sentence)));
+                self.say(output, Some(format!("{trouble} Trying again.")));
             }
             LinkState::Up { .. } => self.say(output, behind),
             LinkState::Down { .. } | LinkState::Dialling => {}

@@ -360,6 +360,9 @@ fn trouble_of(now: &HandOver) -> Option<String> {
         (HandOverTrouble::Away, Direction::Ask { folder, .. }) => {
             format!("The folder {} cannot be written any more.", folder.display())
         }
+        (HandOverTrouble::NameTaken, _) => "The gateway gives the name of this link to somebody else. \
+             End it and make a new one."
+            .to_owned(),
         (HandOverTrouble::Refused(why), _) => format!("The gateway gives no link: {why}"),
     })
 }

@@ -194,7 +194,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let identity = identity::open(proof.key.file.as_deref()).await?;
             let gateway = &proof.gateway.invitation.gateway;
             let made = peer::prove(identity.key.into(), gateway, &Roots::System).await;
-            let made = made.map_err(|trouble| Failure::new(GATEWAY, trouble.sentence))?;
+            let made = made.map_err(|trouble| Failure::new(GATEWAY, trouble.to_string()))?;
             writeln!(io::stdout(), "{made}").map_err(|error| Failure::new(OTHER, error.to_string()))
         }
         Command::Publish(publish) => publish::run(*publish).await,

@@ -86,7 +86,7 @@ impl Output {
             (Form::Json, LinkState::Down { trouble, retry_at }) => object(&json!({
                 "event": "link",
                 "state": "down",
-                "sentence": trouble.sentence,
+                "sentence": trouble.to_string(),
                 "heals": trouble.heals,
                 "retry_at": retry_at.map(millis),
             })),
@@ -95,7 +95,7 @@ impl Output {
                 self.rate(state)
             }
             (Form::Bars { .. } | Form::Lines, LinkState::Down { trouble, .. }) => {
-                self.line(&trouble.sentence)
+                self.line(&trouble.to_string())
             }
             (_, LinkState::Dialling) => Ok(()),
         }

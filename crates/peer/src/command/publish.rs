@@ -6,7 +6,8 @@ use std::{
 };
 
 use peer::{
-    Event, LinkState, Peer, PublishError, SiteId, SiteState, SiteTrouble, Snapshot, TransferEnd,
+    Event, FolderFault, LinkState, Peer, PublishError, SiteId, SiteState, SiteTrouble, Snapshot,
+    TransferEnd,
 };
 use tokio::sync::broadcast::error::RecvError;
 
@@ -25,9 +26,9 @@ pub(super) async fn run(arguments: Publish) -> Result<(), Failure> {
     let asked = &arguments.folder;
     let folder = asked.canonicalize().map_err(|error| {
         let why = if error.kind() == io::ErrorKind::NotFound {
-            "it is not there".to_owned()
+            FolderFault::NotFound
         } else {
-            error.to_string()
+            FolderFault::Other(error.to_string())
         };
         Failure::new(FOLDER, PublishError::Folder(asked.clone(), why).to_string())
     })?;

@@ -15,6 +15,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::OPEN_TIMEOUT;
 use crate::{
+    fault::FolderFault,
     folders,
     hand_over::{Goods, Presence},
     model::HandOverError,
@@ -68,8 +69,9 @@ pub(super) async fn choose_folder(
     let why = match timeout(OPEN_TIMEOUT, opening).await {
         Ok(Ok(Ok(opened))) => return Ok(opened),
         Ok(Ok(Err(InboxError::Folder(error)))) => reason(&error),
-        Ok(Ok(Err(error))) => error.to_string(),
-        Ok(Err(_)) | Err(_) => "the disk does not answer".to_owned(),
+        Ok(Ok(Err(InboxError::NoSpace))) => FolderFault::Full,
+        Ok(Ok(Err(error))) => FolderFault::Other(error.to_string()),
+        Ok(Err(_)) | Err(_) => FolderFault::Silent,
     };
     Err(HandOverError::Folder(folder.to_owned(), why))
 }
@@ -143,14 +145,14 @@ pub(super) fn look(
 }
 
 /// Says why a folder cannot take files.
-fn reason(error: &io::Error) -> String {
-    let words = [
-        (io::ErrorKind::NotFound, "it is not there"),
-        (io::ErrorKind::NotADirectory, "it is not a folder"),
-        (io::ErrorKind::PermissionDenied, "it may not be written"),
+fn reason(error: &io::Error) -> FolderFault {
+    let faults = [
+        (io::ErrorKind::NotFound, FolderFault::NotFound),
+        (io::ErrorKind::NotADirectory, FolderFault::NotAFolder),
+        (io::ErrorKind::PermissionDenied, FolderFault::ReadOnly),
     ];
-    let known = words.into_iter().find(|(kind, _)| *kind == error.kind());
-    known.map_or_else(|| error.to_string(), |(_, words)| words.to_owned())
+    let known = faults.into_iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or_else(|| FolderFault::Other(error.to_string()), |(_, fault)| fault)
 }
 
 fn rules(largest: u64) -> Rules {

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use self::{core::Core, hand_over::HandOverAsk};
 use crate::{
+    fault::FolderFault,
     folders,
     keeper::Scope,
     model::{Event, LinkState, NoteId, PublishError, SiteId, Snapshot, TransferId},
@@ -189,8 +190,7 @@ impl Peer {
         let (path, folder) = match timeout(OPEN_TIMEOUT, choose).await {
             Ok(Ok(chosen)) => chosen?,
             Ok(Err(_)) | Err(_) => {
-                let why = "the disk does not answer".to_owned();
-                return Err(PublishError::Folder(folder.to_owned(), why));
+                return Err(PublishError::Folder(folder.to_owned(), FolderFault::Silent));
             }
         };
         self.ask(|answer| Ask::Publish { path, folder, answer }).await

@@ -157,7 +157,7 @@ impl Site {
             match opened.await {
                 Ok(Some(Ok(folder))) => Disk::There(folder),
                 Ok(Some(Err(error))) => {
-                    tracing::debug!(why = folders::reason(&error), "A folder is not there");
+                    tracing::debug!(why = %folders::reason(&error), "A folder is not there");
                     Disk::Gone
                 }
                 Ok(None) | Err(_) => Disk::Gone,

@@ -31,8 +31,8 @@ use crate::{
     front::host_of_origin,
     ledger::{Flow, Now},
     model::{
-        Ended, HandOver, HandOverId, Knock, KnockId, Received, Stage, TransferEnd, TransferId,
-        TransferRecord, TransferState,
+        Ended, HandOver, HandOverId, HandOverTrouble, Knock, KnockId, Received, Stage, TransferEnd,
+        TransferId, TransferRecord, TransferState,
     },
     session::Token,
     store::VisitorKey,
@@ -546,7 +546,7 @@ impl Book {
     pub(crate) fn states(
         &self,
         passing: &[TransferState],
-        refused: Option<&str>,
+        refused: Option<&HandOverTrouble>,
         now: Now,
     ) -> Vec<HandOver> {
         let ids = self.entries.keys().rev();
@@ -558,7 +558,7 @@ impl Book {
         &self,
         id: HandOverId,
         passing: &[TransferState],
-        refused: Option<&str>,
+        refused: Option<&HandOverTrouble>,
         now: Now,
     ) -> Option<HandOver> {
         let origin = self.place.as_ref().map(|place| place.origin.as_str());

@@ -18,7 +18,7 @@ use super::book::{Book, Way, Wish};
 use crate::{
     ledger::{Happening, Ledger, Now},
     meter::{Caller, Meter},
-    model::{HandOver, HandOverId, SiteId, TransferState},
+    model::{HandOver, HandOverId, HandOverTrouble, SiteId, TransferState},
 };
 
 /// How long a visitor waits until her ticket, or the name that her file is about to get, is on the disk.
@@ -127,7 +127,7 @@ impl Desk {
     }
 
     /// Returns the state of all.
-    pub(crate) fn states(&self, refused: Option<&str>, now: Now) -> Vec<HandOver> {
+    pub(crate) fn states(&self, refused: Option<&HandOverTrouble>, now: Now) -> Vec<HandOver> {
         let passing = self.passing(now);
         self.book().states(&passing, refused, now)
     }

@@ -197,7 +197,7 @@ impl Entry {
         id: HandOverId,
         origin: Option<&str>,
         passing: &[TransferState],
-        refused: Option<&str>,
+        refused: Option<&HandOverTrouble>,
         now: Now,
     ) -> HandOver {
         let is_done = self.is_done();
@@ -215,7 +215,7 @@ impl Entry {
             Presence::Away => Some(HandOverTrouble::Away),
             Presence::Inbox(_) | Presence::Parcel(_) | Presence::Unknown => None,
         };
-        let refused = refused.map(|words| HandOverTrouble::Refused(words.to_owned()));
+        let refused = refused.cloned();
         let url = match (origin, &refused) {
             (Some(origin), None) if !is_done => {
                 Some(format!("{origin}{}{}", super::PREFIX, self.token.secret()))

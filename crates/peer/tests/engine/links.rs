@@ -126,7 +126,7 @@ async fn a_gateway_that_is_away_at_the_start_is_found_when_it_comes() {
     let site = peer.publish(&home.photos()).await.unwrap();
     let down = until(&peer, "down", |snapshot| matches!(snapshot.link, LinkState::Down { .. }));
     let LinkState::Down { trouble, retry_at } = down.await.link else { unreachable!() };
-    assert!(trouble.sentence.contains("cannot be reached"), "{}", trouble.sentence);
+    assert!(trouble.to_string().contains("cannot be reached"), "{trouble}");
     assert!(trouble.heals && retry_at.is_some());
     let gateway = Gateway::start_at(([127, 0, 0, 1], port).into()).await;
     peer.retry();
@@ -144,7 +144,7 @@ async fn a_gateway_that_says_no_is_left_alone_until_the_owner_tries_again() {
         matches!(&snapshot.link, LinkState::Down { retry_at: None, .. })
     });
     let LinkState::Down { trouble, .. } = down.await.link else { unreachable!() };
-    assert!(!trouble.heals && trouble.sentence.contains("no, not today"), "{}", trouble.sentence);
+    assert!(!trouble.heals && trouble.to_string().contains("no, not today"), "{trouble}");
     let asked: usize = gateway.orders().asked.values().sum();
     // Longer than the first waits of the backoff.
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -21,8 +21,8 @@ use crate::{
     },
     ledger::Now,
     model::{
-        Event, HandOver, HandOverError, HandOverId, KnockId, PublishError, SiteTrouble, Stage,
-        Terms,
+        Event, HandOver, HandOverError, HandOverId, HandOverTrouble, KnockId, PublishError,
+        SiteTrouble, Stage, Terms,
     },
     names::{WantedName, Whose},
     naming,
@@ -110,23 +110,20 @@ impl Counter {
     }
 
     pub(super) fn states(&self, now: Now) -> Vec<HandOver> {
-        self.desk.states(self.refusal().as_deref(), now)
+        self.desk.states(self.refusal().as_ref(), now)
     }
 
     fn state(&self, id: HandOverId) -> Option<HandOver> {
         let now = Now::read();
         let passing = self.desk.passing(now);
-        self.desk.book().state(id, &passing, self.refusal().as_deref(), now)
+        self.desk.book().state(id, &passing, self.refusal().as_ref(), now)
     }
 
-    fn refusal(&self) -> Option<String> {
+    fn refusal(&self) -> Option<HandOverTrouble> {
         Some(match self.refused.as_ref()? {
             SiteTrouble::FolderGone => return None,
-            SiteTrouble::NameTaken => {
-                "The gateway gives the name of this link to somebody else. End it and make a new one."
-                    .to_owned()
-            }
-            SiteTrouble::Refused(words) => words.clone(),
+            SiteTrouble::NameTaken => HandOverTrouble::NameTaken,
+            SiteTrouble::Refused(words) => HandOverTrouble::Refused(words.clone()),
         })
     }
 
