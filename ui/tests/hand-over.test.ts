@@ -74,6 +74,8 @@ describe("sending a file", () => {
     });
     const sheet = await screen.findByRole("dialog", { name: "Send 1 file" });
     expect(text(sheet)).not.toContain("zip");
+    await user.keyboard("{Escape}");
+    expect(screen.getByTestId("settings")).toBeTruthy();
     await user.click(within(sheet).getByTestId("create-link"));
     await waitFor(() => expect(cards()).toHaveLength(1));
     expect(screen.queryByTestId("settings")).toBeNull();
