@@ -205,6 +205,19 @@ describe("a hand-over", () => {
     expect(cards()).toHaveLength(1);
   });
 
+  it("is only sent completely where the gateway cannot see what arrived", async () => {
+    const now = Date.now();
+    const { backend } = open("handOverWaiting");
+    await screen.findAllByTestId("hand-over-card");
+    const one = film(now);
+    const stage = { type: "done", at: now, certain: false } as const;
+    backend.show({ handOvers: [{ ...one, stage }] });
+    const finished = text(await screen.findByTestId("finished-item"));
+    expect(finished).toMatch(/Sent completely, 840 MB.*This gateway cannot see whether all of it/);
+    expect(finished).not.toContain("Delivered");
+    await waitFor(() => expect(said()).toBe("“The boat, first sail.mp4” was sent completely."));
+  });
+
   it("ends only after a question, which says that something is cut", async () => {
     const { backend, user } = open("handOverPassing");
     await user.click((await screen.findAllByTestId("end-hand-over"))[0] as HTMLElement);
@@ -291,7 +304,7 @@ describe("a hand-over", () => {
       backend.show({ handOvers: [{ ...one, ...differences }] });
     show({ stage: { type: "cut", file, arrived: 1, size: 2, at: now, by: "visitor" } });
     await waitFor(() => expect(said()).toBe(`“${file}” was cut. It can be continued.`));
-    show({ stage: { type: "done", at: now } });
+    show({ stage: { type: "done", at: now, certain: true } });
     await waitFor(() => expect(said()).toBe(`“${file}” was delivered.`));
     show({ received: [{ file: "a.jpg", size: 5, who: "203.0.113.9", at: now }] });
     await waitFor(() => expect(said()).toBe("“a.jpg” has arrived."));

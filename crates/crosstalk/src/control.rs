@@ -23,7 +23,8 @@ pub const RECEIPT_HEADER: &str = "veranda-receipt";
 /// The value of [`RECEIPT_HEADER`] by which a peer asks that not what the visitor's connection took is
 /// counted but what the visitor's program read, as for a relay session: for what is handed over once. So
 /// a small body counts as 0 until it is complete, and figures only grow. A gateway whose system does not
-/// tell, or that has too many of these of one peer, counts what the connection took.
+/// tell, or that has too many of these of one peer, counts what the connection took, and says so
+/// ([`Receipt::read`]).
 pub const RECEIPT_READ: &str = "read";
 
 /// How far one transaction's response got.
@@ -36,6 +37,11 @@ pub struct Receipt {
     pub delivered: u64,
     /// Whether more follows.
     pub state: ReceiptState,
+    /// Of a response with [`RECEIPT_READ`]: whether `delivered` is what the visitor's
+    /// program read (behind a proxy, the proxy), or only what the connection took. `None` elsewhere, and
+    /// from gateways that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<bool>,
 }
 
 /// Whether a transaction goes on.
@@ -59,4 +65,23 @@ pub struct Receipts {
     /// them. Their transactions stay unconfirmed.
     #[serde(default)]
     pub missed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_gateways_do_not_say_what_was_counted_and_newer_may_say_more() {
+        let read = |json: &str| serde_json::from_str::<Receipt>(json).unwrap();
+        let old = read(r#"{"transaction":7,"delivered":5,"state":"complete"}"#);
+        let receipt =
+            Receipt { transaction: 7, delivered: 5, state: ReceiptState::Complete, read: None };
+        assert_eq!(old, receipt);
+        let new = r#"{"transaction":7,"delivered":5,"state":"complete","read":false,"more":1}"#;
+        assert_eq!(read(new), Receipt { read: Some(false), ..receipt });
+        // Peers of before know no other.
+        let written = serde_json::to_string(&receipt).unwrap();
+        assert_eq!(written, r#"{"transaction":7,"delivered":5,"state":"complete"}"#);
+    }
 }

@@ -566,10 +566,10 @@ mod tests {
         let at = SystemTime::UNIX_EPOCH;
         notices.hand_over(film(Stage::Waiting));
         check(&notices.poll(start, &ON, ENGLISH), &[]);
-        notices.hand_over(film(Stage::Done { at }));
+        notices.hand_over(film(Stage::Done { at, certain: true }));
         let direction =
             Direction::Ask { folder: "/home/me/Downloads".into(), largest: 5, files_left: 1 };
-        let ask = a_hand_over(direction, Stage::Done { at });
+        let ask = a_hand_over(direction, Stage::Done { at, certain: true });
         notices.hand_over(ask.clone());
         let file = Received {
             file: "a\n.jpg".to_owned(),

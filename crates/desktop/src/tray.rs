@@ -304,7 +304,7 @@ mod tests {
         let Menu(entries) = menu(&view);
         let click = Request::OpenHandOver { hand_over: "3".to_owned() };
         assert_eq!(entries[1], Entry::Item { label: "Somebody asks you…".to_owned(), click });
-        view.hand_overs[0].stage = Stage::Done { at: 5 };
+        view.hand_overs[0].stage = Stage::Done { at: 5, certain: true };
         assert_eq!(icon(&view), Icon::Idle);
     }
 

@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -49,6 +49,8 @@ struct Progress {
     transaction: u64,
     delivered: AtomicU64,
     reported: AtomicU64,
+    /// See [`Receipt::read`].
+    read: OnceLock<bool>,
 }
 
 /// The right to report on one transaction. When it is dropped unfinished, the transaction is
@@ -67,7 +69,8 @@ impl Reporter {
     /// Begins to report on a transaction.
     pub(crate) fn begin(&self, transaction: u64) -> Ticket {
         let (delivered, reported) = (AtomicU64::new(0), AtomicU64::new(0));
-        let progress = Arc::new(Progress { transaction, delivered, reported });
+        let read = OnceLock::new();
+        let progress = Arc::new(Progress { transaction, delivered, reported, read });
         let mut state = self.shared.state();
         state.running.push(progress.clone());
         self.wake(&mut state);
@@ -99,12 +102,17 @@ impl Ticket {
         self.progress.reported.store(u64::MAX, Ordering::Relaxed);
     }
 
+    /// Tells also whether what is delivered is what the visitor's program read. Once.
+    pub(crate) fn tell_whether_read(&self, read: bool) {
+        let _ = self.progress.read.set(read);
+    }
+
     fn end(&mut self, delivered: u64, outcome: ReceiptState) {
         self.finished = true;
-        let transaction = self.progress.transaction;
+        let (transaction, read) = (self.progress.transaction, self.progress.read.get().copied());
         let mut state = self.reporter.shared.state();
         state.running.retain(|running| !Arc::ptr_eq(running, &self.progress));
-        state.push_final(Receipt { transaction, delivered, state: outcome });
+        state.push_final(Receipt { transaction, delivered, state: outcome, read });
         self.reporter.wake(&mut state);
     }
 }
@@ -144,7 +152,8 @@ impl State {
             let delivered = progress.delivered.load(Ordering::Relaxed);
             if progress.reported.swap(delivered, Ordering::Relaxed) != delivered {
                 let (transaction, state) = (progress.transaction, ReceiptState::Running);
-                receipts.push(Receipt { transaction, delivered, state });
+                let read = progress.read.get().copied();
+                receipts.push(Receipt { transaction, delivered, state, read });
             }
         }
         Receipts { receipts, missed: std::mem::take(&mut self.missed) }
@@ -229,12 +238,12 @@ mod tests {
     use super::*;
 
     fn last(transaction: u64) -> Receipt {
-        Receipt { transaction, delivered: 1, state: ReceiptState::Complete }
+        Receipt { transaction, delivered: 1, state: ReceiptState::Complete, read: None }
     }
 
     fn running(transaction: u64, delivered: u64) -> Arc<Progress> {
         let (delivered, reported) = (AtomicU64::new(delivered), AtomicU64::new(0));
-        Arc::new(Progress { transaction, delivered, reported })
+        Arc::new(Progress { transaction, delivered, reported, read: OnceLock::new() })
     }
 
     #[test]

@@ -282,7 +282,8 @@ fn count(
             let (body, report) = cama::hand_over(connection, body, ticket, turn);
             return (body, report);
         }
-        tracing::debug!("A peer hands over too much at once: what is taken counts as read");
+        tracing::debug!("A peer hands over too much at once: what is taken is told");
+        ticket.tell_whether_read(false);
     }
     (body, Some(Box::new(ticket)))
 }

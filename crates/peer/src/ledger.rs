@@ -95,6 +95,8 @@ pub(crate) struct Flow {
     pub(crate) size: u64,
     sent: AtomicU64,
     stopped: AtomicBool,
+    /// Whether the gateway saw only what its own connection took, not what the visitor's program read.
+    only_taken: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -107,6 +109,11 @@ impl Flow {
     /// Returns how many bytes were handed to the link.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the gateway said that it saw only what its own connection took.
+    pub(crate) fn is_only_taken(&self) -> bool {
+        self.only_taken.load(Ordering::Relaxed)
     }
 
     /// Returns whether the owner stopped the transfer, and wakes this task when she does.
@@ -214,6 +221,7 @@ impl Ledger {
             size: start.size,
             sent: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            only_taken: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         });
         if let Some(transaction) = start.transaction {
@@ -321,6 +329,9 @@ impl Ledger {
     fn receipt(&mut self, id: TransferId, receipt: Receipt, now: Now) {
         let Some(entry) = self.under_way.get_mut(&id) else { return };
         entry.receipt = Some(now.monotonic);
+        if let Some(read) = receipt.read {
+            entry.flow.only_taken.store(!read, Ordering::Relaxed);
+        }
         entry.deliver(receipt.delivered, now.monotonic);
         let end = match receipt.state {
             ReceiptState::Running => return,

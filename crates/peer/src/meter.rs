@@ -392,7 +392,8 @@ mod tests {
         drop(frames);
         assert_eq!(body.collect().await.unwrap().to_bytes(), "56789");
         assert_eq!(under_way(&meter)[0].sent, 10);
-        let receipt = Receipt { transaction: 5, delivered: 10, state: ReceiptState::Complete };
+        let receipt =
+            Receipt { transaction: 5, delivered: 10, state: ReceiptState::Complete, read: None };
         assert_eq!(receive(&meter, vec![receipt]).await, StatusCode::NO_CONTENT);
         assert_eq!(ends(&meter), [TransferEnd::Complete]);
     }
@@ -410,7 +411,8 @@ mod tests {
         assert_eq!(end.unwrap().unwrap_err().to_string(), Stopped.to_string());
         assert!(frames.is_closed(), "the file is closed at once");
         assert!(body.frame().await.is_none());
-        let receipt = Receipt { transaction: 5, delivered: 3, state: ReceiptState::Cut };
+        let receipt =
+            Receipt { transaction: 5, delivered: 3, state: ReceiptState::Cut, read: None };
         receive(&meter, vec![receipt]).await;
         assert_eq!(ends(&meter), [TransferEnd::Cut(Ended::Owner)]);
     }
@@ -487,7 +489,8 @@ mod tests {
         ] {
             assert_eq!(control(&meter, method, path, body).await, status);
         }
-        let receipt = Receipt { transaction: 99, delivered: 3, state: ReceiptState::Complete };
+        let receipt =
+            Receipt { transaction: 99, delivered: 3, state: ReceiptState::Complete, read: None };
         assert_eq!(receive(&meter, vec![receipt]).await, StatusCode::NO_CONTENT);
         assert_eq!(ends(&meter), []);
     }

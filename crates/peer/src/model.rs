@@ -356,6 +356,9 @@ pub enum Stage {
     Done {
         /// When.
         at: SystemTime,
+        /// `false` where the gateway said that it saw only its own connection take all of it, and not the
+        /// visitor's program read it ([`Receipt::read`](crosstalk::control::Receipt::read)).
+        certain: bool,
     },
 }
 

@@ -818,7 +818,11 @@ by: Cut, } | { "type": "done",
 /**
  * When, milliseconds since 1970.
  */
-at: number, } | { "type": "waiting" };
+at: number,
+/**
+ * Whether that is known; otherwise all of it was sent, and the gateway cannot see what arrived.
+ */
+certain: boolean, } | { "type": "waiting" };
 
 /**
  * How a try goes.

@@ -123,7 +123,7 @@ export class Desk {
       } else if (file && file.at !== old.received[0]?.at) {
         this.say(t("handOver.saidReceived", { file: file.file }));
       } else if (one.stage.type === "done" && old.stage.type !== "done") {
-        this.say(t("handOver.saidDelivered", { name }));
+        this.say(t(one.stage.certain ? "handOver.saidDelivered" : "handOver.saidSent", { name }));
       } else if (one.stage.type === "cut" && old.stage.type !== "cut") {
         this.say(t("handOver.saidCut", { name: one.stage.file }));
       }

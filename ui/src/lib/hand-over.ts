@@ -20,6 +20,11 @@ export function isDone({ stage }: HandOver): boolean {
   return stage.type === "done";
 }
 
+/** Returns whether it is known that all of it arrived, once the link leads to nothing any more. */
+export function isCertain({ stage }: HandOver): boolean {
+  return stage.type === "done" && stage.certain;
+}
+
 /** Returns the name of a folder without the way to it. */
 export function lastPart(path: string): string {
   return path.split(/[/\\]/).filter(Boolean).at(-1) ?? path;

@@ -91,7 +91,13 @@ export function cut(one: HandOver, by: Cut): HandOver {
 
 export function done(now: number, one: HandOver, index: number): HandOver {
   const at = now - index * 3_600_000;
-  return { ...one, id: `done-${index}`, url: null, qr: null, stage: { type: "done", at } };
+  return {
+    ...one,
+    id: `done-${index}`,
+    url: null,
+    qr: null,
+    stage: { type: "done", at, certain: true },
+  };
 }
 
 /** Looks like a QR code and is none. */

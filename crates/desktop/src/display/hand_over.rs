@@ -64,7 +64,9 @@ fn stage(stage: &peer::Stage) -> Stage {
                 by: cut(by),
             }
         }
-        peer::Stage::Done { at } => Stage::Done { at: milliseconds(*at) },
+        peer::Stage::Done { at, certain } => {
+            Stage::Done { at: milliseconds(*at), certain: *certain }
+        }
         peer::Stage::Waiting => Stage::Waiting,
     }
 }

@@ -82,6 +82,8 @@ pub enum Stage {
     Done {
         /// When, milliseconds since 1970.
         at: u64,
+        /// Whether that is known; otherwise all of it was sent, and the gateway cannot see what arrived.
+        certain: bool,
     },
     /// Nobody came yet, or somebody is here now.
     Waiting,

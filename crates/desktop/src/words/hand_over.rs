@@ -2,6 +2,7 @@
 
 use peer::{
     Direction, HandOver, HandOverError, HandOverTrouble, Knock, KnockId, ParcelError, Received,
+    Stage,
 };
 
 use super::{
@@ -64,12 +65,13 @@ impl Words {
             Direction::Ask { folder, largest, .. } => (shown(folder), largest),
         };
         let (name, size) = (("name", name.into()), ("size", self.size(*bytes).into()));
-        let told = match count {
-            0 | 1 => self.notification("notice-handed-over", &[name, size]),
-            _ => {
-                let count = ("count", count.into());
-                self.notification("notice-many-handed-over", &[name, size, count])
-            }
+        let is_certain = !matches!(last.stage, Stage::Done { certain: false, .. });
+        let number = ("count", count.into());
+        let told = match (count, is_certain) {
+            (0 | 1, true) => self.notification("notice-handed-over", &[name, size]),
+            (0 | 1, false) => self.notification("notice-only-sent", &[name, size]),
+            (_, true) => self.notification("notice-many-handed-over", &[name, size, number]),
+            (_, false) => self.notification("notice-many-only-sent", &[name, size, number]),
         };
         Notification { click: Some(opens(last)), ..told }
     }

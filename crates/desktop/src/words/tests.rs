@@ -210,6 +210,8 @@ fn notifications(words: Words) -> Vec<Notification> {
         words.stays_in_tray(),
         words.waits_for_key(),
     ];
+    let at = SystemTime::UNIX_EPOCH;
+    let only_sent = HandOver { stage: Stage::Done { at, certain: false }, ..film() };
     for count in 1..=3 {
         told.extend([
             words.first_visitors("Photos", count),
@@ -218,6 +220,7 @@ fn notifications(words: Words) -> Vec<Notification> {
             words.knocks(&(film(), knock.clone()), count),
             words.knocks(&(inbox(), knock.clone()), count),
             words.delivered(&film(), count),
+            words.delivered(&only_sent, count),
             words.received(&(inbox(), received.clone()), count),
         ]);
     }
@@ -507,6 +510,9 @@ fn a_german_tray_and_its_notifications_are_german() {
     let told = GERMAN.delivered(&film(), 1);
     let body = "„film.mkv“ (1,2 GB) ist vollständig angekommen. Der Link ist jetzt geschlossen.";
     assert_eq!((&*told.title, &*told.body), ("Deine Datei wurde zugestellt", body));
+    let stage = Stage::Done { at: SystemTime::UNIX_EPOCH, certain: false };
+    let told = GERMAN.delivered(&HandOver { stage, ..film() }, 1);
+    assert_eq!(told.title, "Deine Datei wurde gesendet");
 }
 
 #[test]

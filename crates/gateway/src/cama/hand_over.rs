@@ -32,6 +32,7 @@ pub(crate) fn hand_over(
     shared.visitors.spawn(async move {
         let _held = held;
         let tells = socket::tells();
+        ticket.tell_whether_read(tells);
         let tell = |seen: Seen| ticket.delivered(if tells { seen.certain } else { seen.taken });
         let followed = follow(started, &cut, &under_way, &tell);
         // Without an outcome, what was told last is what is known.

@@ -72,6 +72,7 @@ async fn what_came_and_was_never_read_is_not_delivered() {
         if path == &read {
             let first = peer.site.receipt(path, |_| true).await;
             assert_eq!((first.delivered, first.state), (0, ReceiptState::Running));
+            assert_eq!(first.read, Some(true));
         }
         // With something unread, this is what the end of a killed program looks like.
         drop(visitor);
@@ -179,6 +180,7 @@ async fn a_peer_that_hands_over_too_much_at_once_is_served_and_counted_as_ever()
     for (path, _) in &beyond {
         let last = peer.site.last_receipt(path).await;
         assert_eq!((last.delivered, last.state), (FEW, ReceiptState::Complete), "{path}");
+        assert_eq!(last.read, Some(false), "{path}");
     }
     // The others are complete when they are read, and their turns are free again.
     for (_, visitor) in &mut visitors {
@@ -189,6 +191,7 @@ async fn a_peer_that_hands_over_too_much_at_once_is_served_and_counted_as_ever()
     for (path, _) in &visitors {
         let last = peer.site.last_receipt(path).await;
         assert_eq!((last.delivered, last.state), (FEW, ReceiptState::Complete), "{path}");
+        assert_eq!(last.read, Some(cfg!(target_os = "linux")), "{path}");
     }
     let path = format!("/size/{FEW}?read=again");
     let visitor = world.ask(&path).await;

@@ -287,6 +287,7 @@ impl Book {
         let Some(current) = &entry.current else { return };
         let (offset, end, is_vouched) =
             (current.offset, current.offset + current.length, current.is_vouched);
+        let certain = !current.flow.is_only_taken();
         let Goods::Send { name, size, .. } = &entry.goods else { return };
         let (name, size) = (name.clone(), *size);
         let Some(before) = entry.end_current() else { return };
@@ -294,7 +295,7 @@ impl Book {
             before
         } else if record.end == TransferEnd::Complete && end >= size {
             entry.tickets.dismiss();
-            Stage::Done { at: record.until }
+            Stage::Done { at: record.until, certain }
         } else {
             let by = match record.end {
                 // A part was all that she wanted.
@@ -315,7 +316,7 @@ impl Book {
     /// All that was asked for is there, or an empty file was fetched.
     pub(crate) fn finish(&mut self, id: HandOverId, now: Now) {
         let Some(entry) = self.change(id) else { return };
-        entry.stage = Stage::Done { at: now.wall };
+        entry.stage = Stage::Done { at: now.wall, certain: true };
         entry.tickets.dismiss();
         let drafts = entry.uploads.clear();
         self.happened(Happening::Changed(id));

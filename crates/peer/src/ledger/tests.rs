@@ -40,7 +40,7 @@ impl Book {
     }
 
     fn receipt(&mut self, link: u64, transaction: u64, delivered: u64, state: ReceiptState) {
-        let receipts = vec![Receipt { transaction, delivered, state }];
+        let receipts = vec![Receipt { transaction, delivered, state, read: None }];
         self.ledger.receipts(link, &Receipts { receipts, missed: 0 }, self.now);
     }
 

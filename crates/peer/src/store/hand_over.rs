@@ -22,6 +22,9 @@ const ALLOWED: &str = "allowed";
 const REFUSED: &str = "refused";
 const UNANSWERED: &str = "unanswered";
 
+/// The word for a stage that is done, as far as a gateway can see that sees only its own connection.
+const ONLY_TAKEN: &str = "only-taken";
+
 pub(super) fn read_desks(connection: &Connection) -> rusqlite::Result<Vec<StoredLabel>> {
     all(connection, "SELECT * FROM desks ORDER BY changed", |row| {
         Ok(StoredLabel {
@@ -90,7 +93,8 @@ fn stage(row: &Row<'_>) -> rusqlite::Result<Stage> {
     let at = time(row.get("at")?);
     Ok(match &*word {
         "waiting" => Stage::Waiting,
-        "complete" => Stage::Done { at },
+        "complete" => Stage::Done { at, certain: true },
+        ONLY_TAKEN => Stage::Done { at, certain: false },
         _ => Stage::Cut {
             file: row.get("cut_file")?,
             arrived: unsigned(row.get("cut_arrived")?),
@@ -209,7 +213,8 @@ pub(super) fn keep(to: &Transaction<'_>, kept: &KeptHandOver) -> rusqlite::Resul
     };
     let (stage, at, cut) = match &kept.stage {
         Stage::Waiting => ("waiting", 0, None),
-        Stage::Done { at } => (word(TransferEnd::Complete), millis(*at), None),
+        Stage::Done { at, certain: true } => (word(TransferEnd::Complete), millis(*at), None),
+        Stage::Done { at, certain: false } => (ONLY_TAKEN, millis(*at), None),
         Stage::Cut { file, arrived, size, at, by } => {
             (word(TransferEnd::Cut(*by)), millis(*at), Some((file, *arrived, *size)))
         }

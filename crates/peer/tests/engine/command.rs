@@ -161,7 +161,8 @@ async fn scripts_read_one_object_a_line_and_the_link_stays() {
     let started = program.object().await;
     assert_eq!((&started["event"], &started["state"]), (&"transfer".into(), &"started".into()));
     assert_eq!((&started["file"], &started["size"]), (&"a.txt".into(), &5.into()));
-    let receipt = Receipt { transaction: 7, delivered: 5, state: ReceiptState::Complete };
+    let receipt =
+        Receipt { transaction: 7, delivered: 5, state: ReceiptState::Complete, read: None };
     gateway.receipt(link, receipt).await;
     let ended = program.object().await;
     assert_eq!((&ended["state"], &ended["end"]), (&"ended".into(), &"complete".into()));
@@ -188,7 +189,8 @@ async fn people_read_sentences_and_once_ends_after_one_file() {
     let seen = gateway.visit(link, &file(&url, "a.txt"), Some(&cookie), 7).await;
     assert_eq!(seen.text().await, "hello");
     assert_eq!(program.line().await, "192.0.2.7 (curl) fetches a.txt (5 B).");
-    let receipt = Receipt { transaction: 7, delivered: 5, state: ReceiptState::Complete };
+    let receipt =
+        Receipt { transaction: 7, delivered: 5, state: ReceiptState::Complete, read: None };
     gateway.receipt(link, receipt).await;
     let delivered = program.line().await;
     assert!(delivered.starts_with("a.txt: 5 B delivered to 192.0.2.7 (curl) in "), "{delivered}");

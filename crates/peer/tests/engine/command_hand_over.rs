@@ -69,10 +69,12 @@ async fn a_script_sends_a_file_and_goes_on_after_it_was_started_again() {
     let request = Request::get(&place).body(transaction::empty()).unwrap();
     let seen = gateway.ask(&link, SHE, 7, request).await;
     assert_eq!(seen.text().await, "hello");
-    let receipt = Receipt { transaction: 7, delivered: 5, state: ReceiptState::Complete };
+    let receipt =
+        Receipt { transaction: 7, delivered: 5, state: ReceiptState::Complete, read: None };
     gateway.receipt(&link, receipt).await;
     let done = object(&mut program, "hand-over").await;
     assert_eq!((&done["state"], &done["url"]), (&"done".into(), &Value::Null));
+    assert_eq!(done["certain"], true);
     assert!(program.end().await.0.success());
 }
 
@@ -120,9 +122,33 @@ async fn people_read_sentences_and_say_who_may() {
     let seen = gateway.ask(&link, SHE, 3, request).await;
     assert_eq!(program.line().await, "192.0.2.7 (curl) fetches a.txt (5 B).");
     assert_eq!(seen.body.collect().await.unwrap().to_bytes(), "hello");
-    let receipt = Receipt { transaction: 3, delivered: 5, state: ReceiptState::Complete };
+    let receipt =
+        Receipt { transaction: 3, delivered: 5, state: ReceiptState::Complete, read: None };
     gateway.receipt(&link, receipt).await;
     assert_eq!(program.line().await, "a.txt has arrived completely.");
+    assert!(program.end().await.0.success());
+}
+
+#[tokio::test]
+async fn nobody_reads_that_it_arrived_where_the_gateway_cannot_see_it() {
+    let (home, gateway) = (Home::new(), Gateway::start().await);
+    let file = home.photos().join("a.txt");
+    let mut program = start(&home, &gateway, &["send", text(&file)], &[]);
+    assert_eq!(program.line().await, "a.txt (5 B) can be fetched at");
+    let url = program.line().await;
+    assert_eq!(program.line().await, "Connected to the gateway by Petrichor.");
+    let link = gateway.link().await;
+    let request = Request::get(press(&gateway, &link, &url).await).body(transaction::empty());
+    let seen = gateway.ask(&link, SHE, 3, request.unwrap()).await;
+    assert_eq!(seen.text().await, "hello");
+    assert_eq!(program.line().await, "192.0.2.7 (curl) fetches a.txt (5 B).");
+    let (transaction, state) = (3, ReceiptState::Complete);
+    gateway.receipt(&link, Receipt { transaction, delivered: 5, state, read: Some(false) }).await;
+    let told = program.line().await;
+    assert_eq!(
+        told,
+        "a.txt was sent completely. This gateway cannot see whether all of it arrived."
+    );
     assert!(program.end().await.0.success());
 }
 
@@ -214,8 +240,12 @@ async fn a_download_goes_on_after_the_program_was_killed_in_the_middle_of_it() {
     assert!([&has[..], &rest].concat() == content, "it is the same file");
     let delivered = rest.len() as u64;
     let state = ReceiptState::Complete;
-    gateway.receipt(&link, Receipt { transaction: 8, delivered, state }).await;
+    gateway.receipt(&link, Receipt { transaction: 8, delivered, state, read: Some(false) }).await;
     // That somebody fetches again is told before.
-    while object(&mut program, "hand-over").await["state"] != "done" {}
+    let mut told = object(&mut program, "hand-over").await;
+    while told["state"] != "done" {
+        told = object(&mut program, "hand-over").await;
+    }
+    assert_eq!(told["certain"], false);
     assert!(program.end().await.0.success());
 }

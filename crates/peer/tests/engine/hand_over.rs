@@ -68,7 +68,7 @@ async fn take_some(seen: &mut Seen, at_least: usize) -> Vec<u8> {
 }
 
 fn receipt(transaction: u64, delivered: usize, state: ReceiptState) -> Receipt {
-    Receipt { transaction, delivered: delivered as u64, state }
+    Receipt { transaction, delivered: delivered as u64, state, read: None }
 }
 
 async fn knock_of(events: &mut tokio::sync::broadcast::Receiver<Event>) -> Knock {

@@ -23,7 +23,7 @@ async fn ended(peer: &Peer) -> TransferRecord {
 }
 
 fn receipt(transaction: u64, delivered: usize, state: ReceiptState) -> Receipt {
-    Receipt { transaction, delivered: delivered as u64, state }
+    Receipt { transaction, delivered: delivered as u64, state, read: None }
 }
 
 #[tokio::test]

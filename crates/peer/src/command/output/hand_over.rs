@@ -105,8 +105,13 @@ impl Output {
                     why(*by)
                 ))
             }
-            Stage::Done { .. } => self.line(&match &now.direction {
-                Direction::Send { name, .. } => format!("{name} has arrived completely."),
+            Stage::Done { certain, .. } => self.line(&match &now.direction {
+                Direction::Send { name, .. } if *certain => {
+                    format!("{name} has arrived completely.")
+                }
+                Direction::Send { name, .. } => {
+                    format!("{name} was sent completely. This gateway cannot see whether all of it arrived.")
+                }
                 Direction::Ask { .. } => "All files that were asked for have arrived.".to_owned(),
             }),
         }
@@ -214,6 +219,9 @@ fn hand_over_object(now: &HandOver) -> Value {
         "state": state,
         "cut": cut,
     });
+    if let Stage::Done { certain, .. } = now.stage {
+        whole["certain"] = json!(certain);
+    }
     match &now.direction {
         Direction::Send { name, size, files } => {
             whole["name"] = json!(name);

@@ -112,7 +112,7 @@ async fn a_change_replaces_what_was_and_what_is_forgotten_stays_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two, gone) = (send(1), ask(2), send(3));
     let mut later = KeptHandOver {
-        stage: Stage::Done { at: moment(9) },
+        stage: Stage::Done { at: moment(9), certain: false },
         tickets: vec![ticket(4, Standing::Asking(KnockId(1)))],
         refused: Vec::new(),
         ..one.clone()

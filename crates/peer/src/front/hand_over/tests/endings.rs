@@ -103,7 +103,8 @@ async fn who_is_there_again_just_when_all_has_arrived_undoes_nothing() {
     let ticket = place.split('/').nth(3).unwrap();
     let first = world.get(&place).await;
     assert_eq!(first.body.len(), 1000);
-    let receipt = Receipt { transaction: 7, delivered: 1000, state: ReceiptState::Complete };
+    let receipt =
+        Receipt { transaction: 7, delivered: 1000, state: ReceiptState::Complete, read: None };
     let receipts = Receipts { receipts: vec![receipt], missed: 0 };
     world.front.desk.meter.ledger().receipts(1, &receipts, Now::read());
     // Another connection that came before the receipt gets as far as this.
