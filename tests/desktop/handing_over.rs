@@ -7,16 +7,16 @@ use fantoccini::Locator;
 use tempfile::TempDir;
 use testkit::{chromium::Chromium, desktop::Furniture, narrow::Narrow, waiting::eventually};
 
-use crate::app::{App, folder_with, with_app};
+use crate::{
+    app::{App, folder_with, with_app},
+    visiting::{downloaded, page_says, press},
+};
 
 /// Does not fit in the buffers between a peer and a visitor who does not read.
 const LARGE: usize = 64 * 1024 * 1024;
 
 /// Where a way is cut, in bytes.
 const CUT: u64 = 24 * 1024 * 1024;
-
-/// The button of a landing page.
-const BUTTON: &str = "form.hand-do button";
 
 /// Presses "Resume" of the only download on Chromium's own page of downloads.
 const RESUME: &str = "
@@ -175,15 +175,15 @@ async fn who_asks_first_is_refused_or_allowed() {
         // A click on the notification itself opens the window.
         app.click("open-settings").await?;
         app.element("settings").await?;
-        displayed(app, "1").await?;
-        app.desktop.output("dunstctl", &["action"]).await?;
+        app.desktop.wait_until_shown(1).await?;
+        app.desktop.click_notification().await?;
         app.wait_for_text("knock", "Chrom").await?;
         app.wait_until_none("settings").await?;
         app.portrait("knock").await?;
         app.click("refuse-knock").await?;
         app.wait_until_none("knock").await?;
         // The question is answered, so nobody is asked any more.
-        displayed(app, "0").await?;
+        app.desktop.wait_until_shown(0).await?;
         let told = app.desktop.wait_for_notification("a question", |notification| {
             notification.title == "May they have “film.mkv”?"
         });
@@ -256,39 +256,9 @@ async fn a_file_of_somebody_else_comes_into_the_folder_also_after_a_cut() {
     .await;
 }
 
-/// Waits until the desktop shows so many notifications.
-async fn displayed(app: &App, count: &str) -> anyhow::Result<()> {
-    eventually(&format!("{count} notifications"), async || {
-        let shown = app.desktop.output("dunstctl", &["count", "displayed"]).await?;
-        Ok((shown.trim() == count).then_some(()))
-    })
-    .await
-}
-
 /// Returns the link of the first hand-over, once there is one.
 async fn link(app: &App) -> anyhow::Result<String> {
     app.wait_for_text("hand-over-link", "http://").await
-}
-
-/// Presses the button of the landing page.
-async fn press(browser: &Chromium) -> anyhow::Result<()> {
-    Ok(browser.page().find(Locator::Css(BUTTON)).await?.click().await?)
-}
-
-async fn page_says(browser: &Chromium, words: &str) -> anyhow::Result<()> {
-    eventually(&format!("{words:?} on the visitor's page"), async || {
-        let page = browser.page().find(Locator::Css("main")).await?.text().await?;
-        ensure!(page.contains(words), "it says {page:?}");
-        Ok(Some(()))
-    })
-    .await
-}
-
-/// Waits for a download and returns what arrived: until then it has another name.
-async fn downloaded(browser: &Chromium, name: &str) -> anyhow::Result<Vec<u8>> {
-    let file = browser.downloads().join(name);
-    eventually("the whole download", async || Ok(file.exists().then_some(()))).await?;
-    Ok(fs::read(file)?)
 }
 
 /// Presses "Resume" unless Chromium resumes by itself, as it does after some kinds of cuts.

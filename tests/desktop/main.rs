@@ -13,5 +13,7 @@ mod fetching;
 mod handing_over;
 mod keys;
 mod notes;
+mod notifying;
 mod starting;
 mod tray;
+mod visiting;

@@ -2,7 +2,7 @@
 
 use http::{Request, StatusCode, header};
 use tempfile::TempDir;
-use testkit::{desktop::Furniture, visitor::Visitor, waiting::eventually};
+use testkit::{desktop::Furniture, visitor::Visitor};
 
 use crate::app::{folder_with, with_app};
 
@@ -27,12 +27,8 @@ async fn a_click_on_the_notification_of_a_note_opens_it_in_the_window() {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form.into())?;
         assert_eq!(visitor.ask(request).await?.status(), StatusCode::OK);
-        eventually("a notification", async || {
-            let shown = app.desktop.output("dunstctl", &["count", "displayed"]).await?;
-            Ok((shown.trim() == "1").then_some(()))
-        })
-        .await?;
-        app.desktop.output("dunstctl", &["action"]).await?;
+        app.desktop.wait_until_shown(1).await?;
+        app.desktop.click_notification().await?;
 
         app.wait_for_text("note", NOTE).await?;
         app.wait_until_none("new-notes").await?;

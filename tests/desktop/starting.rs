@@ -1,5 +1,6 @@
 //! Starting, starting twice, closing, coming back.
 
+use anyhow::Context as _;
 use tempfile::TempDir;
 use testkit::{
     desktop::{Desktop, Furniture},
@@ -143,7 +144,17 @@ async fn starting_with_the_computer_is_a_switch() {
         app.click("start-at-login").await?;
         app.wait_for_attribute("start-at-login", "aria-checked", |on| on == "false").await?;
         assert_eq!(entry().await?, None);
-        Ok(())
+
+        // The next login, as a session reads such an entry: a tray, and no window.
+        app.click("start-at-login").await?;
+        eventually("the entry again", entry).await?;
+        app.quit().await?;
+        let entry = std::fs::read_dir(&folder)?.next().context("no entry")??.path();
+        app.desktop.run("gio", &["launch", &entry.display().to_string()])?;
+        let tray = app.desktop.tray().await?;
+        tray.line("the app to be ready", |line| line.label == "Nothing is published").await?;
+        assert_eq!(app.desktop.windows(TITLE).await?, []);
+        app.quit().await
     })
     .await;
 }

@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::Context as _;
 
+use super::notifications;
+
 /// Where the system keeps what a bus may start.
 const SYSTEM_SERVICES: &str = "/usr/share/dbus-1/services";
 
@@ -51,7 +53,7 @@ pub(super) fn furnish(place: &Path) -> anyhow::Result<()> {
     for folder in ["home/.config", "home/.local/share", "home/.local/state", "home/.cache"] {
         fs::create_dir_all(place.join(folder))?;
     }
-    for folder in ["run", "logs", "tmp", "services"] {
+    for folder in ["bin", "run", "logs", "tmp", "services"] {
         fs::create_dir(place.join(folder))?;
     }
     fs::set_permissions(place.join("run"), Permissions::from_mode(0o700))?;
@@ -64,6 +66,7 @@ pub(super) fn furnish(place: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(&gtk)?;
     fs::write(gtk.join("settings.ini"), GTK)?;
 
+    notifications::furnish(place)?;
     link_services(&place.join("services"))?;
     fs::write(place.join("bus.conf"), bus_configuration(place))?;
     Ok(())

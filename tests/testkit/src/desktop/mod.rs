@@ -9,6 +9,7 @@ mod clipboard;
 mod dragging;
 mod driver;
 mod files;
+mod notifications;
 mod tray;
 mod windows;
 
@@ -19,7 +20,6 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
@@ -28,11 +28,15 @@ use crate::{
 };
 
 pub use driver::Driver;
+pub use notifications::Notification;
 pub use tray::{MenuLine, Tray};
 pub use windows::Window;
 
 /// What unlocks the keychain of a throw-away desktop.
 const KEYCHAIN_PASSWORD: &str = "throw-away";
+
+/// Names the bus to all programs of a desktop.
+const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 
 /// What a desktop consists of besides a screen, a bus and windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +51,6 @@ impl Default for Furniture {
     fn default() -> Self {
         Self { keychain: true, panel: true }
     }
-}
-
-/// A notification that the desktop received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notification {
-    /// Its first line.
-    pub title: String,
-    /// What stands below.
-    pub text: String,
 }
 
 /// A desktop. Dropping it ends everything that runs on it.
@@ -88,7 +83,7 @@ impl Desktop {
         let folder = |name: &str| home.path().join(name);
         files::furnish(home.path())?;
         let mut environment = vec![
-            ("PATH", env::var("PATH").context("no PATH")?),
+            ("PATH", format!("{}:{}", shown(&folder("bin")), env::var("PATH").context("no PATH")?)),
             ("LANG", "C.UTF-8".to_owned()),
             ("HOME", shown(&folder("home"))),
             ("XDG_CONFIG_HOME", shown(&folder("home/.config"))),
@@ -125,7 +120,7 @@ impl Desktop {
             Ok(bus.log().lines().find(|line| line.starts_with("unix:")).map(str::to_owned))
         })
         .await?;
-        environment.push(("DBUS_SESSION_BUS_ADDRESS", address.clone()));
+        environment.push((BUS, address.clone()));
         let connection = zbus::connection::Builder::address(address.as_str())?.build().await?;
 
         let mut desktop = Self {
@@ -213,35 +208,6 @@ impl Desktop {
         all
     }
 
-    /// Returns all notifications since the desktop began, newest first. Those that are shown are
-    /// closed: the daemon tells only of those that are over.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
-    pub async fn notifications(&self) -> anyhow::Result<Vec<Notification>> {
-        self.output("dunstctl", &["close-all"]).await?;
-        read_notifications(&self.output("dunstctl", &["history"]).await?)
-    }
-
-    /// Waits for a notification.
-    ///
-    /// # Errors
-    /// When it does not come in time.
-    pub async fn wait_for_notification(
-        &self,
-        what: &str,
-        wanted: impl Fn(&Notification) -> bool,
-    ) -> anyhow::Result<Notification> {
-        eventually(what, async || {
-            let all = self.notifications().await?;
-            match all.iter().find(|notification| wanted(notification)) {
-                Some(found) => Ok(Some(found.clone())),
-                None => bail!("until now there were {all:?}"),
-            }
-        })
-        .await
-    }
-
     /// Looks into the keychain from outside, by the attributes of a secret.
     ///
     /// # Errors
@@ -297,17 +263,6 @@ fn prepared(program: &str, environment: &[(&'static str, String)]) -> Command {
         }
     }
     command
-}
-
-fn read_notifications(json: &str) -> anyhow::Result<Vec<Notification>> {
-    let history: Value = serde_json::from_str(json)?;
-    let entries = history["data"][0].as_array().context("no history")?;
-    let text =
-        |entry: &Value, field: &str| entry[field]["data"].as_str().unwrap_or_default().to_owned();
-    Ok(entries
-        .iter()
-        .map(|entry| Notification { title: text(entry, "summary"), text: text(entry, "body") })
-        .collect())
 }
 
 fn shown(path: &Path) -> String {
