@@ -8,6 +8,7 @@ mod arguments;
 mod backstage;
 mod commands;
 mod dialogs;
+mod file_manager;
 mod folders;
 mod language;
 mod retry;

@@ -20,7 +20,7 @@ use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_clipboard_manager::ClipboardExt as _;
 use tokio::{sync::Mutex, task::spawn_blocking};
 
-use crate::{dialogs, tray, viewer::Viewer, window};
+use crate::{dialogs, file_manager, tray, viewer::Viewer, window};
 
 /// The real desktop, by Tauri.
 pub(crate) struct Desktop {
@@ -105,9 +105,8 @@ impl Shell for Desktop {
 
     fn reveal(&mut self, path: &Path) -> Answer<'static, anyhow::Result<()>> {
         let path = path.to_owned();
-        // It asks the file manager over the bus, and waits for it.
-        let shown = spawn_blocking(move || tauri_plugin_opener::reveal_item_in_dir(path));
-        Box::pin(async move { Ok(shown.await??) })
+        let shown = spawn_blocking(move || file_manager::show(&path));
+        Box::pin(async move { shown.await? })
     }
 
     fn raise(&mut self) {

@@ -14,6 +14,7 @@ mod handing_over;
 mod keys;
 mod notes;
 mod notifying;
+mod showing;
 mod starting;
 mod tray;
 mod visiting;

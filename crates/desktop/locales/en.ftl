@@ -226,6 +226,8 @@ hand-over-bad-size = The largest size has to be at least one byte.
 hand-over-long-note = A note has at most 1000 characters.
 hand-over-name-taken = The gateway gave this link's name to somebody else. End it and make a new one.
 hand-over-no-file = { $path } is not a file that can be sent.
+hand-over-not-shown = { $path } is there, but no file manager of this computer answers to show it.
+hand-over-moved = { $path } is not there any more: it was moved, renamed or deleted.
 hand-over-nobody-asks = Nobody waits for this answer any more. They can open the link and ask again.
 hand-over-not-both = Folders are published and files are sent, so drop either folders or files. Nothing was done.
 hand-over-too-many = There are too many links for files already. Remove some of them first.
@@ -264,7 +266,6 @@ refused-gateway = Starting the gateway did not work: { $why }.
 refused-login-start = Starting at login did not work: { $why }.
 refused-looking = Looking at it did not work: { $why }.
 refused-opening = Opening the browser did not work: { $why }.
-refused-showing = Showing the file did not work: { $why }.
 refused-starting = Starting did not work: { $why }.
 # What stands for `why` when starting took too long.
 start-takes-long = the data folder took too long to open

@@ -10,6 +10,7 @@ use peer::{
 
 mod hand_over;
 
+pub(crate) use self::hand_over::name_of;
 pub use self::hand_over::{MAX_DRAFT_FILES, MAX_RECEIVED};
 use crate::{
     draft::Draft,

@@ -10,6 +10,7 @@ use super::{
     requests::{IntoProblem, Now, REQUEST_TIMEOUT, gone, not_ready},
 };
 use crate::{
+    display,
     draft::{self, Draft, Given},
     link,
     printable::MAX_NOTE,
@@ -330,15 +331,21 @@ impl Controller {
         };
         let path = match file {
             None => folder,
-            // Only what the peer put there itself: never a path.
-            Some(name) if received.iter().any(|one| one.file == name) => folder.join(name),
-            Some(_) => return self.answer(reply, Err(gone(self.words))),
+            // The window knows its name as it is shown there. Only what the peer put there itself:
+            // never a path.
+            Some(name) => match received.iter().find(|one| display::name_of(one) == name) {
+                Some(one) => folder.join(&one.file),
+                None => return self.answer(reply, Err(gone(self.words))),
+            },
         };
         let (shown, words) = (self.shell.reveal(&path), self.words);
         self.jobs.spawn(async move {
             let result = match timeout(REQUEST_TIMEOUT, shown).await {
-                Ok(result) => {
-                    result.map_err(|error| internal(words.system_refused(Deed::ShowFile, &error)))
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => {
+                    tracing::debug!(error = format!("{error:#}"), "It cannot be shown");
+                    let is_there = tokio::fs::try_exists(&path).await.unwrap_or(false);
+                    Err(internal(words.not_shown(&path, is_there)))
                 }
                 Err(_) => Err(internal(words.too_late())),
             };

@@ -98,9 +98,14 @@ fn knock(knock: &peer::Knock, words: Words) -> Knock {
     }
 }
 
+/// Returns the name of a file that arrived as the window shows it, and asks for it.
+pub(crate) fn name_of(received: &peer::Received) -> String {
+    printable(&received.file, MAX_SHOWN)
+}
+
 fn received(received: &peer::Received, words: Words) -> Received {
     Received {
-        file: printable(&received.file, MAX_SHOWN),
+        file: name_of(received),
         size: number(received.size),
         who: words.place(received.visitor),
         at: milliseconds(received.at),

@@ -142,6 +142,12 @@ impl Words {
     pub(crate) fn no_file(self, path: &std::path::Path) -> String {
         self.say("hand-over-no-file", &[("path", shown(path).into())])
     }
+
+    /// Says why what arrived is not shown: nothing shows it, or it is not there.
+    pub(crate) fn not_shown(self, path: &std::path::Path, is_there: bool) -> String {
+        let id = if is_there { "hand-over-not-shown" } else { "hand-over-moved" };
+        self.say(id, &[("path", shown(path).into())])
+    }
 }
 
 /// Returns what the first button of a question's notification asks for.

@@ -367,6 +367,8 @@ fn folders_and_files(words: Words) -> Vec<String> {
         words.site_trouble(&SiteTrouble::Refused(theirs())),
         words.no_path(),
         words.no_file(&path()),
+        words.not_shown(&path(), true),
+        words.not_shown(&path(), false),
         words.not_both(),
         words.too_many_files(),
         words.long_note(),
@@ -383,7 +385,6 @@ fn others(words: Words) -> Vec<String> {
         Deed::Look,
         Deed::OpenBrowser,
         Deed::OpenDialog,
-        Deed::ShowFile,
         Deed::Start,
         Deed::StartGateway,
     ];

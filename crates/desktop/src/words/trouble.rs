@@ -24,7 +24,6 @@ pub(crate) enum Deed {
     Look,
     OpenBrowser,
     OpenDialog,
-    ShowFile,
     Start,
     StartGateway,
 }
@@ -281,7 +280,6 @@ impl Words {
             Deed::Look => "refused-looking",
             Deed::OpenBrowser => "refused-opening",
             Deed::OpenDialog => "refused-dialog",
-            Deed::ShowFile => "refused-showing",
             Deed::Start => "refused-starting",
             Deed::StartGateway => "refused-gateway",
         };

@@ -274,8 +274,23 @@ async fn files_of_others_come_into_the_folder_and_are_shown_there() {
     app.do_it(show(Some("a.txt"))).await;
     app.do_it(show(None)).await;
     app.refused(show(Some("../../secret")), ProblemCode::Unknown).await;
+    // The window knows a name as it is shown there: shortened, and with signs for what hides.
+    let long = format!("a\u{ad}{}.txt", "b".repeat(180));
+    let sent = format!("a%C2%AD{}.txt", "b".repeat(180));
+    assert_eq!(put(&visitor, &url, &sent, b"long").await, StatusCode::CREATED);
+    let view = app.until_view("both", |view| view.hand_overs[0].received.len() == 2).await;
+    let shown = view.hand_overs[0].received[0].file.clone();
+    assert!(shown.starts_with("a\u{FFFD}b") && shown.ends_with('…'), "{shown}");
+    app.do_it(show(Some(&shown))).await;
     let revealed = app.notes.borrow().revealed.clone();
-    assert_eq!(revealed, [elsewhere.join("a.txt"), elsewhere.clone()]);
+    assert_eq!(revealed, [elsewhere.join("a.txt"), elsewhere.clone(), elsewhere.join(&long)]);
+
+    app.notes.send_modify(|notes| notes.has_no_file_manager = true);
+    let why = app.refused(show(None), ProblemCode::Internal).await;
+    assert!(why.contains("no file manager") && why.contains("From others"), "{why}");
+    fs::remove_file(elsewhere.join(&long)).expect("it is there");
+    let why = app.refused(show(Some(&shown)), ProblemCode::Internal).await;
+    assert!(why.contains("not there any more"), "{why}");
 
     app.do_it(Request::EndHandOver { hand_over: asked.id.clone() }).await;
     app.until_view("nothing left", |view| view.hand_overs.is_empty()).await;

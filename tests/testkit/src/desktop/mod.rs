@@ -8,6 +8,7 @@ mod bus;
 mod clipboard;
 mod dragging;
 mod driver;
+mod file_manager;
 mod files;
 mod notifications;
 mod tray;
@@ -15,6 +16,8 @@ mod windows;
 
 use std::{
     env,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -28,6 +31,7 @@ use crate::{
 };
 
 pub use driver::Driver;
+pub use file_manager::FileManager;
 pub use notifications::Notification;
 pub use tray::{MenuLine, Tray};
 pub use windows::Window;
@@ -192,6 +196,17 @@ impl Desktop {
         Ok(String::from_utf8(processes::output(command).await?)?)
     }
 
+    /// Puts a shell script in the place of a program, for all that is started by its name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn replace_program(&self, name: &str, script: &str) -> anyhow::Result<()> {
+        let file = self.home.path().join("bin").join(name);
+        fs::write(&file, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(&file, Permissions::from_mode(0o700))?;
+        Ok(())
+    }
+
     /// Returns the owner's home folder.
     #[must_use]
     pub fn home(&self) -> PathBuf {
@@ -245,6 +260,11 @@ impl Desktop {
     /// When it is missing or does not come up in time.
     pub async fn driver(&self) -> anyhow::Result<Driver> {
         Driver::start(self).await
+    }
+
+    fn bus_address(&self) -> anyhow::Result<&str> {
+        let named = self.environment.iter().find(|(name, _)| *name == BUS);
+        Ok(named.context("no bus")?.1.as_str())
     }
 
     fn log_of(&self, program: &str) -> PathBuf {
