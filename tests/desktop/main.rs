@@ -12,6 +12,7 @@ mod choosing;
 mod fetching;
 mod handing_over;
 mod keys;
+mod language;
 mod notes;
 mod notifying;
 mod showing;

@@ -49,11 +49,16 @@ pub struct Furniture {
     pub keychain: bool,
     /// A panel with a tray.
     pub panel: bool,
+    /// What it speaks, as `LANG` says it. Nothing of the language that the tests are started in gets in.
+    pub locale: &'static str,
 }
+
+/// A desktop that speaks English.
+const ENGLISH: &str = "C.UTF-8";
 
 impl Default for Furniture {
     fn default() -> Self {
-        Self { keychain: true, panel: true }
+        Self { keychain: true, panel: true, locale: ENGLISH }
     }
 }
 
@@ -88,7 +93,7 @@ impl Desktop {
         files::furnish(home.path())?;
         let mut environment = vec![
             ("PATH", format!("{}:{}", shown(&folder("bin")), env::var("PATH").context("no PATH")?)),
-            ("LANG", "C.UTF-8".to_owned()),
+            ("LANG", furniture.locale.to_owned()),
             ("HOME", shown(&folder("home"))),
             ("XDG_CONFIG_HOME", shown(&folder("home/.config"))),
             ("XDG_DATA_HOME", shown(&folder("home/.local/share"))),
@@ -321,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_desktop_may_lack_a_keychain_and_a_tray() {
-        let bare = Furniture { keychain: false, panel: false };
+        let bare = Furniture { keychain: false, panel: false, ..Furniture::default() };
         let desktop = Desktop::with(bare).await.unwrap();
         let names = desktop.names_on_the_bus().await.unwrap();
         assert!(!names.iter().any(|name| name == "org.freedesktop.secrets"));
