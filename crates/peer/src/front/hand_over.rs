@@ -384,8 +384,10 @@ impl Front {
             offset: delivery.offset,
             length: delivery.length,
         };
-        let followed =
-            self.desk.follow(visit.link, visit.id, wish, &visit.caller, delivery, response);
+        let turn = self.desk.turn(visit.id, &wish).await;
+        let followed = turn.and_then(|turn| {
+            self.desk.follow(visit.link, turn, wish, &visit.caller, delivery, response)
+        });
         // It may be over, or switched off, since this began.
         let Some(response) = followed else {
             return visit.word(&self.closed(visit.id).unwrap_or(Word::Busy));

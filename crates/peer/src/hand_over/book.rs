@@ -60,8 +60,8 @@ pub(crate) struct Wish {
 /// Whether something can be fetched now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// When this was cut, which the same visitor began before.
-    AfterCutting(TransferId),
+    /// When this has ended, which was begun with the same ticket.
+    After(TransferId),
     Free,
     /// Another visitor has it right now.
     Taken,
@@ -235,17 +235,12 @@ impl Book {
         found.is_some()
     }
 
-    /// Returns what has to be cut for this to begin.
+    /// Returns what has to end for this to begin.
     pub(crate) fn way(&self, id: HandOverId, wish: &Wish) -> Way {
         match self.entries.get(&id).and_then(|entry| entry.current.as_ref()) {
             None => Way::Free,
-            // Browsers and phones open a second connection when the first seems dead.
-            Some(current)
-                if current.ticket == wish.ticket
-                    && current.key == VisitorKey::new(wish.visitor) =>
-            {
-                Way::AfterCutting(current.flow.id)
-            }
+            // Programs open a second connection when the first is dead, perhaps in another network.
+            Some(current) if current.ticket == wish.ticket => Way::After(current.flow.id),
             Some(_) => Way::Taken,
         }
     }
@@ -264,7 +259,6 @@ impl Book {
         entry.current = Some(Fetching {
             flow,
             is_vouched,
-            key,
             ticket: wish.ticket,
             offset: wish.offset,
             length: wish.length,

@@ -10,7 +10,7 @@ use http::Response;
 use sites::Delivery;
 use tokio::{
     sync::{Notify, Semaphore, watch},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
@@ -18,7 +18,7 @@ use super::book::{Book, Way, Wish};
 use crate::{
     ledger::{Happening, Ledger, Now},
     meter::{Caller, Meter},
-    model::{HandOver, HandOverId, HandOverTrouble, SiteId, TransferState},
+    model::{HandOver, HandOverId, HandOverTrouble, SiteId, TransferId, TransferState},
 };
 
 /// How long a visitor waits until her ticket, or the name that her file is about to get, is on the disk.
@@ -28,6 +28,14 @@ const KEEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many requests wait for the owner's answer at once, of all hand-overs; who finds no place is told at
 /// once, and asks again after a moment.
 const MAX_WAITS: usize = 32;
+
+/// How long nothing moves on a connection before another one with the same ticket takes its place: longer
+/// than receipts of one that lives are apart, shorter than a person waits before trying again.
+pub(crate) const STILL_AFTER: Duration = Duration::from_secs(3);
+
+/// How many requests wait at once to see whether another connection with their ticket lives, of all
+/// hand-overs; who finds no place is told at once that it does.
+const MAX_TURNS: usize = 32;
 
 /// All that is handed over, shared by everybody who works with it. The book is held for moments only.
 #[derive(Debug)]
@@ -42,6 +50,8 @@ pub(crate) struct Desk {
     kept: watch::Sender<u64>,
     /// Requests that wait for the owner's answer.
     pub(crate) waits: Semaphore,
+    /// Requests that wait for another one with the same ticket.
+    turns: Semaphore,
     /// Files that get their names.
     pub(super) tasks: TaskTracker,
 }
@@ -55,6 +65,7 @@ impl Desk {
             changes: watch::Sender::new(0),
             kept: watch::Sender::new(0),
             waits: Semaphore::new(MAX_WAITS),
+            turns: Semaphore::new(MAX_TURNS),
             tasks: TaskTracker::new(),
         }
     }
@@ -132,27 +143,60 @@ impl Desk {
         self.book().states(&passing, refused, now)
     }
 
-    /// Follows a response with (a part of) the content. `None` when another visitor has it right now, or
-    /// it is over.
+    /// Waits until this may begin. Something with the same ticket may be on its way: when it ends, or nothing
+    /// of it moves for [`STILL_AFTER`] (a connection can die without a word), this takes its place. But when
+    /// it lives, this does not begin: browsers on phones ask for several parts at once, to be faster, and go
+    /// on with the first one when they get no other. What was cut for the next part would never be known to
+    /// have arrived.
+    pub(crate) async fn turn(&self, id: HandOverId, wish: &Wish) -> Option<Turn> {
+        let mut changes = self.changes();
+        let Some(before) = self.in_the_way(id, wish) else { return Some(Turn::free(id)) };
+        let _place = self.turns.try_acquire().ok()?;
+        let until = Instant::now() + STILL_AFTER;
+        while matches!(timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
+            if self.in_the_way(id, wish).is_none() {
+                return Some(Turn::free(id));
+            }
+        }
+        match self.in_the_way(id, wish) {
+            None => Some(Turn::free(id)),
+            Some(now) if now == before => Some(Turn { id, instead_of: Some(now.id) }),
+            Some(_) => None,
+        }
+    }
+
+    /// Returns what has to end before this can begin, and how far it is.
+    fn in_the_way(&self, id: HandOverId, wish: &Wish) -> Option<Moved> {
+        let book = self.book();
+        let Way::After(transfer) = book.way(id, wish) else { return None };
+        let states = self.meter.ledger().states(Now::read());
+        let state = states.into_iter().find(|state| state.id == transfer)?;
+        Some(Moved { id: transfer, sent: state.sent, delivered: state.delivered })
+    }
+
+    /// Follows a response with (a part of) the content, whose `turn` it is. `None` when somebody has it right
+    /// now, or it is over.
     pub(crate) fn follow(
         &self,
         link: u64,
-        id: HandOverId,
+        turn: Turn,
         wish: Wish,
         caller: &Caller,
         delivery: Delivery,
         response: Response<Body>,
     ) -> Option<Response<Body>> {
         let now = Now::read();
+        let Turn { id, instead_of } = turn;
         // Whoever begins and whoever is cut for it change in one go.
         let flow = self.change(|book| {
             // One that is delivered already is not cut: it counts.
             let mut ledger = self.meter.ledger();
             bring(book, &mut ledger, now);
             let old = match book.way(id, &wish) {
-                Way::AfterCutting(old) => Some(old),
+                Way::After(old) if instead_of == Some(old) => Some(old),
                 Way::Free => None,
-                Way::Taken => return None,
+                // Others may have begun since.
+                Way::After(_) | Way::Taken => return None,
             };
             let entry = book.entry(id).filter(|entry| !entry.is_done() && !book.is_paused())?;
             entry.tickets.find(wish.ticket.secret())?;
@@ -166,6 +210,28 @@ impl Desk {
         })?;
         Some(self.meter.wrap(caller, flow, RECEIPT_READ, response))
     }
+}
+
+/// That something may begin now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    id: HandOverId,
+    /// What it cuts.
+    instead_of: Option<TransferId>,
+}
+
+impl Turn {
+    fn free(id: HandOverId) -> Self {
+        Self { id, instead_of: None }
+    }
+}
+
+/// How far something is that is being fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moved {
+    id: TransferId,
+    sent: u64,
+    delivered: u64,
 }
 
 /// Brings into the book what the meter saw. The book is always taken before the ledger.

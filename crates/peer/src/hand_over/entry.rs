@@ -97,7 +97,6 @@ pub(crate) struct Entry {
 pub(super) struct Fetching {
     pub(super) flow: Arc<Flow>,
     pub(super) ticket: Token,
-    pub(super) key: VisitorKey,
     pub(super) offset: u64,
     pub(super) length: u64,
     /// Whether what is before it had been handed over.

@@ -26,6 +26,9 @@ pub(crate) use self::{
 pub(crate) const PREFIX: &str = "/h/";
 
 #[cfg(test)]
+pub(crate) use self::desk::STILL_AFTER;
+
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod tests;

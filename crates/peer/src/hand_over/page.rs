@@ -2,7 +2,7 @@
 
 use sites::hand_over::MAX_FILES;
 
-use super::{book::MAX_HAND_OVERS, tickets, uploads};
+use super::{STILL_AFTER, book::MAX_HAND_OVERS, tickets, uploads};
 use crate::engine::goods::KEEP_FREE;
 
 const PAGE: &str =
@@ -30,5 +30,7 @@ fn the_page_names_the_limits_as_they_are() {
     assert_eq!(uploads::MAY_GIVE_WAY.as_secs(), 60 * 60, "an hour, as the page says");
     let slowest = format!("less than {} KiB a second gives up its place", uploads::SLOWEST / 1024);
     assert!(PAGE.contains(&slowest), "{slowest}");
+    let still = format!("nothing of it has moved for {} seconds", STILL_AFTER.as_secs());
+    assert!(PAGE.contains(&still), "{still}");
     assert!(PAGE.contains("four uploads come at once") && uploads::MAX_AT_ONCE == 4);
 }

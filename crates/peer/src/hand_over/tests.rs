@@ -229,9 +229,10 @@ fn one_fetches_at_a_time_and_the_same_one_takes_over() {
     let (hers, his) = (desk.ticket(7), desk.ticket(8));
     let first = desk.fetch(Desk::wish(&hers, 7, 0, SIZE), 600);
     assert_eq!(desk.book.way(ID, &Desk::wish(&his, 8, 0, SIZE)), Way::Taken);
-    assert_eq!(desk.book.way(ID, &Desk::wish(&hers, 8, 0, SIZE)), Way::Taken, "another address");
     let again = Desk::wish(&hers, 7, 500, 500);
-    assert_eq!(desk.book.way(ID, &again), Way::AfterCutting(first.id));
+    assert_eq!(desk.book.way(ID, &again), Way::After(first.id));
+    let elsewhere = Desk::wish(&hers, 8, 500, 500);
+    assert_eq!(desk.book.way(ID, &elsewhere), Way::After(first.id), "her phone left the house");
     let second = desk.fetch(again, 500);
     // How the first ended is nobody's business any more.
     desk.book.ended(&TransferRecord { end: TransferEnd::Cut(Ended::Owner), ..first });

@@ -4,7 +4,7 @@ use crosstalk::control::{Receipt, ReceiptState, Receipts};
 use tokio::time::sleep;
 
 use super::*;
-use crate::hand_over::{Full, Happening};
+use crate::hand_over::{Full, Happening, STILL_AFTER};
 
 /// A body of which nothing more comes.
 fn stalled() -> Body {
@@ -117,8 +117,48 @@ async fn who_is_there_again_just_when_all_has_arrived_undoes_nothing() {
     };
     let delivery = Delivery { offset: 0, length: 1000, ..delivery(&world).await };
     let response = Response::new(transaction::full("x"));
-    assert!(desk.follow(1, ID, wish, &caller, delivery, response).is_none());
+    let turn = desk.turn(ID, &wish).await.expect("nothing is under way any more");
+    assert!(desk.follow(1, turn, wish, &caller, delivery, response).is_none());
     assert!(matches!(world.stage(), Stage::Done { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_moves_is_not_cut_for_another_part_of_it() {
+    let world = World::sending(false, "a.bin");
+    let place = world.take().await;
+    let first = world.response(SHE, request(Method::GET, &place, &[], Vec::new())).await;
+    let mut first = first.into_body();
+    let (mut seen, began) = (Vec::new(), Instant::now());
+    let part = request(Method::GET, &place, &[("range", "bytes=600-")], Vec::new());
+    let moving = async {
+        sleep(STILL_AFTER / 2).await;
+        seen.extend(first.frame().await.unwrap().unwrap().into_data().unwrap());
+    };
+    let (refused, ()) = tokio::join!(world.ask(SHE, part), moving);
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(began.elapsed(), STILL_AFTER);
+    seen.extend(first.collect().await.unwrap().to_bytes());
+    assert_eq!(seen.len(), 1000, "she goes on with the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_closed_the_first_connection_goes_on_at_once() {
+    let world = World::sending(false, "a.bin");
+    let place = world.take().await;
+    let first = world.response(SHE, request(Method::GET, &place, &[], Vec::new())).await;
+    let began = Instant::now();
+    let part = request(Method::GET, &place, &[("range", "bytes=600-")], Vec::new());
+    let closing = async {
+        sleep(STILL_AFTER / 3).await;
+        drop(first);
+        let receipt =
+            Receipt { transaction: 7, delivered: 600, state: ReceiptState::Cut, read: None };
+        world.front.desk.meter.take(1, &Receipts { receipts: vec![receipt], missed: 0 });
+        world.front.desk.settle(Now::read());
+    };
+    let (rest, ()) = tokio::join!(world.ask(SHE, part), closing);
+    assert_eq!((rest.status, rest.body.len()), (StatusCode::PARTIAL_CONTENT, 400));
+    assert_eq!(began.elapsed(), STILL_AFTER / 3);
 }
 
 async fn delivery(world: &World) -> Delivery {
