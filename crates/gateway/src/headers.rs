@@ -122,6 +122,12 @@ pub(crate) fn is_of_the_host(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Asks a proxy in front to pass a response on as it comes. nginx would take up to a gigabyte as fast as it
+/// can, and what it took would count as delivered; it removes the header itself, others do not know it.
+pub(crate) fn pass_on_at_once(headers: &mut HeaderMap) {
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
 /// Returns the length of a body as its headers declare it; an error when they contradict
 /// themselves.
 pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, InvalidLength> {

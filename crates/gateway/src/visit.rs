@@ -256,6 +256,9 @@ fn fit(
         }
     }
     let is_content = has_body && length != Some(0);
+    if connection.shared.behind_proxy && receipts != Receipts::No {
+        headers::pass_on_at_once(&mut parts.headers);
+    }
     let (body, report) = count(connection, body, is_content, receipts, link, transaction);
     let mut response = Response::new(body);
     *response.status_mut() = parts.status;

@@ -44,7 +44,7 @@ use self::{
     sessions::{Entry, NoSession, Seat, Secret},
     transfer::{Outcome, Parcel, Relayed, begin, follow, left},
 };
-use crate::{body::Upload, limits, refusal::Refusal, shared::Connection};
+use crate::{body::Upload, headers::pass_on_at_once, limits, refusal::Refusal, shared::Connection};
 
 /// Where sessions are.
 pub(crate) const PATH: &str = "/cama/session";
@@ -289,6 +289,9 @@ fn deliver(
         None => {}
     }
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    if connection.shared.behind_proxy {
+        pass_on_at_once(headers);
+    }
     response.extensions_mut().insert(receipt);
     response
 }

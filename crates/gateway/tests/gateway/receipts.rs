@@ -51,6 +51,20 @@ async fn a_visitor_who_leaves_is_told_as_cut_with_less_than_the_size() {
 }
 
 #[tokio::test]
+async fn a_proxy_is_asked_not_to_take_more_than_the_visitor() {
+    for behind_proxy in [false, true] {
+        let world = World::start_as("localhost", behind_proxy, None).await;
+        let _peer = world.publish("photos").await;
+        for path in ["/size/9", "/size/9?read"] {
+            let reply = world.get("photos.localhost", path).await;
+            let asked = reply.header("x-accel-buffering");
+            assert_eq!(asked, behind_proxy.then_some("no"), "{path}");
+        }
+        world.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_peer_that_cuts_its_own_answer_is_told_so() {
     let world = World::start().await;
     let peer = world.publish("photos").await;
