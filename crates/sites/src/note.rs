@@ -47,7 +47,7 @@ pub enum State {
     Closed,
 }
 
-/// Returns the page with the box. `request` are the headers of the request, whose host the [`policy`]
+/// Returns the page with the box. `request` are the headers of the request, whose host the policy
 /// names.
 #[must_use]
 pub fn page(request: &HeaderMap, state: &State) -> Response<Body> {
