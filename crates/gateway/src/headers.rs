@@ -10,21 +10,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 /// - `Alt-Svc` could send the visitors of one site, by its port, past the gateway.
 /// - `Clear-Site-Data` with `"cookies"` clears those of all sites below the same domain.
 /// - `Service-Worker-Allowed` widens where a service worker may act.
-/// - The others are orders to a web server in front of the gateway (nginx, lighttpd, Apache, LiteSpeed,
-///   H2O): answer with a file or a page of your own instead of this.
-const NOT_FROM_PEERS: &[&str] = &[
-    "alt-svc",
-    "clear-site-data",
-    "service-worker-allowed",
-    "x-accel-redirect",
-    "x-lighttpd-send-file",
-    "x-lighttpd-send-tempfile",
-    "x-litespeed-location",
-    "x-reproxy-file",
-    "x-reproxy-url",
-    "x-sendfile",
-    "x-sendfile2",
-];
+const NOT_FROM_PEERS: &[&str] = &["alt-svc", "clear-site-data", "service-worker-allowed"];
+
+/// How orders to a web server in front of the gateway begin (nginx, Apache, lighttpd, LiteSpeed, H2O): answer
+/// with a file or a page of your own instead of this, keep it, delete that file.
+const ORDERS: &[&str] =
+    &["x-accel-", "x-lighttpd-send-", "x-litespeed-", "x-reproxy-", "x-sendfile"];
 
 /// Headers by which a visitor could pretend to come from elsewhere, or that are for the gateway
 /// alone (`Expect` is answered here; `Proxy` becomes a setting in CGI programs).
@@ -80,7 +71,10 @@ pub(crate) fn for_visitor(headers: &mut HeaderMap) -> Receipts {
     };
     hop::strip(headers);
     hop::remove(headers, |name| {
-        NOT_FROM_PEERS.contains(&name.as_str()) || name.as_str().starts_with("veranda-")
+        let name = name.as_str();
+        NOT_FROM_PEERS.contains(&name)
+            || name.starts_with("veranda-")
+            || ORDERS.iter().any(|order| name.starts_with(order))
     });
     keep_cookies_at_home(headers);
     receipts
@@ -246,7 +240,9 @@ mod tests {
             ("clear-site-data", "\"cookies\""),
             ("service-worker-allowed", "/"),
             ("x-accel-redirect", "/private/backup.tar"),
+            ("x-accel-expires", "3600"),
             ("x-sendfile", "/etc/passwd"),
+            ("x-sendfile-temporary", "/var/lib/precious"),
             ("x-lighttpd-send-file", "/etc/passwd"),
             ("x-reproxy-url", "http://10.0.0.1/"),
             ("connection", "close"),
