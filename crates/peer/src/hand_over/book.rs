@@ -309,7 +309,7 @@ impl Book {
 
     /// All that was asked for is there, or an empty file was fetched.
     pub(crate) fn finish(&mut self, id: HandOverId, now: Now) {
-        let Some(entry) = self.change(id) else { return };
+        let Some(entry) = self.change(id).filter(|entry| !entry.is_done()) else { return };
         entry.stage = Stage::Done { at: now.wall, certain: true };
         entry.tickets.dismiss();
         let drafts = entry.uploads.clear();

@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// How long a visitor waits until her ticket, or the name that her file is about to get, is on the disk.
-/// After that she gets it all the same: it is good while the program runs.
+/// After that she gets the ticket all the same: it is good while the program runs. The file waits for the
+/// next time that she asks.
 const KEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many requests wait for the owner's answer at once, of all hand-overs; who finds no place is told at
@@ -32,6 +33,10 @@ const MAX_WAITS: usize = 32;
 /// How long nothing moves on a connection before another one with the same ticket takes its place: longer
 /// than receipts of one that lives are apart, shorter than a person waits before trying again.
 pub(crate) const STILL_AFTER: Duration = Duration::from_secs(3);
+
+/// How long a request waits for another one with the same ticket. What was on its way when a connection died
+/// moves for a while.
+pub(crate) const TURN_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// How many requests wait at once to see whether another connection with their ticket lives, of all
 /// hand-overs; who finds no place is told at once that it does.
@@ -112,13 +117,15 @@ impl Desk {
         });
     }
 
-    /// Waits until what is in the book now is on the disk, but not for long.
-    pub(crate) async fn kept(&self) {
+    /// Waits until what is in the book now is on the disk, but not for long. Returns whether it is.
+    pub(crate) async fn kept(&self) -> bool {
         let version = self.book().version();
         let mut kept = self.kept.subscribe();
-        if timeout(KEEP_TIMEOUT, kept.wait_for(|kept| *kept >= version)).await.is_err() {
+        let is_kept = timeout(KEEP_TIMEOUT, kept.wait_for(|kept| *kept >= version)).await;
+        if is_kept.is_err() {
             tracing::debug!("A hand-over is not on the disk yet");
         }
+        is_kept.is_ok_and(|kept| kept.is_ok())
     }
 
     /// Waits until files that are all there have their names; at the end, when no more come.
@@ -145,24 +152,28 @@ impl Desk {
 
     /// Waits until this may begin. Something with the same ticket may be on its way: when it ends, or nothing
     /// of it moves for [`STILL_AFTER`] (a connection can die without a word), this takes its place. But when
-    /// it lives, this does not begin: browsers on phones ask for several parts at once, to be faster, and go
-    /// on with the first one when they get no other. What was cut for the next part would never be known to
-    /// have arrived.
+    /// it still moves after [`TURN_TIMEOUT`], this does not begin: browsers on phones ask for several parts at
+    /// once, to be faster, and go on with the first one when they get no other. What was cut for the next part
+    /// would never be known to have arrived.
     pub(crate) async fn turn(&self, id: HandOverId, wish: &Wish) -> Option<Turn> {
         let mut changes = self.changes();
-        let Some(before) = self.in_the_way(id, wish) else { return Some(Turn::free(id)) };
+        let Some(mut before) = self.in_the_way(id, wish) else { return Some(Turn::free(id)) };
         let _place = self.turns.try_acquire().ok()?;
-        let until = Instant::now() + STILL_AFTER;
-        while matches!(timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
-            if self.in_the_way(id, wish).is_none() {
-                return Some(Turn::free(id));
+        let end = Instant::now() + TURN_TIMEOUT;
+        while Instant::now() < end {
+            let until = Instant::now() + STILL_AFTER;
+            while matches!(timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
+                if self.in_the_way(id, wish).is_none() {
+                    return Some(Turn::free(id));
+                }
+            }
+            match self.in_the_way(id, wish) {
+                None => return Some(Turn::free(id)),
+                Some(now) if now == before => return Some(Turn { id, instead_of: Some(now.id) }),
+                Some(now) => before = now,
             }
         }
-        match self.in_the_way(id, wish) {
-            None => Some(Turn::free(id)),
-            Some(now) if now == before => Some(Turn { id, instead_of: Some(now.id) }),
-            Some(_) => None,
-        }
+        None
     }
 
     /// Returns what has to end before this can begin, and how far it is.
@@ -195,6 +206,8 @@ impl Desk {
             let old = match book.way(id, &wish) {
                 Way::After(old) if instead_of == Some(old) => Some(old),
                 Way::Free => None,
+                // Nobody counts it any more, so it is over.
+                Way::After(old) if ledger.states(now).iter().all(|state| state.id != old) => None,
                 // Others may have begun since.
                 Way::After(_) | Way::Taken => return None,
             };

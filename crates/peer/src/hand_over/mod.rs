@@ -26,7 +26,7 @@ pub(crate) use self::{
 pub(crate) const PREFIX: &str = "/h/";
 
 #[cfg(test)]
-pub(crate) use self::desk::STILL_AFTER;
+pub(crate) use self::desk::{STILL_AFTER, TURN_TIMEOUT};
 
 #[cfg(test)]
 mod page;

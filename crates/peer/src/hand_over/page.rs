@@ -2,7 +2,7 @@
 
 use sites::hand_over::MAX_FILES;
 
-use super::{STILL_AFTER, book::MAX_HAND_OVERS, tickets, uploads};
+use super::{STILL_AFTER, TURN_TIMEOUT, book::MAX_HAND_OVERS, tickets, uploads};
 use crate::engine::goods::KEEP_FREE;
 
 const PAGE: &str =
@@ -32,5 +32,7 @@ fn the_page_names_the_limits_as_they_are() {
     assert!(PAGE.contains(&slowest), "{slowest}");
     let still = format!("nothing of it has moved for {} seconds", STILL_AFTER.as_secs());
     assert!(PAGE.contains(&still), "{still}");
+    let moves = format!("still moves after {} seconds", TURN_TIMEOUT.as_secs());
+    assert!(PAGE.contains(&moves), "{moves}");
     assert!(PAGE.contains("four uploads come at once") && uploads::MAX_AT_ONCE == 4);
 }

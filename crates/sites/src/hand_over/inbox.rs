@@ -306,13 +306,14 @@ impl Draft {
 
     /// Gives the draft its name, or one beside it when that is taken, and the mark of a file from
     /// elsewhere where the system has one. Which name it will be is told to `note` before, and waits for it:
-    /// what is noted there lasts when the program is killed.
+    /// what is noted there lasts when the program is killed, and what could not be noted gets no name.
     ///
     /// # Errors
-    /// [`InboxError::NoDraft`], [`InboxError::NoSpace`], [`InboxError::Folder`]. The draft stays, for
+    /// [`InboxError::NoDraft`], [`InboxError::NoSpace`], [`InboxError::Folder`], and [`InboxError::Busy`] when
+    /// `note` says that it could not. The draft stays, for
     /// [`Inbox::resume`]; only a disk that does not answer in time may finish it after all, which
     /// [`Inbox::arrived`] knows.
-    pub async fn finish<F: Future<Output = ()>>(
+    pub async fn finish<F: Future<Output = bool>>(
         mut self,
         name: &str,
         note: impl Fn(Given) -> F,
@@ -327,7 +328,9 @@ impl Draft {
                 Ok((whole, given))
             });
             let (chosen, given) = choosing.await?;
-            note(given.clone()).await;
+            if !note(given.clone()).await {
+                return Err(InboxError::Busy);
+            }
             let arrived = Arrived { name: given.name.clone(), size: given.size };
             let giving = self.inbox.on_disk(move |shared| chosen.give(&shared.root, &given));
             match giving.await? {

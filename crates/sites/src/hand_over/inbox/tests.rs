@@ -68,8 +68,8 @@ fn files<const N: usize>(expected: [(&str, &str); N]) -> BTreeMap<String, String
 }
 
 /// For tests in which nothing is killed.
-fn unnoted(_: Given) -> std::future::Ready<()> {
-    std::future::ready(())
+fn unnoted(_: Given) -> std::future::Ready<bool> {
+    std::future::ready(true)
 }
 
 type Sender = mpsc::Sender<Result<Frame<Bytes>, BodyError>>;

@@ -4,7 +4,7 @@ use crosstalk::control::{Receipt, ReceiptState, Receipts};
 use tokio::time::sleep;
 
 use super::*;
-use crate::hand_over::{Full, Happening, STILL_AFTER};
+use crate::hand_over::{Full, Happening, STILL_AFTER, TURN_TIMEOUT};
 
 /// A body of which nothing more comes.
 fn stalled() -> Body {
@@ -122,23 +122,52 @@ async fn who_is_there_again_just_when_all_has_arrived_undoes_nothing() {
     assert!(matches!(world.stage(), Stage::Done { .. }));
 }
 
+impl World {
+    /// Her connection took so much, as the gateway tells.
+    fn took(&self, delivered: u64, state: ReceiptState) {
+        let receipt = Receipt { transaction: 7, delivered, state, read: None };
+        self.front.desk.meter.take(1, &Receipts { receipts: vec![receipt], missed: 0 });
+        self.front.desk.settle(Now::read());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_download_that_moves_is_not_cut_for_another_part_of_it() {
     let world = World::sending(false, "a.bin");
     let place = world.take().await;
     let first = world.response(SHE, request(Method::GET, &place, &[], Vec::new())).await;
-    let mut first = first.into_body();
-    let (mut seen, began) = (Vec::new(), Instant::now());
+    let began = Instant::now();
     let part = request(Method::GET, &place, &[("range", "bytes=600-")], Vec::new());
     let moving = async {
-        sleep(STILL_AFTER / 2).await;
-        seen.extend(first.frame().await.unwrap().unwrap().into_data().unwrap());
+        for delivered in 1.. {
+            sleep(STILL_AFTER / 2).await;
+            world.took(delivered, ReceiptState::Running);
+        }
     };
-    let (refused, ()) = tokio::join!(world.ask(SHE, part), moving);
+    let refused = tokio::select! {
+        refused = world.ask(SHE, part) => refused,
+        () = moving => panic!("it waits for ever"),
+    };
     assert_eq!(refused.status, StatusCode::CONFLICT);
-    assert_eq!(began.elapsed(), STILL_AFTER);
-    seen.extend(first.collect().await.unwrap().to_bytes());
-    assert_eq!(seen.len(), 1000, "she goes on with the first");
+    assert_eq!(began.elapsed(), TURN_TIMEOUT);
+    let whole = first.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(whole.len(), 1000, "she goes on with the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_died_a_moment_ago_gives_way() {
+    let world = World::sending(false, "a.bin");
+    let place = world.take().await;
+    let _first = world.response(SHE, request(Method::GET, &place, &[], Vec::new())).await;
+    let began = Instant::now();
+    let part = request(Method::GET, &place, &[("range", "bytes=600-")], Vec::new());
+    let moving = async {
+        sleep(STILL_AFTER / 3).await;
+        world.took(600, ReceiptState::Running);
+    };
+    let (rest, ()) = tokio::join!(world.ask(ANOTHER, part), moving);
+    assert_eq!((rest.status, rest.body.len()), (StatusCode::PARTIAL_CONTENT, 400));
+    assert_eq!(began.elapsed(), STILL_AFTER * 2);
 }
 
 #[tokio::test(start_paused = true)]

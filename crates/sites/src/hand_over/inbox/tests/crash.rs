@@ -32,7 +32,7 @@ impl World {
         let noted = Mutex::new(None);
         let finishing = draft.finish(name, |given| {
             *noted.lock().unwrap() = Some(given);
-            std::future::ready(())
+            std::future::ready(true)
         });
         let arrived = finishing.await.unwrap();
         let given = noted.into_inner().unwrap().unwrap();
@@ -125,6 +125,19 @@ async fn a_link_is_not_the_file() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_noted_gets_no_name_and_can_be_finished_later() {
+    let world = World::new(RULES);
+    let draft = world.whole("hello").await;
+    let id = draft.id().to_owned();
+    let unkept = draft.finish("a.txt", |_| std::future::ready(false)).await;
+    assert!(matches!(unkept, Err(InboxError::Busy)), "{unkept:?}");
+    assert!(!world.path("a.txt").exists());
+    let again = world.inbox.resume(&id).await.unwrap();
+    assert_eq!(again.finish("a.txt", unnoted).await.unwrap().name, "a.txt");
+    assert_eq!(world.files(), files([("a.txt", "hello")]));
+}
+
+#[tokio::test]
 async fn a_name_that_somebody_takes_just_then_stays_theirs() {
     let world = World::new(RULES);
     let draft = world.whole("hello").await;
@@ -135,7 +148,7 @@ async fn a_name_that_somebody_takes_just_then_stays_theirs() {
             fs::write(world.path(&given.name), "mine").unwrap();
         }
         noted.lock().unwrap().push(given.name);
-        std::future::ready(())
+        std::future::ready(true)
     });
     assert_eq!(finishing.await.unwrap().name, "a (2).txt");
     assert_eq!(*noted.lock().unwrap(), ["a.txt", "a (2).txt"]);
@@ -149,7 +162,7 @@ async fn a_draft_that_goes_away_just_then_gets_no_name() {
     let place = world.draft(draft.id());
     let finishing = draft.finish("a.txt", |_| {
         fs::remove_file(&place).unwrap();
-        std::future::ready(())
+        std::future::ready(true)
     });
     let found = finishing.await;
     assert!(matches!(found, Err(InboxError::NoDraft)), "{found:?}");
