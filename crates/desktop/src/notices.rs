@@ -74,7 +74,8 @@ pub struct Notices {
     notes: Gathered<(Note, String)>,
     transfers: Gathered<TransferRecord>,
     knocks: Knocks,
-    delivered: Gathered<HandOver>,
+    /// With whether it is certain of all that are gathered, not of the last alone.
+    delivered: Gathered<(HandOver, bool)>,
     received: Gathered<(HandOver, Received)>,
 }
 
@@ -203,7 +204,10 @@ impl Notices {
     /// Hears of a hand-over that changed; only files that were delivered completely are told.
     pub fn hand_over(&mut self, hand_over: HandOver) {
         match (&hand_over.stage, &hand_over.direction) {
-            (Stage::Done { .. }, Direction::Send { .. }) => self.delivered.add(hand_over),
+            (Stage::Done { certain, .. }, Direction::Send { .. }) => {
+                let all = *certain && self.delivered.last.as_ref().is_none_or(|(_, all)| *all);
+                self.delivered.add((hand_over, all));
+            }
             // Each file that came was told by itself.
             (Stage::Done { .. }, Direction::Ask { .. })
             | (Stage::Cut { .. } | Stage::Waiting, _) => {}

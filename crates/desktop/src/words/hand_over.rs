@@ -2,7 +2,6 @@
 
 use peer::{
     Direction, HandOver, HandOverError, HandOverTrouble, Knock, KnockId, ParcelError, Received,
-    Stage,
 };
 
 use super::{
@@ -58,16 +57,20 @@ impl Words {
         Notification { click: Some(opens(hand_over)), waits: true, buttons, ..told }
     }
 
-    /// Tells of files that were delivered, `last` being one of them.
-    pub(crate) fn delivered(self, last: &HandOver, count: usize) -> Notification {
+    /// Tells of files that were delivered, `last` being one of them; they are called only sent when
+    /// that is not certain of all.
+    pub(crate) fn delivered(
+        self,
+        (last, all_certain): &(HandOver, bool),
+        count: usize,
+    ) -> Notification {
         let (name, bytes) = match &last.direction {
             Direction::Send { name, size, .. } => (printable(name, MAX_SHOWN), size),
             Direction::Ask { folder, largest, .. } => (shown(folder), largest),
         };
         let (name, size) = (("name", name.into()), ("size", self.size(*bytes).into()));
-        let is_certain = !matches!(last.stage, Stage::Done { certain: false, .. });
         let number = ("count", count.into());
-        let told = match (count, is_certain) {
+        let told = match (count, *all_certain) {
             (0 | 1, true) => self.notification("notice-handed-over", &[name, size]),
             (0 | 1, false) => self.notification("notice-only-sent", &[name, size]),
             (_, true) => self.notification("notice-many-handed-over", &[name, size, number]),

@@ -16,11 +16,14 @@ use peer::{
     Knock, KnockId, LinkFault, LoginFault, NoteId, ParcelError, PublishError, Received, SiteId,
     SiteTrouble, Stage, TransferEnd, TransferId, keys::KeyError,
 };
+use tokio::time::Instant;
 
 use super::*;
 use crate::{
     account::{AccountError, NoPassword, OwnerJid},
     keychain::{KeptIn, NoKey},
+    notices::{NOTIFY_INTERVAL, Notices},
+    settings::Notifications,
     tray::{self, Entry, Menu},
     view::{
         Connection,
@@ -210,8 +213,6 @@ fn notifications(words: Words) -> Vec<Notification> {
         words.stays_in_tray(),
         words.waits_for_key(),
     ];
-    let at = SystemTime::UNIX_EPOCH;
-    let only_sent = HandOver { stage: Stage::Done { at, certain: false }, ..film() };
     for count in 1..=3 {
         told.extend([
             words.first_visitors("Photos", count),
@@ -219,8 +220,8 @@ fn notifications(words: Words) -> Vec<Notification> {
             words.notes(&note, "Photos", count),
             words.knocks(&(film(), knock.clone()), count),
             words.knocks(&(inbox(), knock.clone()), count),
-            words.delivered(&film(), count),
-            words.delivered(&only_sent, count),
+            words.delivered(&(film(), true), count),
+            words.delivered(&(film(), false), count),
             words.received(&(inbox(), received.clone()), count),
         ]);
     }
@@ -508,12 +509,36 @@ fn a_german_tray_and_its_notifications_are_german() {
     assert_eq!(told.body, "Auf deine Antwort wartet 192.0.2.7 · Firefox auf Windows.");
     let buttons: Vec<&str> = told.buttons.iter().map(|button| &*button.word).collect();
     assert_eq!(buttons, ["Erlauben", "Ablehnen"]);
-    let told = GERMAN.delivered(&film(), 1);
+    let told = GERMAN.delivered(&(film(), true), 1);
     let body = "„film.mkv“ (1,2 GB) ist vollständig angekommen. Der Link ist jetzt geschlossen.";
     assert_eq!((&*told.title, &*told.body), ("Deine Datei wurde zugestellt", body));
-    let stage = Stage::Done { at: SystemTime::UNIX_EPOCH, certain: false };
-    let told = GERMAN.delivered(&HandOver { stage, ..film() }, 1);
+    let told = GERMAN.delivered(&(film(), false), 1);
     assert_eq!(told.title, "Deine Datei wurde gesendet");
+}
+
+#[test]
+fn files_are_called_delivered_when_all_of_them_certainly_are() {
+    let (mut notices, mut now) = (Notices::default(), Instant::now());
+    let mut told = |batch: &[bool]| {
+        for &certain in batch {
+            let stage = Stage::Done { at: SystemTime::UNIX_EPOCH, certain };
+            notices.hand_over(HandOver { stage, ..film() });
+        }
+        now += NOTIFY_INTERVAL;
+        let told = notices.poll(now, &Notifications::default(), ENGLISH);
+        told.into_iter().map(|told| told.title).collect::<Vec<_>>()
+    };
+    for (batch, title) in [
+        (&[false, true] as &[bool], "2 of your files were sent"),
+        (&[true, false], "2 of your files were sent"),
+        (&[false, true, true], "3 of your files were sent"),
+        (&[false, false], "2 of your files were sent"),
+        (&[false], "Your file was sent"),
+        (&[true, true], "2 of your files were delivered"),
+        (&[true], "Your file was delivered"),
+    ] {
+        assert_eq!(told(batch), [title], "{batch:?}");
+    }
 }
 
 #[test]
