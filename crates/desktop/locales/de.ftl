@@ -1,5 +1,5 @@
-# Die Sätze der App außerhalb ihres Fensters, und was sie dem Fenster über Fehler sagt. Die Wörter sind die des
-# Fensters (ui/locales/de.json): du, Ordner, Link, Gateway, Besucher, Schlüsselbund. Was en.ftl erklärt, gilt hier auch.
+# Every sentence that the app says outside its window, and what it tells the window of faults. The words are those of
+# the window (ui/locales/de.json): du, Ordner, Link, Gateway, Besucher, Schlüsselbund. What en.ftl explains holds here too.
 
 ## The menu of the tray
 
@@ -99,12 +99,12 @@ notice-many-received = { $count } Dateien sind angekommen
 
 ## Visitors and sizes
 
-# So steht es auch hinter „An“, „Von“ und „bei“, ohne sich zu beugen.
+# These also stand behind “An”, “Von” and “bei”, and are not inflected.
 visitor-here = jemand an diesem Computer
 visitor-somebody = jemand
 browser = ein Browser
-browser-on = ein Browser auf { $system }
-program-on = { $name } auf { $system }
+browser-on = ein Browser, { $system }
+program-on = { $name }, { $system }
 
 size-bytes = { $count ->
         [one] 1 Byte
@@ -115,7 +115,7 @@ size-whole = { $whole } { $unit }
 
 ## The key
 
-# Im Fenster hinter „Liegt in“.
+# Behind “Liegt in” in the window.
 kept-in-file = einer verschlüsselten Datei neben den Einstellungen
 kept-in-keychain = dem Schlüsselbund dieses Computers
 first-name = Ich
@@ -155,8 +155,8 @@ login-no-server = Der Server deines XMPP-Kontos ist nicht zu finden. Prüfe, was
 login-no-tls = Der Server deines XMPP-Kontos bietet keine verschlüsselte Verbindung an; dein Passwort wird deshalb nicht geschickt. Nimm einen anderen Server.
 login-not-xmpp = Auf dem Server deines Kontos gibt es kein XMPP. Prüfe, was hinter dem @ steht.
 login-password = Name oder Passwort deines XMPP-Kontos ist falsch. Prüfe beides.
-login-refused = Dein XMPP-Server lässt dieses Konto nicht herein. Frag, wer ihn betreibt.
-login-refused-because = Dein XMPP-Server lässt dieses Konto nicht herein: „{ $words }“. Frag, wer ihn betreibt.
+login-refused = Dein XMPP-Server lässt dieses Konto nicht herein. Frag den Betreiber.
+login-refused-because = Dein XMPP-Server lässt dieses Konto nicht herein: „{ $words }“. Frag den Betreiber.
 login-timed-out = Der Server deines XMPP-Kontos antwortet nicht. Prüfe die Internetverbindung.
 login-unreachable = Der Server deines XMPP-Kontos ist nicht erreichbar. Prüfe die Internetverbindung; vielleicht lässt eine Firewall XMPP (Port 5222) nicht durch.
 
@@ -174,9 +174,9 @@ gateway-moved = Das Gateway { $gateway } ist nach { $address } umgezogen. Nimm v
 gateway-no-account = Das Gateway { $gateway } wird über XMPP erreicht, und Veranda kennt kein XMPP-Konto von dir. Füge eines hinzu.
 gateway-no-answer = Unter { $gateway } antwortet kein Gateway: Es hat zu lange gedauert.
 gateway-not-a-gateway = Was unter { $gateway } antwortet, ist kein Gateway von Veranda, oder etwas auf dem Weg lässt die Verbindung nicht durch. Prüfe die Adresse.
-gateway-not-admitted = Das Gateway { $gateway } lässt dich nicht herein: „{ $words }“. Frag, wer es betreibt, oder nimm ein anderes.
+gateway-not-admitted = Das Gateway { $gateway } lässt dich nicht herein: „{ $words }“. Frag den Betreiber, oder nimm ein anderes.
 gateway-not-its-account = { $gateway } ist ein Konto, aber nicht das eines Gateways von Veranda. Prüfe die Adresse.
-gateway-offline = Das Gateway { $gateway } ist nicht online, oder sein Server ist von deinem aus nicht erreichbar. Prüfe die Adresse, oder frag, wer es betreibt.
+gateway-offline = Das Gateway { $gateway } ist nicht online, oder sein Server ist von deinem aus nicht erreichbar. Prüfe die Adresse, oder frag den Betreiber.
 gateway-port-changed = Ein anderes Programm benutzt Port { $from }, deshalb ist Veranda auf Port { $to } umgezogen. Links, die du vorher weitergegeben hast, haben den alten: Kopiere sie neu.
 gateway-proof-refused = Das Gateway { $gateway } glaubt nicht, dass du es bist: „{ $words }“. Geht die Uhr dieses Computers richtig?
 gateway-refused = Das Gateway { $gateway } lehnt ab: „{ $words }“
@@ -188,7 +188,7 @@ address-insecure = Ein Gateway auf einem anderen Computer braucht https://.
 address-port = Eine Adresse, die mit petrichor+ beginnt, braucht einen Port, wie petrichor+tls://gateway.example:7411.
 address-scheme = Die Adresse eines Gateways beginnt mit https:// (oder http:// auf diesem Computer).
 address-too-much = Die Adresse eines Gateways endet nach seinem Namen: nichts hinter dem Schrägstrich, kein Passwort.
-address-unreadable = Das ist keine Adresse; eine sieht aus wie https://gateway.example.
+address-unreadable = Das ist keine Adresse. So sieht eine aus: https://gateway.example.
 
 ## Sites
 
@@ -208,11 +208,10 @@ folder-not-found = Der Ordner ist nicht da
 folder-read-only = In den Ordner darf nicht geschrieben werden
 folder-silent = Das Laufwerk antwortet nicht
 
-
 ## Files that are handed over
 
 hand-over-away = Was zu diesem Link gehört, ist gerade nicht da oder nicht zu benutzen. Ist das Laufwerk angeschlossen? Sobald es wieder da ist, funktioniert der Link wieder.
-hand-over-bad-size = Die größte Datei muss mindestens ein Byte haben dürfen.
+hand-over-bad-size = Die Obergrenze muss mindestens ein Byte sein.
 hand-over-long-note = Eine Notiz hat höchstens 1000 Zeichen.
 hand-over-name-taken = Das Gateway hat den Namen dieses Links jemand anderem gegeben. Beende ihn und erstelle einen neuen.
 hand-over-no-file = { $path } ist keine Datei, die gesendet werden kann.
@@ -222,7 +221,6 @@ hand-over-nobody-asks = Auf diese Antwort wartet niemand mehr. Wer noch möchte,
 hand-over-not-both = Ordner werden veröffentlicht und Dateien gesendet; leg entweder Ordner oder Dateien ab. Nichts ist geschehen.
 hand-over-too-many = Es gibt schon zu viele Links für Dateien. Entferne zuerst einige davon.
 hand-over-too-many-files = Höchstens 1000 Dateien lassen sich zusammen senden. Leg sie in einen Ordner und veröffentliche den.
-
 
 file-count = Wähl 1 bis 1000 Dateien.
 file-denied = { $path } darf nicht gelesen werden.
@@ -234,7 +232,7 @@ file-other = { $path } lässt sich nicht öffnen: { $why }.
 
 bad-answer = Eine Antwort hat 1 bis 1000 Zeichen.
 bad-name = Ein Name hat 1 bis 60 Zeichen.
-damaged-account = Das XMPP-Konto in den Einstellungen war nicht lesbar. Gib es in den Einstellungen noch einmal ein, wenn du es benutzt; eine Kopie dessen, was da war, ist { $path }.
+damaged-account = Das XMPP-Konto in den Einstellungen war nicht lesbar. Gib es in den Einstellungen noch einmal ein, wenn du es benutzt; eine Kopie davon liegt in { $path }.
 damaged-folders = Die Liste der Ordner war nicht lesbar. Veranda hat neu begonnen und behalten, was da war: { $path }.
 damaged-settings = Die Einstellungen waren nicht lesbar. Veranda hat neu begonnen und behalten, was da war: { $path }.
 ending = Veranda wird gerade beendet.
@@ -256,4 +254,4 @@ refused-login-start = Den Start mit dem Computer zu ändern hat nicht geklappt: 
 refused-looking = Nachzusehen hat nicht geklappt: { $why }.
 refused-opening = Den Browser zu öffnen hat nicht geklappt: { $why }.
 refused-starting = Der Start hat nicht geklappt: { $why }.
-start-takes-long = Der Datenordner hat sich nicht rechtzeitig geöffnet
+start-takes-long = Der Datenordner ließ sich nicht rechtzeitig öffnen

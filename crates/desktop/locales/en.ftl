@@ -178,7 +178,7 @@ link-server-lost = The connection to your XMPP server was lost. Veranda connects
 link-silent = The gateway does not answer any more. Veranda connects again.
 
 gateway-certificate = The certificate of { $gateway } is not valid, so somebody else may be answering. Check the address and the clock of this computer.
-gateway-ended = The gateway inside the app stopped by surprise, so links do not work. Press “Try again”.
+gateway-ended = The gateway inside the app stopped by surprise, so links do not work. Press “Try again now”.
 gateway-has-another-address = The gateway at { $gateway } says that its address is { $address }. Use that one.
 gateway-moved = The gateway { $gateway } moved to { $address }. Use that address from now on.
 gateway-no-account = The gateway { $gateway } is reached over XMPP, and Veranda knows no XMPP account of yours. Add one.

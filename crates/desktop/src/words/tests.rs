@@ -470,7 +470,7 @@ fn visitors_are_named_by_what_is_known() {
             a_visitor(),
             "Firefox on Windows",
             "192.0.2.7 · Firefox on Windows",
-            "192.0.2.7 · Firefox auf Windows",
+            "192.0.2.7 · Firefox, Windows",
         ),
         (None, "Fire\u{202E}fox", "somebody · Fire\u{FFFD}fox", "jemand · Fire\u{FFFD}fox"),
     ] {
@@ -506,7 +506,7 @@ fn a_german_tray_and_its_notifications_are_german() {
     };
     let told = GERMAN.knocks(&(film(), knock), 1);
     assert_eq!(told.title, "Darf jemand „film.mkv“ haben?");
-    assert_eq!(told.body, "Auf deine Antwort wartet 192.0.2.7 · Firefox auf Windows.");
+    assert_eq!(told.body, "Auf deine Antwort wartet 192.0.2.7 · Firefox, Windows.");
     let buttons: Vec<&str> = told.buttons.iter().map(|button| &*button.word).collect();
     assert_eq!(buttons, ["Erlauben", "Ablehnen"]);
     let told = GERMAN.delivered(&(film(), true), 1);
