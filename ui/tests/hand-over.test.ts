@@ -1,6 +1,6 @@
 import { screen, waitFor, within } from "@testing-library/svelte";
 import { describe, expect, it } from "vitest";
-import { film } from "../src/pretend/hand-overs";
+import { cut, film } from "../src/pretend/hand-overs";
 import { HOSTILE } from "../src/pretend/scenes";
 import { open } from "./open";
 
@@ -186,6 +186,24 @@ describe("a hand-over", () => {
     const [first] = await screen.findAllByTestId("hand-over-card");
     expect(first?.textContent).toContain("Is the drive plugged in?");
     expect(first?.textContent).not.toContain("Waiting for somebody");
+  });
+
+  it("promises no continuation while something is the matter", async () => {
+    const { backend } = open("handOverCut");
+    const trouble = "Is the drive plugged in?";
+    const handOvers = (["visitor", "connection", "file"] as const).map((by) => ({
+      ...cut(film(Date.now()), by),
+      id: by,
+      trouble,
+    }));
+    backend.show({ handOvers });
+    await waitFor(() => expect(cards()).toHaveLength(3));
+    for (const one of cards()) {
+      expect(one.textContent).toContain(trouble);
+      expect(one.textContent).not.toContain("the link still works");
+      expect(one.textContent).not.toContain("Waiting for somebody");
+    }
+    expect(card(2).getByText(/the link does not work/)).toBeTruthy();
   });
 
   it("is quiet once it is done, and is removed alone or with the others", async () => {
