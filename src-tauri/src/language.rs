@@ -7,7 +7,8 @@ pub(crate) fn wanted() -> Language {
     Language::wanted(preferred())
 }
 
-/// By `LANGUAGE`, `LC_ALL`, `LC_MESSAGES` and `LANG`, as the dialogs of the system do.
+/// Returns GLib's list of languages (`g_get_language_names`): what the first of `LANGUAGE`, `LC_ALL`,
+/// `LC_MESSAGES` and `LANG` names that is not empty in the environment.
 #[cfg(target_os = "linux")]
 fn preferred() -> impl Iterator<Item = impl AsRef<str>> {
     glib::language_names().into_iter().map(String::from)

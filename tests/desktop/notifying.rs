@@ -21,6 +21,7 @@ async fn who_asks_first_is_answered_in_the_notification() {
         app.click("ask-first").await?;
         app.click("create-link").await?;
         let first = app.wait_for_text("hand-over-link", "http://").await?;
+        app.wait_until_none("send-sheet").await?;
         app.desktop.output(PROGRAM, &[&film.display().to_string()]).await?;
         app.click("ask-first").await?;
         app.click("create-link").await?;

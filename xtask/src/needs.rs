@@ -100,6 +100,12 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     need(
         Purpose::Test,
+        "libglib2.0-bin",
+        "starts the app as a session does at login",
+        Sign::Program(&["gio"]),
+    ),
+    need(
+        Purpose::Test,
         "dunst",
         "receives notifications and remembers them",
         Sign::Program(&["dunst"]),

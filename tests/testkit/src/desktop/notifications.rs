@@ -38,7 +38,12 @@ pub(super) fn furnish(place: &Path) -> anyhow::Result<()> {
     let configuration = place.join("home/.config/dunst");
     fs::create_dir_all(&configuration)?;
     // With a part of HTML in what is shown, as Debian configures it and most servers do.
-    let text = format!("[global]\ndmenu = {}\nmarkup = full\n", menu.display());
+    // What is shown stays until a test is done with it, however slow the machine is.
+    let text = format!(
+        "[global]\ndmenu = {}\nmarkup = full\n\
+         [urgency_low]\ntimeout = 0\n[urgency_normal]\ntimeout = 0\n",
+        menu.display()
+    );
     fs::write(configuration.join("dunstrc"), text)?;
     Ok(())
 }
