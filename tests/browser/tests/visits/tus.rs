@@ -249,7 +249,7 @@ impl Shared {
         };
         match appended {
             Ok(()) => {
-                draft.finish(&upload.name, |_| std::future::ready(())).await.ok()?;
+                draft.finish(&upload.name, |_| std::future::ready(true)).await.ok()?;
                 lock(&self.uploads).get_mut(id)?.is_done = true;
             }
             Err(InboxError::Cut(offset)) => {
