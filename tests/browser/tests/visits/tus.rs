@@ -188,7 +188,7 @@ impl Shared {
         };
         let id = draft.id().to_owned();
         let is_done = size == 0;
-        if is_done && draft.finish(&name, |_| std::future::ready(())).await.is_err() {
+        if is_done && draft.finish(&name, |_| std::future::ready(true)).await.is_err() {
             return plain(500, &[]);
         }
         lock(&self.uploads).insert(id.clone(), Upload { name, size, is_done });
