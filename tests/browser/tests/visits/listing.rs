@@ -70,15 +70,15 @@ async fn hostile_names_do_nothing_but_name_their_files() {
         // Whatever could have happened on showing it has happened now.
         let look = r#"return {
             hurt: window.hurt ?? null,
-            strangers: document.querySelectorAll(
-                'base, img, iframe, object, script:not([src^="/.well-known/veranda/note.js?"])'
-            ).length,
+            strangers: document.querySelectorAll('base, img, iframe, object, script[src]').length,
+            scripts: document.scripts.length,
             elsewhere: [...document.links].filter((link) => link.origin !== location.origin).length,
             paths: [...document.querySelectorAll('a.name')].map((link) => link.pathname + link.search),
         };"#;
         let found = world.page().execute(look, vec![]).await?;
         assert_eq!(found["hurt"], json!(null), "{found}");
         assert_eq!(found["strangers"], 0, "{found}");
+        assert_eq!(found["scripts"], 1, "only the one of the box for notes: {found}");
         assert_eq!(found["elsewhere"], 0, "{found}");
 
         // And each link leads to its own file.
