@@ -339,16 +339,16 @@ impl Controller {
             },
         };
         let (shown, words) = (self.shell.reveal(&path), self.words);
+        // A drive that does not answer holds up the look at what is there, too.
+        let shown = async move {
+            let Err(error) = shown.await else { return Ok(()) };
+            tracing::debug!(error = format!("{error:#}"), "It cannot be shown");
+            let is_there = tokio::fs::try_exists(&path).await.unwrap_or(false);
+            Err(internal(words.not_shown(&path, is_there)))
+        };
         self.jobs.spawn(async move {
-            let result = match timeout(REQUEST_TIMEOUT, shown).await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => {
-                    tracing::debug!(error = format!("{error:#}"), "It cannot be shown");
-                    let is_there = tokio::fs::try_exists(&path).await.unwrap_or(false);
-                    Err(internal(words.not_shown(&path, is_there)))
-                }
-                Err(_) => Err(internal(words.too_late())),
-            };
+            let shown = timeout(REQUEST_TIMEOUT, shown).await;
+            let result = shown.unwrap_or_else(|_| Err(internal(words.too_late())));
             Work::Answered(reply, result)
         });
     }
