@@ -13,6 +13,7 @@ use fantoccini::{Client, Locator, elements::Element};
 use testkit::{
     clicking::click,
     desktop::{Desktop, Driver, Furniture, Window},
+    failing::reason,
     waiting::eventually,
 };
 
@@ -71,7 +72,7 @@ async fn run(
     let (driver, page) = App::start(&desktop, folders).await.expect("the app opens");
     let mut app = App { driver, page, name: name.to_owned(), desktop };
     if let Err(error) = test(&mut app).await {
-        panic!("{error:?}");
+        panic!("{}", reason(&error));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files that go to one person, or come from others, with the real app and a real browser.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use anyhow::{Context as _, ensure};
 use fantoccini::Locator;
@@ -9,7 +9,7 @@ use testkit::{chromium::Chromium, desktop::Furniture, narrow::Narrow, waiting::e
 
 use crate::{
     app::{App, folder_with, with_app},
-    visiting::{downloaded, page_says, press},
+    visiting::{page_says, press},
 };
 
 /// Does not fit in the buffers between a peer and a visitor who does not read.
@@ -17,15 +17,6 @@ const LARGE: usize = 64 * 1024 * 1024;
 
 /// Where a way is cut, in bytes.
 const CUT: u64 = 24 * 1024 * 1024;
-
-/// Presses "Resume" of the only download on Chromium's own page of downloads.
-const RESUME: &str = "
-    const items = document.querySelector('downloads-manager').shadowRoot
-        .querySelectorAll('downloads-item');
-    const buttons = [...items].flatMap((item) => [...item.shadowRoot.querySelectorAll('cr-button')]);
-    const resume = buttons.find((button) => !button.hidden && button.innerText.trim() === 'Resume');
-    resume?.click();
-    return [resume !== undefined, items.length, [...items].map((item) => item.shadowRoot.textContent.replace(/\\s+/g, ' '))];";
 
 #[tokio::test]
 async fn a_file_is_sent_to_a_browser() {
@@ -49,7 +40,7 @@ async fn a_file_is_sent_to_a_browser() {
         let page = browser.page().find(Locator::Css("main")).await?.text().await?;
         assert!(page.contains("Tom & Co.mkv") && page.contains("For you only"), "{page}");
         press(&browser).await?;
-        ensure!(downloaded(&browser, "Tom & Co.mkv").await? == content, "another file arrived");
+        ensure!(browser.downloaded("Tom & Co.mkv").await? == content, "another file arrived");
         app.wait_for_text("finished-item", "Delivered").await?;
         let told = app.desktop.wait_for_notification("a delivered file", |notification| {
             notification.title == "Your file was delivered"
@@ -89,11 +80,8 @@ async fn files_that_are_dropped_arrive_as_one_archive() {
         press(&browser).await?;
         app.wait_for_text("finished-item", "Delivered").await?;
         let archive = eventually("the archive", async || {
-            let found = fs::read_dir(browser.downloads())?
-                .filter_map(Result::ok)
-                .map(|entry| entry.path())
-                .find(|path| path.extension().is_some_and(|end| end == "zip"));
-            Ok(found)
+            let mut arrived = browser.arrived()?.into_iter();
+            Ok(arrived.find(|path| path.extension().is_some_and(|end| end == "zip")))
         });
         let out = place.path().join("out");
         let unpacked = Command::new("/usr/bin/python3")
@@ -151,8 +139,8 @@ async fn a_file_that_was_cut_goes_on_where_it_was_cut() {
 
         way.allow_down(u64::MAX);
         way.mend();
-        resume(&browser, "film.mkv").await?;
-        ensure!(downloaded(&browser, "film.mkv").await? == content, "another file arrived");
+        browser.resume().await?;
+        ensure!(browser.downloaded("film.mkv").await? == content, "another file arrived");
         app.wait_for_text("finished-item", "Delivered").await?;
         browser.close().await
     })
@@ -201,7 +189,7 @@ async fn who_asks_first_is_refused_or_allowed() {
         browser.page().goto(&second).await?;
         press(&browser).await?;
         app.click("allow-knock").await?;
-        ensure!(downloaded(&browser, "film.mkv").await? == b"film", "another file arrived");
+        ensure!(browser.downloaded("film.mkv").await? == b"film", "another file arrived");
         app.wait_for_text("finished-item", "Delivered").await?;
         browser.close().await
     })
@@ -259,20 +247,6 @@ async fn a_file_of_somebody_else_comes_into_the_folder_also_after_a_cut() {
 /// Returns the link of the first hand-over, once there is one.
 async fn link(app: &App) -> anyhow::Result<String> {
     app.wait_for_text("hand-over-link", "http://").await
-}
-
-/// Presses "Resume" unless Chromium resumes by itself, as it does after some kinds of cuts.
-async fn resume(browser: &Chromium, name: &str) -> anyhow::Result<()> {
-    browser.page().goto("chrome://downloads").await?;
-    eventually("a download that goes on", async || {
-        if Path::exists(&browser.downloads().join(name)) {
-            return Ok(Some(()));
-        }
-        let pressed = browser.page().execute(RESUME, vec![]).await?;
-        ensure!(pressed[0] == true, "there is only {pressed}");
-        Ok(Some(()))
-    })
-    .await
 }
 
 /// Waits until the only bar is as wanted, and returns what it shows.

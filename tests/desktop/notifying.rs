@@ -9,7 +9,7 @@ use testkit::{chromium::Chromium, clicking::click, desktop::Furniture, waiting::
 
 use crate::{
     app::{App, PROGRAM, TITLE, folder_with, with_app},
-    visiting::{downloaded, page_says, press},
+    visiting::{page_says, press},
 };
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn who_asks_first_is_answered_in_the_notification() {
         press(&browser).await?;
         app.desktop.wait_until_shown(1).await?;
         app.desktop.press_in_notification("Allow").await?;
-        ensure!(downloaded(&browser, "film.mkv").await? == b"film", "another file arrived");
+        ensure!(browser.downloaded("film.mkv").await? == b"film", "another file arrived");
         ensure!(app.desktop.windows(TITLE).await?.is_empty(), "an answer opens no window");
 
         // That it arrived is told too, and a click on that opens the window.

@@ -1,7 +1,5 @@
 //! Visitors of hand-overs, in a real browser.
 
-use std::fs;
-
 use anyhow::ensure;
 use fantoccini::Locator;
 use testkit::{chromium::Chromium, waiting::eventually};
@@ -22,11 +20,4 @@ pub(crate) async fn page_says(browser: &Chromium, words: &str) -> anyhow::Result
         Ok(Some(()))
     })
     .await
-}
-
-/// Waits for a download and returns what arrived: until then it has another name.
-pub(crate) async fn downloaded(browser: &Chromium, name: &str) -> anyhow::Result<Vec<u8>> {
-    let file = browser.downloads().join(name);
-    eventually("the whole download", async || Ok(file.exists().then_some(()))).await?;
-    Ok(fs::read(file)?)
 }

@@ -103,6 +103,10 @@ impl<'a> Suite<'a> {
                 .args(self.arguments)
                 .current_dir(&program.package)
                 .env("CARGO_MANIFEST_DIR", &program.package)
+                // The frames of a panic are those of the runtime and the test runner, and bury the
+                // reason; errors keep theirs, from which `testkit::failing` picks ours.
+                .env("RUST_BACKTRACE", "0")
+                .env("RUST_LIB_BACKTRACE", "1")
                 .status()
                 .with_context(|| format!("cannot start the tests of {}", program.source))?;
             if !status.success() {

@@ -1,13 +1,13 @@
 //! A visitor with a real browser.
 
 use std::{
-    env,
+    env, fs, io,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use fantoccini::{Client, ClientBuilder, wd::WebDriverCompatibleCommand};
 use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -16,13 +16,28 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::{processes::Running, waiting::eventually};
+use crate::{
+    processes::Running,
+    waiting::{PATIENCE, eventually, within},
+};
 
 /// How long a session may take to begin.
 const SESSION: Duration = Duration::from_secs(60);
 
 /// The names under which systems have it.
 const NAMES: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+/// What the names of downloads end with while they are under way.
+const UNFINISHED: &str = "crdownload";
+
+/// Presses "Resume" of the only download on Chromium's own page of downloads.
+const RESUME: &str = "
+    const items = document.querySelector('downloads-manager').shadowRoot
+        .querySelectorAll('downloads-item');
+    const buttons = [...items].flatMap((item) => [...item.shadowRoot.querySelectorAll('cr-button')]);
+    const resume = buttons.find((button) => !button.hidden && button.innerText.trim() === 'Resume');
+    resume?.click();
+    return [resume !== undefined, buttons.map((button) => button.innerText.trim())];";
 
 /// What every start needs: no screen, no sandbox (the tests may be run by root), nothing that
 /// talks to anybody but the page.
@@ -69,7 +84,7 @@ impl Chromium {
     async fn start(more: &[String]) -> anyhow::Result<Self> {
         let home = TempDir::with_prefix("chromium-")?;
         let downloads = home.path().join("downloads");
-        std::fs::create_dir(&downloads)?;
+        fs::create_dir(&downloads)?;
         let log = home.path().join("chromedriver.log");
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").env("HOME", home.path()).env("TMPDIR", home.path());
@@ -119,6 +134,55 @@ impl Chromium {
     #[must_use]
     pub fn downloads(&self) -> PathBuf {
         self.home.path().join("downloads")
+    }
+
+    /// Returns the downloads that are whole.
+    ///
+    /// # Errors
+    /// When their folder cannot be read.
+    pub fn arrived(&self) -> io::Result<Vec<PathBuf>> {
+        whole(&self.downloads())
+    }
+
+    /// Waits until a download is whole and returns what arrived, at most
+    /// [`PATIENCE`](crate::waiting::PATIENCE).
+    ///
+    /// # Errors
+    /// When it is not whole in time.
+    pub async fn downloaded(&self, name: &str) -> anyhow::Result<Vec<u8>> {
+        self.downloaded_within(PATIENCE, name).await
+    }
+
+    /// Waits as [`Chromium::downloaded`] does, at most `limit`.
+    ///
+    /// # Errors
+    /// When it is not whole in time.
+    pub async fn downloaded_within(&self, limit: Duration, name: &str) -> anyhow::Result<Vec<u8>> {
+        let file = self.downloads().join(name);
+        within(limit, &format!("the whole of {name}"), async || {
+            let arrived = self.arrived()?;
+            Ok(arrived.contains(&file).then_some(()))
+        })
+        .await?;
+        Ok(fs::read(file)?)
+    }
+
+    /// Lets the only download, which was cut, go on; Chromium does that by itself after some kinds
+    /// of cuts.
+    ///
+    /// # Errors
+    /// When it can neither be resumed nor is whole in time.
+    pub async fn resume(&self) -> anyhow::Result<()> {
+        self.client.goto("chrome://downloads").await?;
+        eventually("a download that goes on", async || {
+            if !self.arrived()?.is_empty() {
+                return Ok(Some(()));
+            }
+            let pressed = self.client.execute(RESUME, vec![]).await?;
+            ensure!(pressed[0] == true, "there are only the buttons {}", pressed[1]);
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Sends a command of the DevTools protocol and returns its result.
@@ -177,6 +241,22 @@ fn find_program() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
+/// Returns the whole downloads in a folder.
+///
+/// Until then a download is called `name.crdownload`. The name alone says nothing: Chromium lays an
+/// empty file there before it gives the name to the download.
+fn whole(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let files: Vec<_> =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    Ok(files
+        .into_iter()
+        .filter(|file| file.extension().is_none_or(|end| end != UNFINISHED))
+        // Looked for after the file itself was seen: it is gone with the same step that makes the
+        // file whole.
+        .filter(|file| !Path::new(&format!("{}.{UNFINISHED}", file.display())).exists())
+        .collect())
+}
+
 fn read_port(log: &str) -> Option<u16> {
     let (_, after) = log.split_once("started successfully on port ")?;
     after.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
@@ -191,5 +271,17 @@ mod tests {
         let log = "Starting\nChromeDriver was started successfully on port 41235.\n";
         assert_eq!(read_port(log), Some(41235));
         assert_eq!(read_port("Starting"), None);
+    }
+
+    #[test]
+    fn a_download_is_not_whole_because_its_name_is_there() {
+        let folder = TempDir::new().unwrap();
+        let (file, way) = (folder.path().join("a.zip"), folder.path().join("a.zip.crdownload"));
+        fs::write(&way, "all of it").unwrap();
+        assert!(whole(folder.path()).unwrap().is_empty());
+        fs::write(&file, "").unwrap();
+        assert!(whole(folder.path()).unwrap().is_empty());
+        fs::rename(&way, &file).unwrap();
+        assert_eq!(whole(folder.path()).unwrap(), [file]);
     }
 }

@@ -7,6 +7,7 @@ pub mod chromium;
 pub mod clicking;
 #[cfg(target_os = "linux")]
 pub mod desktop;
+pub mod failing;
 pub mod narrow;
 pub mod processes;
 pub mod prosody;

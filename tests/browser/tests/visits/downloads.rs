@@ -1,24 +1,12 @@
 //! Files that a browser keeps.
 
-use std::{fs, path::PathBuf};
-
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
 use peer::{Ended, TransferEnd, TransferRecord};
-use testkit::waiting::eventually;
 
 use crate::world::{World, with_site};
 
 /// Enough to be cut in the middle on a fast machine, in bytes.
 const LARGE: usize = 256 * 1024 * 1024;
-
-/// Presses "Resume" of the only download on Chromium's own page of downloads.
-const RESUME: &str = "
-    const items = document.querySelector('downloads-manager').shadowRoot
-        .querySelectorAll('downloads-item');
-    const buttons = [...items].flatMap((item) => [...item.shadowRoot.querySelectorAll('cr-button')]);
-    const resume = buttons.find((button) => !button.hidden && button.innerText.trim() === 'Resume');
-    resume?.click();
-    return [resume !== undefined, buttons.map((button) => button.innerText.trim())];";
 
 #[tokio::test]
 async fn a_download_is_what_was_published() {
@@ -26,8 +14,8 @@ async fn a_download_is_what_was_published() {
     with_site("download", &[("photo collection.zip", &content)], async |world| {
         world.enter().await?;
         world.follow("photo collection.zip").await?;
-        let file = downloaded(world, "photo collection.zip").await?;
-        assert!(fs::read(file)? == content, "another file arrived");
+        let file = world.browser.downloaded("photo collection.zip").await?;
+        assert!(file == content, "another file arrived");
         Ok(())
     })
     .await;
@@ -44,9 +32,9 @@ async fn a_download_that_the_owner_cut_is_resumed_where_it_was_cut() {
         let cut = ended(world, 1).await?;
         assert_eq!(cut[0].end, TransferEnd::Cut(Ended::Owner));
 
-        resume(world).await?;
-        let file = downloaded(world, "film.bin").await?;
-        assert!(fs::read(file)? == content, "what was put together is another file");
+        world.browser.resume().await?;
+        let file = world.browser.downloaded("film.bin").await?;
+        assert!(file == content, "what was put together is another file");
         // The browser asked for the rest, and for nothing twice but what was on its way.
         let all = ended(world, 2).await?;
         assert_eq!(all[0].end, TransferEnd::Complete);
@@ -67,9 +55,9 @@ async fn a_download_that_lost_its_owner_is_resumed_when_he_is_back() {
 
         world.whole.start_peer().await?;
         world.whole.session_url().await?;
-        resume(world).await?;
-        let file = downloaded(world, "film.bin").await?;
-        assert!(fs::read(file)? == content, "what was put together is another file");
+        world.browser.resume().await?;
+        let file = world.browser.downloaded("film.bin").await?;
+        assert!(file == content, "what was put together is another file");
         Ok(())
     })
     .await;
@@ -94,34 +82,6 @@ async fn ended(world: &World, count: usize) -> anyhow::Result<Vec<TransferRecord
         .until("the end of a transfer", |snapshot| of_the_film(&snapshot.history).len() >= count)
         .await?;
     Ok(of_the_film(&snapshot.history))
-}
-
-/// Presses "Resume" unless Chromium resumes by itself, as it does after some kinds of cuts.
-async fn resume(world: &World) -> anyhow::Result<()> {
-    world.page().goto("chrome://downloads").await?;
-    eventually("a download that goes on", async || {
-        if finished(world, "film.bin")?.is_some() {
-            return Ok(Some(()));
-        }
-        let pressed = world.page().execute(RESUME, vec![]).await?;
-        ensure!(pressed[0] == true, "there are only the buttons {}", pressed[1]);
-        Ok(Some(()))
-    })
-    .await
-}
-
-async fn downloaded(world: &World, name: &str) -> anyhow::Result<PathBuf> {
-    eventually("the whole download", async || finished(world, name)).await
-}
-
-/// Returns the file once it has its own name: until then it is called `.crdownload`.
-fn finished(world: &World, name: &str) -> anyhow::Result<Option<PathBuf>> {
-    let file = world.browser.downloads().join(name);
-    if file.exists() {
-        return Ok(Some(file));
-    }
-    let there: Vec<_> = fs::read_dir(world.browser.downloads())?.flatten().collect();
-    bail!("there is only {there:?}");
 }
 
 /// Content in which no two places are alike.

@@ -14,8 +14,9 @@ use tempfile::TempDir;
 use testkit::{
     chromium::Chromium,
     clicking::click,
+    failing::reason,
     visitor::{self, Visitor},
-    waiting::{eventually, within},
+    waiting::eventually,
     whole::Whole,
 };
 use tokio::task::JoinSet;
@@ -119,7 +120,8 @@ async fn with_tab(
             fs::write(file, seen).expect("the picture is kept");
         }
         let page = tab.page().source().await;
-        panic!("{error:?}\n\nSeen: {picture:?}\nThe page:\n{page:?}\n{}", tab.browser.log());
+        let reason = reason(&error);
+        panic!("{reason}\n\nSeen: {picture:?}\nThe page:\n{page:?}\n{}", tab.browser.log());
     }
 }
 
@@ -144,10 +146,9 @@ async fn a_tab_serves_a_folder_to_another_browser() {
         fs::write(shown, other.page().screenshot().await?)?;
 
         let start = click(other.page(), Locator::LinkText("film.bin")).await?;
-        let file = other.downloads().join("film.bin");
-        within(LARGE_PATIENCE, "the whole film", async || Ok(file.exists().then_some(()))).await?;
+        let film = other.downloaded_within(LARGE_PATIENCE, "film.bin").await?;
         let taken = start.elapsed();
-        assert!(fs::read(&file)? == large, "another file arrived");
+        assert!(film == large, "another file arrived");
         tell("100 MiB from a tab to a browser", LARGE, taken);
         // What the page says comes from receipts of what the visitor's connection took.
         tab.wait_for_text("Fetched completely, 105").await?;

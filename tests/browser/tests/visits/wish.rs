@@ -6,7 +6,7 @@ use anyhow::bail;
 use fantoccini::Locator;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{chromium::Chromium, waiting::eventually};
+use testkit::{chromium::Chromium, failing::reason, waiting::eventually};
 
 use crate::tus::{Asked, Fault, Server};
 
@@ -35,7 +35,8 @@ async fn with_page(
     if let Err(error) = test(&mut world).await {
         let picture = world.picture(&format!("failed-{name}")).await;
         let text = world.text().await;
-        panic!("{error:?}\n\nSeen: {picture:?}\nThe page: {text:?}\n{:?}", world.server.seen());
+        let reason = reason(&error);
+        panic!("{reason}\n\nSeen: {picture:?}\nThe page: {text:?}\n{:?}", world.server.seen());
     }
 }
 

@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use fantoccini::{Client, Locator};
-use testkit::{chromium::Chromium, clicking::click, waiting::eventually, whole::Whole};
+use testkit::{
+    chromium::Chromium, clicking::click, failing::reason, waiting::eventually, whole::Whole,
+};
 
 /// How old the files are.
 const AGE: Duration = Duration::from_secs(60 * 60);
@@ -31,7 +33,8 @@ pub(crate) async fn with_site(
     if let Err(error) = test(&mut world).await {
         let picture = world.screenshot(&format!("failed-{name}")).await;
         let page = world.page().source().await;
-        panic!("{error:?}\n\nSeen: {picture:?}\nThe page:\n{page:?}\n{}", world.browser.log());
+        let reason = reason(&error);
+        panic!("{reason}\n\nSeen: {picture:?}\nThe page:\n{page:?}\n{}", world.browser.log());
     }
 }
 
