@@ -17,6 +17,7 @@ macro_rules! for_every_case {
         $then! {
             downloads_are_equal: "downloads of every size, byte for byte",
             uploads_are_equal: "uploads of every size, byte for byte",
+            bodies_go_with_every_method: "bodies with every method, also `GET`",
             request_heads_are_equal: "request heads: order, bytes, nothing forged",
             response_heads_are_equal: "response heads: order, doubled names, bytes",
             large_heads_pass_and_larger_ones_are_refused: "heads of 60 KiB pass, larger ones are refused",

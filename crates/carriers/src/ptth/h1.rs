@@ -10,7 +10,7 @@ use crosstalk::{
     limits::{MAX_LINK_HEAD_BYTES, MAX_LINK_HEADERS},
     transaction::{self, Body, Handler},
 };
-use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::{
@@ -199,7 +199,7 @@ impl Http1 {
         let Some(mut sender) = sender else {
             return Err(Unsent::new(SendError::Closed, request));
         };
-        let Departing { request, is_head, websocket } =
+        let Departing { mut request, is_head, websocket } =
             match shape::depart(request, Version::HTTP_11) {
                 Ok(departing) => departing,
                 Err(request) => {
@@ -210,6 +210,9 @@ impl Http1 {
                     return Err(Unsent::new(SendError::Unsupported, *request));
                 }
             };
+        if websocket.is_none() {
+            delimit(&mut request);
+        }
         let (request, _) = Outgoing::request(request);
         // Until the head is here, giving up ends the connection.
         let giving_up = NoteClosed(Some(Arc::clone(&inner.status)));
@@ -247,6 +250,17 @@ impl Http1 {
             Occupied { sender, permit, returns: self.returns.clone(), inner: Arc::clone(inner) };
         let body = Received::new(body, &parts.headers, ending, occupied);
         Ok(Response::from_parts(parts, transaction::boxed(body)))
+    }
+}
+
+/// Says in the head that a body of unknown length comes in chunks. hyper does it by itself except for the
+/// methods that hardly ever have a body, and sends none of it where nobody says so.
+fn delimit(request: &mut Request<Body>) {
+    let body = request.body();
+    let is_unknown = !body.is_end_stream() && body.size_hint().exact().is_none();
+    if is_unknown && !request.headers().contains_key(header::CONTENT_LENGTH) {
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
     }
 }
 

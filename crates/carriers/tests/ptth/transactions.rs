@@ -41,9 +41,13 @@ async fn bodies_of_every_size_arrive_as_they_were_sent() {
     for protocol in BOTH {
         let pair = Pair::new(protocol, echo()).await;
         for length in [0, 1, 255, 65_535, 65_536, 65_537, 1_000_000] {
-            for body in [transaction::full(pattern(0, length)), stream(length)] {
-                let response = pair.fetch(request("POST", "/echo", body)).await;
-                assert_eq!(bytes(response).await.unwrap(), pattern(0, length), "{protocol:?}");
+            // Of a GET hyper itself sends no body whose length it does not know.
+            for method in ["POST", "GET"] {
+                for body in [transaction::full(pattern(0, length)), stream(length)] {
+                    let response = pair.fetch(request(method, "/echo", body)).await;
+                    let body = bytes(response).await.unwrap();
+                    assert!(body == pattern(0, length), "{protocol:?} {method} {length}");
+                }
             }
         }
         pair.finish().await;
