@@ -317,33 +317,33 @@ impl Book {
         self.throw(id, drafts);
     }
 
-    /// Looks whether this visitor may begin one more file; an old draft may have to go for it.
-    pub(crate) fn room(
-        &mut self,
+    /// Returns whether this visitor can begin one more file. Nothing makes room for it yet.
+    pub(crate) fn check_room(
+        &self,
         id: HandOverId,
         visitor: Option<IpAddr>,
         now: Now,
     ) -> Result<(), Full> {
         let entry = self.entries.get(&id).ok_or(Full::Gone)?;
-        let Some(old) = entry.uploads.room(visitor, now)? else { return Ok(()) };
-        if let Some(entry) = self.change(id) {
-            entry.uploads.remove(&old);
-        }
-        self.throw(id, vec![old]);
-        Ok(())
+        entry.uploads.room(visitor, now).map(drop)
     }
 
-    /// A file is begun.
+    /// A file is begun. A draft may go for it.
     pub(crate) fn begin_upload(
         &mut self,
         id: HandOverId,
         upload: Upload,
         now: Now,
     ) -> Result<(), Full> {
-        // Others may have begun some meanwhile.
-        self.room(id, upload.visitor, now)?;
-        let entry = self.change(id).filter(|entry| !entry.is_done()).ok_or(Full::Gone)?;
-        entry.uploads.add(upload);
+        let entry = self.entries.get(&id).filter(|entry| !entry.is_done()).ok_or(Full::Gone)?;
+        let old = entry.uploads.room(upload.visitor, now)?;
+        if let Some(entry) = self.change(id) {
+            if let Some(old) = &old {
+                entry.uploads.remove(old);
+            }
+            entry.uploads.add(upload);
+        }
+        self.throw(id, old.into_iter().collect());
         Ok(())
     }
 

@@ -26,7 +26,10 @@ pub(crate) use self::{
 pub(crate) const PREFIX: &str = "/h/";
 
 #[cfg(test)]
-pub(crate) use self::desk::{STILL_AFTER, TURN_TIMEOUT};
+pub(crate) use self::{
+    desk::{STILL_AFTER, TURN_TIMEOUT},
+    uploads::MAX_DRAFTS,
+};
 
 #[cfg(test)]
 mod page;

@@ -25,7 +25,7 @@ pub(super) const SLOWEST: u64 = 8 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many files may be begun and not finished, those that were cut among them.
-pub(super) const MAX_DRAFTS: usize = 16;
+pub(crate) const MAX_DRAFTS: usize = 16;
 
 /// After how long one that was cut makes room for a new one when there are too many.
 pub(super) const MAY_GIVE_WAY: Duration = Duration::from_secs(60 * 60);

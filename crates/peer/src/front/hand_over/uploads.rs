@@ -149,7 +149,8 @@ impl Front {
         size: Option<u64>,
     ) -> Result<Draft, Response<Body>> {
         let now = Now::read();
-        self.desk.change(|book| book.room(visit.id, visit.address(), now)).map_err(refused)?;
+        // A draft goes only for a file that is taken.
+        self.desk.book().check_room(visit.id, visit.address(), now).map_err(refused)?;
         let draft = inbox.begin(size).await.map_err(|error| failed(&error))?;
         let upload = Upload {
             id: draft.id().to_owned(),

@@ -4,7 +4,7 @@ use crosstalk::control::{Receipt, ReceiptState, Receipts};
 use tokio::time::sleep;
 
 use super::*;
-use crate::hand_over::{Full, Happening, STILL_AFTER, TURN_TIMEOUT};
+use crate::hand_over::{Full, Happening, MAX_DRAFTS, STILL_AFTER, TURN_TIMEOUT};
 
 /// A body of which nothing more comes.
 fn stalled() -> Body {
@@ -244,4 +244,27 @@ async fn a_visitor_who_does_not_wait_for_the_end_of_a_draft_ends_it_all_the_same
     drop(held);
     let happenings = world.front.desk.book().take_happenings();
     assert!(happenings.contains(&Happening::Thrown(ID, vec![id])), "{happenings:?}");
+}
+
+#[tokio::test]
+async fn no_draft_goes_for_a_file_that_is_not_taken() {
+    let world = World::asking(false, 3);
+    for _ in 0..MAX_DRAFTS {
+        world.begun().await;
+    }
+    let begun = world.uploads();
+    let files = format!("/h/{TOKEN}/files");
+    let begin = async |length: &'static str| {
+        let headers = tus(&[("upload-length", length)]);
+        world.ask(ANOTHER, request(Method::POST, &files, &headers, Vec::new())).await.status
+    };
+    assert_eq!(begin("1001").await, StatusCode::PAYLOAD_TOO_LARGE);
+    let name = format!("/h/{TOKEN}/a.bin");
+    let put = world.ask(ANOTHER, request(Method::PUT, &name, &[], vec![b'x'; 1001])).await;
+    assert_eq!(put.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(world.uploads(), begun, "a draft was thrown away for nothing");
+    // It does go for one that is taken.
+    assert_eq!(begin("10").await, StatusCode::CREATED);
+    assert_eq!(world.uploads()[..MAX_DRAFTS - 1], begun[1..]);
+    assert_eq!(world.uploads().len(), MAX_DRAFTS);
 }
