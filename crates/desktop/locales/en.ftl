@@ -224,7 +224,8 @@ folder-silent = the disk does not answer
 hand-over-away = What belongs to this link is not there at the moment, or cannot be used. Is the drive plugged in? As soon as it is back, the link works again.
 hand-over-bad-size = The largest size has to be at least one byte.
 hand-over-long-note = A note has at most 1000 characters.
-hand-over-name-taken = The gateway gave this link's name to somebody else. End it and make a new one.
+# All links for files share one name at the gateway.
+hand-over-name-taken = The gateway gave the name of your links for files to somebody else. End all of them and make new ones.
 hand-over-no-file = { $path } is not a file that can be sent.
 hand-over-not-shown = { $path } is there, but no file manager of this computer answers to show it.
 hand-over-moved = { $path } is not there any more: it was moved, renamed or deleted.

@@ -6,7 +6,10 @@ use std::fmt;
 use carriers::{DialError, LinkEnd, xmpp::LoginError};
 use crosstalk::{address::GatewayAddress, registry::Reason};
 
-use crate::{model::SiteTrouble, registry};
+use crate::{
+    model::{HandOverTrouble, SiteTrouble},
+    registry,
+};
 
 /// Why there is no link. Written out, it is a sentence with what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +27,11 @@ pub enum LinkFault {
 pub enum GatewayFault {
     /// Its certificate is not valid.
     Certificate,
+    /// It gives the desk no name, at which all hand-overs are.
+    Desk(HandOverTrouble),
     /// It is at another address now.
     Moved(GatewayAddress),
-    /// It gives no name.
+    /// It gives a site no name.
     Name(SiteTrouble),
     /// It is reached over XMPP, and there is no account to reach it by.
     NoAccount,
@@ -194,6 +199,15 @@ impl GatewayFault {
                  computer right?"
             ),
             Self::Refused(words) => write!(f, "The gateway {gateway} refuses: {words}"),
+            Self::Desk(HandOverTrouble::Away) => f.write_str("The files are not there."),
+            Self::Desk(HandOverTrouble::NameTaken) => write!(
+                f,
+                "The gateway {gateway} gives the name of your links for files to somebody else. \
+                 End all of them and make new ones."
+            ),
+            Self::Desk(HandOverTrouble::Refused(words)) => {
+                write!(f, "The gateway {gateway} gives links for files no name: {words}")
+            }
             Self::Name(SiteTrouble::FolderGone) => f.write_str("The folder is not there."),
             Self::Name(SiteTrouble::NameTaken) => write!(
                 f,

@@ -367,10 +367,21 @@ pub enum Stage {
 pub enum HandOverTrouble {
     /// A file is not there, or the folder cannot be written.
     Away,
-    /// The gateway gives the name of its link to somebody else.
+    /// The gateway gives the name of its link, which all hand-overs share, to somebody else.
     NameTaken,
     /// The gateway gives no name, in its words.
     Refused(String),
+}
+
+impl HandOverTrouble {
+    /// Says what it means for all that is handed over that the desk has no name for this reason.
+    pub(crate) fn of_desk(trouble: &SiteTrouble) -> Option<Self> {
+        match trouble {
+            SiteTrouble::FolderGone => None,
+            SiteTrouble::NameTaken => Some(Self::NameTaken),
+            SiteTrouble::Refused(words) => Some(Self::Refused(words.clone())),
+        }
+    }
 }
 
 /// A file on its way.

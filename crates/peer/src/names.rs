@@ -21,7 +21,7 @@ use crate::{
     backoff::Backoff,
     fault::{GatewayFault, LinkFault},
     keeper::{self, Gateway, News, Signals},
-    model::{LinkTrouble, SiteId, SiteTrouble},
+    model::{HandOverTrouble, LinkTrouble, SiteId, SiteTrouble},
     naming,
     registry::{self, Registry},
     store::Release,
@@ -142,8 +142,8 @@ struct Done {
     generation: u64,
     /// Names that the gateway gave us.
     held: HashSet<(Whose, Label)>,
-    /// Those that it refused; only the owner can change that.
-    refused: HashSet<Whose>,
+    /// Those that it refused, by what was asked for first; only the owner can change that.
+    refused: HashSet<(Whose, Label)>,
 }
 
 async fn pass(
@@ -154,7 +154,7 @@ async fn pass(
     first: &watch::Sender<First>,
 ) -> Result<Left, DialError> {
     let is_open = |name: &&WantedName| {
-        !done.refused.contains(&name.whose)
+        !done.refused.contains(&(name.whose.clone(), name.label.clone()))
             && !done.held.iter().any(|(whose, _)| *whose == name.whose)
     };
     let open: Vec<&WantedName> = wanted.names.iter().filter(is_open).collect();
@@ -175,9 +175,14 @@ async fn pass(
                 if heals {
                     left = Left::Later;
                 } else {
-                    done.refused.insert(name.whose.clone());
+                    done.refused.insert((name.whose.clone(), name.label.clone()));
                 }
-                let refused = GatewayFault::Name(trouble.clone());
+                let of_desk = || HandOverTrouble::of_desk(&trouble).map(GatewayFault::Desk);
+                let refused = match &name.whose {
+                    Whose::Desk => of_desk(),
+                    Whose::Site(_) => None,
+                };
+                let refused = refused.unwrap_or_else(|| GatewayFault::Name(trouble.clone()));
                 let fault = LinkFault::Gateway(gateway.address().clone(), refused);
                 let of_all = LinkTrouble { fault, heals, of_account: false };
                 fail(first, of_all, heals.then_some(Duration::ZERO));

@@ -295,6 +295,7 @@ fn links(words: Words) -> Vec<String> {
     ];
     let faults = [
         GatewayFault::Certificate,
+        GatewayFault::Desk(HandOverTrouble::NameTaken),
         GatewayFault::Moved(other),
         GatewayFault::Name(SiteTrouble::NameTaken),
         GatewayFault::NoAccount,
@@ -538,6 +539,18 @@ fn files_are_called_delivered_when_all_of_them_certainly_are() {
         (&[true], "Your file was delivered"),
     ] {
         assert_eq!(told(batch), [title], "{batch:?}");
+    }
+}
+
+#[test]
+fn a_desk_without_a_name_is_no_matter_of_folders() {
+    let gateway = GatewayAddress::parse("https://gateway.example").unwrap();
+    for words in [ENGLISH, GERMAN] {
+        let trouble = HandOverTrouble::NameTaken;
+        let fault = LinkFault::Gateway(gateway.clone(), GatewayFault::Desk(trouble.clone()));
+        let said = words.link_fault(&fault);
+        assert_eq!(said, words.hand_over_trouble(&trouble));
+        assert_ne!(said, words.site_trouble(&SiteTrouble::NameTaken));
     }
 }
 

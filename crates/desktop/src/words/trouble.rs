@@ -139,6 +139,7 @@ impl Words {
             |id, words: &str| self.say(id, &[gateway.clone(), ("words", quoted(words).into())]);
         let id = match fault {
             GatewayFault::Certificate => "gateway-certificate",
+            GatewayFault::Desk(trouble) => return self.hand_over_trouble(trouble),
             GatewayFault::Moved(to) => {
                 return self.say("gateway-moved", &[gateway, ("address", address(to))]);
             }

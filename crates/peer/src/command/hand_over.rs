@@ -360,8 +360,8 @@ fn trouble_of(now: &HandOver) -> Option<String> {
         (HandOverTrouble::Away, Direction::Ask { folder, .. }) => {
             format!("The folder {} cannot be written any more.", folder.display())
         }
-        (HandOverTrouble::NameTaken, _) => "The gateway gives the name of this link to somebody else. \
-             End it and make a new one."
+        (HandOverTrouble::NameTaken, _) => "The gateway gives the name of your links for files to \
+             somebody else. End all of them and make new ones."
             .to_owned(),
         (HandOverTrouble::Refused(why), _) => format!("The gateway gives no link: {why}"),
     })

@@ -150,6 +150,11 @@ impl Book {
         self.entries.iter().find(|(_, entry)| entry.is_done()).map(|(id, _)| *id)
     }
 
+    /// Returns whether no link leads to anything any more.
+    pub(crate) fn are_all_done(&self) -> bool {
+        self.entries.values().all(Entry::is_done)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -9,7 +9,10 @@ use crosstalk::{
 };
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use peer::{Direction, Ended, Event, HandOverError, HandOverId, Knock, Peer, Stage, Terms};
+use peer::{
+    Direction, Ended, Event, HandOver, HandOverError, HandOverId, HandOverTrouble, Knock, Peer,
+    Stage, Terms,
+};
 use tokio::time::timeout;
 
 use crate::{
@@ -324,7 +327,7 @@ async fn files_that_changed_or_left_are_not_offered_and_come_back() {
     std::fs::rename(&path, &aside).unwrap();
     let peer = home.peer(&gateway).await;
     let away = state(&peer, "away", |one| one.trouble.is_some()).await;
-    assert_eq!(away.trouble, Some(peer::HandOverTrouble::Away));
+    assert_eq!(away.trouble, Some(HandOverTrouble::Away));
     link_of(&peer).await;
     let link = gateway.link().await;
     assert_eq!(gateway.ask(&link, SHE, 1, get(&url)).await.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -359,4 +362,31 @@ async fn the_desk_has_one_name_which_is_claimed_like_those_of_sites() {
     let Direction::Send { name, size, files } = &now.hand_overs[0].direction else { panic!() };
     assert_eq!((&**name, *size, *files), ("b.bin", 10, 1));
     peer.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_lost_the_name_of_all_links_gets_another_one_when_they_are_ended() {
+    let (home, gateway) = (Home::new(), Gateway::start().await);
+    let peer = home.peer(&gateway).await;
+    let send = async |peer: &Peer, name| {
+        peer.send_files(vec![file(&home, name, 10)], Terms::default()).await.unwrap()
+    };
+    send(&peer, "a.bin").await;
+    let lost = link_of(&peer).await;
+    peer.shutdown().await;
+    for owner in gateway.orders().names.values_mut() {
+        *owner = "somebody else".to_owned();
+    }
+    let peer = home.peer(&gateway).await;
+    let taken = |one: &HandOver| one.trouble == Some(HandOverTrouble::NameTaken);
+    let first = state(&peer, "a lost name", taken).await;
+    // As long as somebody has a link with that name, new ones share its fate.
+    let second = send(&peer, "b.bin").await;
+    state(&peer, "the same fate", |one| one.id == second && taken(one)).await;
+    for id in [first.id, second] {
+        peer.end_hand_over(id).await.unwrap();
+    }
+    send(&peer, "c.bin").await;
+    let link = link_of(&peer).await;
+    assert_ne!(at_desk(&link, ""), at_desk(&lost, ""));
 }

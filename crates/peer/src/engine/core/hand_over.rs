@@ -120,11 +120,12 @@ impl Counter {
     }
 
     fn refusal(&self) -> Option<HandOverTrouble> {
-        Some(match self.refused.as_ref()? {
-            SiteTrouble::FolderGone => return None,
-            SiteTrouble::NameTaken => HandOverTrouble::NameTaken,
-            SiteTrouble::Refused(words) => HandOverTrouble::Refused(words.clone()),
-        })
+        HandOverTrouble::of_desk(self.refused.as_ref()?)
+    }
+
+    /// Returns whether the desk's name is somebody else's, and no link depends on it any more.
+    fn is_name_lost(&self) -> bool {
+        self.refused == Some(SiteTrouble::NameTaken) && self.desk.book().are_all_done()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -266,7 +267,7 @@ impl Core {
             (book.next_id(), over.transpose()?)
         };
         let mut changes: Vec<Change> = over.map(Change::DropHandOver).into_iter().collect();
-        if self.counter.labels.is_empty() {
+        if self.counter.labels.is_empty() || self.counter.is_name_lost() {
             let label = StoredLabel {
                 gateway: self.approach.gateway.origin(),
                 identity: self.identity.clone(),
@@ -275,6 +276,8 @@ impl Core {
             };
             changes.push(Change::SetDesk(label.clone()));
             self.counter.set_label(label);
+            self.counter.refused = None;
+            self.place_desk();
         }
         let kept = KeptHandOver {
             id,
