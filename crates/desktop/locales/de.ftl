@@ -193,6 +193,7 @@ address-unreadable = Das ist keine Adresse. So sieht eine aus: https://gateway.e
 ## Sites
 
 site-folder-gone = Der Ordner ist nicht mehr da oder nicht lesbar.
+site-folder-silent = Das Laufwerk mit diesem Ordner antwortet gerade nicht oder zu langsam. Sobald es antwortet, funktioniert der Link wieder.
 site-name-taken = Das Gateway hat den Namen dieses Links jemand anderem gegeben. Entferne den Ordner hier und füge ihn neu hinzu, um einen neuen Link zu bekommen.
 site-refused = Das Gateway lehnt ab: „{ $words }“
 site-already = Dieser Ordner ist schon veröffentlicht.
@@ -210,7 +211,7 @@ folder-silent = Das Laufwerk antwortet nicht
 
 ## Files that are handed over
 
-hand-over-away = Was zu diesem Link gehört, ist gerade nicht da oder nicht zu benutzen. Ist das Laufwerk angeschlossen? Sobald es wieder da ist, funktioniert der Link wieder.
+hand-over-away = Was zu diesem Link gehört, ist gerade nicht da, nicht zu benutzen, oder das Laufwerk antwortet nicht. Ist das Laufwerk angeschlossen? Sobald es wieder da ist, funktioniert der Link wieder.
 hand-over-bad-size = Die Obergrenze muss mindestens ein Byte sein.
 hand-over-long-note = Eine Notiz hat höchstens 1000 Zeichen.
 hand-over-name-taken = Das Gateway hat den Namen deiner Links für Dateien jemand anderem gegeben. Beende sie alle und erstelle neue.

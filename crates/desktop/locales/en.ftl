@@ -203,6 +203,7 @@ address-unreadable = This is not an address; one looks like https://gateway.exam
 ## Sites
 
 site-folder-gone = The folder is not there any more, or cannot be read.
+site-folder-silent = The drive with this folder does not answer now, or too slowly. As soon as it answers, the link works again.
 site-name-taken = The gateway gave this link's name to somebody else. Remove the folder here and add it again to get a new link.
 site-refused = The gateway refuses it: { $words }
 site-already = This folder is published already.
@@ -221,7 +222,7 @@ folder-silent = the disk does not answer
 
 ## Files that are handed over
 
-hand-over-away = What belongs to this link is not there at the moment, or cannot be used. Is the drive plugged in? As soon as it is back, the link works again.
+hand-over-away = What belongs to this link is not there at the moment, cannot be used, or its drive does not answer. Is the drive plugged in? As soon as it is back, the link works again.
 hand-over-bad-size = The largest size has to be at least one byte.
 hand-over-long-note = A note has at most 1000 characters.
 # All links for files share one name at the gateway.

@@ -209,6 +209,9 @@ impl GatewayFault {
                 write!(f, "The gateway {gateway} gives links for files no name: {words}")
             }
             Self::Name(SiteTrouble::FolderGone) => f.write_str("The folder is not there."),
+            Self::Name(SiteTrouble::FolderSilent) => {
+                f.write_str("The drive of the folder does not answer.")
+            }
             Self::Name(SiteTrouble::NameTaken) => write!(
                 f,
                 "The gateway {gateway} gives the name of this link to somebody else. Remove the \

@@ -155,6 +155,8 @@ pub struct SiteState {
 pub enum SiteTrouble {
     /// The folder is not there or cannot be read.
     FolderGone,
+    /// The folder's drive does not answer, or takes longer than any visitor waits.
+    FolderSilent,
     /// The gateway gives its name to somebody else.
     NameTaken,
     /// The gateway refused for another reason, in its words.
@@ -377,7 +379,7 @@ impl HandOverTrouble {
     /// Says what it means for all that is handed over that the desk has no name for this reason.
     pub(crate) fn of_desk(trouble: &SiteTrouble) -> Option<Self> {
         match trouble {
-            SiteTrouble::FolderGone => None,
+            SiteTrouble::FolderGone | SiteTrouble::FolderSilent => None,
             SiteTrouble::NameTaken => Some(Self::NameTaken),
             SiteTrouble::Refused(words) => Some(Self::Refused(words.clone())),
         }

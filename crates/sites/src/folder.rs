@@ -26,11 +26,9 @@ use self::{answer::Ask, disk::Root};
 
 pub use self::reading::ReadError;
 
-/// How long [`Folder::is_there`] waits for a disk that may have to spin up.
-pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How long a disk may take until a response begins; then the visitor reads that it does not
-/// keep up.
+/// keep up. A look at the folder takes no longer either: a drive that is slow, but quick enough for
+/// visitors, is there.
 pub const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many threads of one folder wait for its disk at once. Enough for a disk that is far away,
@@ -60,6 +58,17 @@ pub enum OpenError {
     /// The system says something else.
     #[error("{0} cannot be opened: {1}")]
     Other(PathBuf, #[source] std::io::Error),
+}
+
+/// What a look at a folder found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It is not at its path, or cannot be read.
+    Gone,
+    /// Its disk did not answer in time, so nobody knows.
+    Silent,
+    /// It is there.
+    There,
 }
 
 /// A folder that answers requests; cheap to clone, and all clones are the same folder.
@@ -150,12 +159,12 @@ impl Folder {
     }
 
     /// Looks whether the folder is still (or again) at its path and readable. Waits at most
-    /// [`HEALTH_TIMEOUT`]; a disk that takes longer counts as not there. A folder that was away
-    /// is served again as soon as it is back, whether anybody asked this or not.
-    pub fn is_there(&self) -> impl Future<Output = bool> + Send + use<> {
+    /// [`DISK_TIMEOUT`]. A folder that was away is served again as soon as it is back, whether
+    /// anybody asked this or not.
+    pub fn look(&self) -> impl Future<Output = Health> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         async move {
-            let looked = timeout(HEALTH_TIMEOUT, async {
+            let looked = timeout(DISK_TIMEOUT, async {
                 let permit = Arc::clone(&shared.jobs).acquire_owned().await.ok()?;
                 let looking = spawn_blocking(move || {
                     let _permit = permit;
@@ -163,7 +172,11 @@ impl Folder {
                 });
                 looking.await.ok()
             });
-            matches!(looked.await, Ok(Some(true)))
+            match looked.await {
+                Ok(Some(true)) => Health::There,
+                Ok(Some(false) | None) => Health::Gone,
+                Err(_) => Health::Silent,
+            }
         }
     }
 }
@@ -181,5 +194,29 @@ impl OpenError {
             io::ErrorKind::PermissionDenied => Self::Denied(path),
             _ => Self::Other(path, error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_answers_slowly_is_there_and_who_does_not_answer_is_not_called_gone() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path(), FolderOptions::default()).unwrap();
+        let jobs = u32::try_from(DISK_JOBS).unwrap();
+        // All that wait for a disk that takes its time.
+        let waiting = Arc::clone(&folder.shared.jobs).acquire_many_owned(jobs).await.unwrap();
+        let slow = async {
+            sleep(DISK_TIMEOUT.saturating_sub(Duration::from_secs(5))).await;
+            drop(waiting);
+        };
+        let (found, ()) = tokio::join!(folder.look(), slow);
+        assert_eq!(found, Health::There);
+        let _waiting = Arc::clone(&folder.shared.jobs).acquire_many_owned(jobs).await.unwrap();
+        assert_eq!(folder.look().await, Health::Silent);
     }
 }

@@ -144,7 +144,7 @@ export const SCENES: { readonly [name: string]: (now: number) => View } = {
         {
           ...film(now),
           trouble:
-            "What belongs to this link is not there at the moment, or cannot be used. Is the drive plugged in? As soon as it is back, the link works again.",
+            "What belongs to this link is not there at the moment, cannot be used, or its drive does not answer. Is the drive plugged in? As soon as it is back, the link works again.",
         },
         {
           ...inbox(now),

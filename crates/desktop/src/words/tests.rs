@@ -365,6 +365,7 @@ fn folders_and_files(words: Words) -> Vec<String> {
         words.hand_over_trouble(&HandOverTrouble::NameTaken),
         words.hand_over_trouble(&HandOverTrouble::Refused(theirs())),
         words.site_trouble(&SiteTrouble::FolderGone),
+        words.site_trouble(&SiteTrouble::FolderSilent),
         words.site_trouble(&SiteTrouble::NameTaken),
         words.site_trouble(&SiteTrouble::Refused(theirs())),
         words.no_path(),

@@ -179,6 +179,7 @@ impl Words {
     pub(crate) fn site_trouble(self, trouble: &SiteTrouble) -> String {
         match trouble {
             SiteTrouble::FolderGone => self.say("site-folder-gone", &[]),
+            SiteTrouble::FolderSilent => self.say("site-folder-silent", &[]),
             SiteTrouble::NameTaken => self.say("site-name-taken", &[]),
             SiteTrouble::Refused(words) => {
                 self.say("site-refused", &[("words", quoted(words).into())])

@@ -228,6 +228,12 @@ fn trouble_of(site: &SiteState) -> Option<String> {
                 "The folder {folder} is not there any more. It is served again when it is back."
             )
         }
+        SiteTrouble::FolderSilent => {
+            format!(
+                "The drive with {folder} does not answer, or too slowly. It is served again when it \
+                 answers."
+            )
+        }
         SiteTrouble::NameTaken => "The gateway gives the name of this link to somebody else. Use \
              another --data to get a new link."
             .to_owned(),

@@ -25,8 +25,9 @@ use crate::{
 /// on a small drive as on a large one.
 pub(crate) const KEEP_FREE: u64 = 1024 * 1024 * 1024;
 
-/// How long looking again may take; a disk that takes longer counts as not there.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long looking again may take; a disk that takes longer, than which no visitor waits, counts as not
+/// there.
+const LOOK_TIMEOUT: Duration = sites::folder::DISK_TIMEOUT;
 
 /// A folder that takes files, by its full path.
 pub(super) type Folder = PathBuf;

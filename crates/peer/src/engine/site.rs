@@ -1,8 +1,8 @@
 //! One site, as the engine knows it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use sites::folder::{Folder, FolderOptions};
+use sites::folder::{DISK_TIMEOUT, Folder, FolderOptions, Health};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use crate::{
@@ -14,9 +14,6 @@ use crate::{
     session::{Door, Token},
     store::{StoredLabel, StoredSite},
 };
-
-/// How long opening a folder again may take; a disk that takes longer counts as not there.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A site and what is known of it in this run.
 pub(super) struct Site {
@@ -34,6 +31,8 @@ pub(super) struct Site {
 pub(super) enum Disk {
     /// It is not, or cannot be read.
     Gone,
+    /// Its drive does not answer, or takes longer than any visitor waits.
+    Silent,
     There(Folder),
     /// Nobody has looked yet.
     Unknown,
@@ -94,7 +93,7 @@ impl Site {
         let origin = self.label(at)?.origin.as_deref()?;
         let presence = match &self.disk {
             _ if paused || !self.stored.on => Presence::Off,
-            Disk::Gone | Disk::Unknown => Presence::Gone,
+            Disk::Gone | Disk::Silent | Disk::Unknown => Presence::Gone,
             Disk::There(folder) => Presence::On(folder.clone()),
         };
         let tokens: Vec<Token> = self.stored.sessions.clone();
@@ -109,7 +108,11 @@ impl Site {
     }
 
     pub(super) fn state(&self, at: &Where<'_>, visitors: u32, blocked: u32) -> SiteState {
-        let gone = matches!(self.disk, Disk::Gone).then_some(SiteTrouble::FolderGone);
+        let away = match self.disk {
+            Disk::Gone => Some(SiteTrouble::FolderGone),
+            Disk::Silent => Some(SiteTrouble::FolderSilent),
+            Disk::There(_) | Disk::Unknown => None,
+        };
         SiteState {
             id: self.stored.id.clone(),
             name: self.stored.name.clone(),
@@ -117,7 +120,7 @@ impl Site {
             on: self.stored.on,
             hidden_files: self.stored.hidden_files,
             url: self.url(at),
-            trouble: gone.or_else(|| self.refused.clone()),
+            trouble: away.or_else(|| self.refused.clone()),
             visitors,
             takes_notes: self.stored.takes_notes,
             blocked,
@@ -128,25 +131,27 @@ impl Site {
     pub(super) fn look(&self) -> impl Future<Output = Disk> + Send + use<> {
         let known = match &self.disk {
             Disk::There(folder) => Some(folder.clone()),
-            Disk::Gone | Disk::Unknown => None,
+            Disk::Gone | Disk::Silent | Disk::Unknown => None,
         };
         let open = self.open();
         async move {
-            match known {
-                Some(folder) if folder.is_there().await => Disk::There(folder),
+            let Some(folder) = known else { return open.await };
+            match folder.look().await {
+                Health::There => Disk::There(folder),
+                Health::Silent => Disk::Silent,
                 // Another folder may be at the same path by now: it is opened anew.
-                Some(_) | None => open.await,
+                Health::Gone => open.await,
             }
         }
     }
 
-    /// Opens the folder, or finds that it is not there.
+    /// Opens the folder, or finds that it is not there; takes no longer than a visitor's request may.
     pub(super) fn open(&self) -> impl Future<Output = Disk> + Send + use<> {
         let path = self.stored.path.clone();
         let options = FolderOptions { hidden: self.stored.hidden_files };
         let turn = Arc::clone(&self.opening).acquire_owned();
         async move {
-            let opened = timeout(OPEN_TIMEOUT, async {
+            let opened = timeout(DISK_TIMEOUT, async {
                 let turn = turn.await.ok()?;
                 let opening = spawn_blocking(move || {
                     let _turn = turn;
@@ -160,7 +165,8 @@ impl Site {
                     tracing::debug!(why = %folders::reason(&error), "A folder is not there");
                     Disk::Gone
                 }
-                Ok(None) | Err(_) => Disk::Gone,
+                Ok(None) => Disk::Gone,
+                Err(_) => Disk::Silent,
             }
         }
     }
@@ -168,6 +174,10 @@ impl Site {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -190,10 +200,15 @@ mod tests {
         // A thread that the drive does not answer.
         let stuck = Arc::clone(&site.opening).acquire_owned().await.unwrap();
         for _ in 0..3 {
-            assert!(matches!(site.look().await, Disk::Gone));
+            assert!(matches!(site.look().await, Disk::Silent));
         }
-        drop(stuck);
-        assert!(matches!(site.look().await, Disk::There(_)));
+        // It answers in time after all, slow as it is.
+        let slow = async {
+            sleep(DISK_TIMEOUT.saturating_sub(Duration::from_secs(5))).await;
+            drop(stuck);
+        };
+        let (found, ()) = tokio::join!(site.look(), slow);
+        assert!(matches!(found, Disk::There(_)), "{found:?}");
         assert_eq!(site.opening.available_permits(), 1);
     }
 }

@@ -3,7 +3,7 @@
 use crate::place::{CANARY, Place};
 use http::{Method, StatusCode, Uri};
 use proptest::prelude::*;
-use sites::folder::FolderOptions;
+use sites::folder::{FolderOptions, Health};
 
 /// Paths that lead out somewhere, on some system, in some decoder.
 const HOSTILE: &[&str] = &[
@@ -219,10 +219,10 @@ mod links {
         let site = place.at("");
         let site = site.parent().unwrap().join("site");
         fs::rename(&site, place.outer().join("moved")).unwrap();
-        assert!(!place.folder.is_there().await);
+        assert_eq!(place.folder.look().await, Health::Gone);
         symlink(place.outer(), &site).unwrap();
         assert_eq!(place.get("/canary.txt").await.status, 503);
-        assert!(!place.folder.is_there().await);
+        assert_eq!(place.folder.look().await, Health::Gone);
         fs::remove_file(&site).unwrap();
         fs::rename(place.outer().join("moved"), &site).unwrap();
         assert_eq!(place.get("/a.txt").await.text(), "inside");

@@ -10,7 +10,7 @@ use crate::place::{Place, set_modified};
 use http::Method;
 use sites::{
     Delivery,
-    folder::{Folder, FolderOptions, OpenError},
+    folder::{Folder, FolderOptions, Health, OpenError},
 };
 
 #[tokio::test]
@@ -341,16 +341,16 @@ async fn speaks_to_people_and_to_programs() {
 async fn survives_its_folder_going_and_coming_back() {
     let place = Place::new();
     place.put("a.txt", "first");
-    assert!(place.folder.is_there().await);
+    assert_eq!(place.folder.look().await, Health::There);
     fs::remove_dir_all(place.at("")).unwrap();
     let answer = place.ask(Method::GET, "/a.txt", &[("accept", "text/html")]).await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.header("retry-after"), Some("10"));
     assert!(answer.text().contains("The folder is away"));
     assert_eq!(place.get("/").await.status, 503);
-    assert!(!place.folder.is_there().await);
+    assert_eq!(place.folder.look().await, Health::Gone);
     fs::create_dir(place.at("")).unwrap();
-    assert!(place.folder.is_there().await);
+    assert_eq!(place.folder.look().await, Health::There);
     place.put("a.txt", "second");
     assert_eq!(place.get("/a.txt").await.text(), "second");
     fs::remove_dir_all(place.at("")).unwrap();

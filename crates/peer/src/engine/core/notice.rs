@@ -1,7 +1,7 @@
 //! What the engine notices: news of the link, of folders and of transfers; what it tells about
 //! them, and what it keeps.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use crosstalk::label::Label;
 use tokio::time::{Instant, timeout};
@@ -100,11 +100,12 @@ impl Core {
         let before = matches!(site.disk, Disk::There(_));
         let after = matches!(disk, Disk::There(_));
         let was_known = !matches!(site.disk, Disk::Unknown);
+        let is_new = mem::discriminant(&site.disk) != mem::discriminant(&disk);
         site.disk = disk;
         if before && after {
             self.update_routes();
-        } else if before != after || !was_known {
-            if was_known {
+        } else if is_new || !was_known {
+            if was_known && before != after {
                 tracing::info!(is_there = after, "A published folder changed");
             }
             self.changed();
