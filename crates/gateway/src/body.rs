@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -226,17 +226,36 @@ impl http_body::Body for Counted {
     }
 }
 
+/// How far a request's body is.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// Grows whenever the link takes some of it.
+    taken: AtomicU64,
+    broken: AtomicBool,
+}
+
+impl Progress {
+    /// Returns a number that grows whenever the link takes some of the body; 0 at its beginning.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the visitor's connection gave something that is no body, or ended within it.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+}
+
 /// A request's body that ends with an error when the visitor sends nothing for too long.
 pub(crate) struct Upload<B> {
     inner: B,
     idle: Idle,
-    /// Grows whenever the link takes some of it.
-    progress: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     over: bool,
 }
 
 impl<B> Upload<B> {
-    pub(crate) fn new(inner: B, progress: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(inner: B, progress: Arc<Progress>) -> Self {
         Self { inner, idle: Idle::new(limits::REQUEST_IDLE), progress, over: false }
     }
 }
@@ -263,7 +282,11 @@ where
             Poll::Pending => Poll::Pending,
             Poll::Ready(frame) => {
                 self.idle.restart();
-                self.progress.fetch_add(1, Ordering::Relaxed);
+                self.progress.taken.fetch_add(1, Ordering::Relaxed);
+                if matches!(frame, Some(Err(_))) {
+                    // Before the link hears of it, and with it whoever waits for the answer.
+                    self.progress.broken.store(true, Ordering::Release);
+                }
                 Poll::Ready(frame.map(|result| result.map_err(Into::into)))
             }
         }

@@ -1,13 +1,6 @@
 //! One visitor's request, from its head to its answer.
 
-use std::{
-    net::IpAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{net::IpAddr, pin::pin, sync::Arc};
 
 use carriers::{SendError, Tunnel};
 use crosstalk::{
@@ -27,7 +20,7 @@ use tokio::time::timeout;
 use crate::{
     addresses::Turn,
     arriving::Arriving,
-    body::Upload,
+    body::{Progress, Upload},
     cama,
     headers::{self, Receipts, Visit},
     hosts::Route,
@@ -38,6 +31,9 @@ use crate::{
     pages::{self, Page},
     shared::Connection,
 };
+
+/// What a visitor reads whose upload is not in order.
+const BROKEN_BODY: &str = "what it sends with the request is not in order, or breaks off";
 
 /// An answer to a visitor.
 pub(crate) struct Answer {
@@ -144,7 +140,7 @@ async fn ask_peer(
             parts.headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    let progress = Arc::default();
+    let progress = Arc::<Progress>::default();
     let mut request = for_peer(parts, body, &progress);
     // A link may close between being chosen and being used; the request is then still ours.
     loop {
@@ -161,6 +157,8 @@ async fn ask_peer(
             Ok(response) => {
                 return fit(connection, response, head_only, turn, &link, transaction);
             }
+            // It was not the link that failed.
+            Err(_) if progress.is_broken() => return Err(Page::BadRequest { why: BROKEN_BODY }),
             Err(unsent) => unsent,
         };
         request = match (unsent.error, unsent.request) {
@@ -171,7 +169,7 @@ async fn ask_peer(
             // Nothing left, so it was the head.
             (SendError::TooLarge, Some(_)) => return Err(Page::TooLarge),
             // Nor did anything of a body: some wires learn only while they write how long a head is.
-            (SendError::TooLarge, None) if progress.load(Ordering::Relaxed) == 0 => {
+            (SendError::TooLarge, None) if progress.taken() == 0 => {
                 return Err(Page::TooLarge);
             }
             (SendError::TooLarge, None) => return Err(Page::UploadTooLarge),
@@ -182,14 +180,14 @@ async fn ask_peer(
 
 /// Waits for the peer's answer, for at least [`limits::ANSWER_TIMEOUT`] and at most twice that after
 /// it took the last of the request's body: a large upload is answered when it is there.
-async fn wait_for_answer<F: Future>(answer: F, progress: &AtomicU64) -> Option<F::Output> {
+async fn wait_for_answer<F: Future>(answer: F, progress: &Progress) -> Option<F::Output> {
     let mut answer = pin!(answer);
-    let mut before = progress.load(Ordering::Relaxed);
+    let mut before = progress.taken();
     loop {
         if let Ok(answer) = timeout(limits::ANSWER_TIMEOUT, answer.as_mut()).await {
             return Some(answer);
         }
-        let now = progress.load(Ordering::Relaxed);
+        let now = progress.taken();
         if now == before {
             return None;
         }
@@ -213,7 +211,7 @@ fn websocket(parts: &mut Parts) -> Option<OnUpgrade> {
 }
 
 /// Puts the request together anew: only the path and query of its target, no extensions.
-fn for_peer(parts: Parts, body: Arriving<Incoming>, progress: &Arc<AtomicU64>) -> Request<Body> {
+fn for_peer(parts: Parts, body: Arriving<Incoming>, progress: &Arc<Progress>) -> Request<Body> {
     let path = parts.uri.into_parts().path_and_query;
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
     let body = if body.is_end_stream() {

@@ -176,6 +176,30 @@ pub async fn answers_without_a_body_have_none(world: &mut World) -> Result<()> {
     Ok(())
 }
 
+/// A visitor whose chunks make no sense is told that it is the visitor's fault: while the site does not
+/// read them, at their very beginning, and while the site reads them.
+pub async fn broken_uploads_are_the_visitors_fault(world: &mut World) -> Result<()> {
+    for (path, first) in [("/hang", "4\r\nsome\r\n"), ("/sink", ""), ("/sink", "4\r\nsome\r\n")] {
+        let mut socket = world.visitor.socket().await?;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n{first}",
+            world.visitor.authority()
+        );
+        socket.write_all(head.as_bytes()).await?;
+        if path == "/hang" {
+            world.until(&arrived(path), DEADLINE).await?;
+        }
+        socket.write_all(b"no number\r\n").await?;
+        let mut answer = Vec::new();
+        let reading = socket.read_to_end(&mut answer);
+        timeout(DEADLINE, reading).await.with_context(|| format!("{path} {first:?}"))??;
+        let answer = String::from_utf8_lossy(&answer);
+        ensure!(answer.starts_with("HTTP/1.1 400 "), "{path} {first:?}: {answer}");
+        ensure!(world.visitor.get("/hello").await?.text() == "hello", "the link did not survive");
+    }
+    Ok(())
+}
+
 /// An answer may begin before the request has ended.
 pub async fn answers_may_come_early(world: &mut World) -> Result<()> {
     let (send, receive) = mpsc::channel::<Result<Frame<Bytes>, BodyError>>(1);

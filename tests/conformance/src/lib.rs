@@ -24,6 +24,7 @@ macro_rules! for_every_case {
             answers_without_a_body_have_none: "204, 304 and HEAD have no body",
             answers_may_come_early: "an answer may begin before the request has ended",
             uploads_nobody_reads_are_answered: "large uploads that the site does not read are answered",
+            broken_uploads_are_the_visitors_fault: "an upload that is not in order is a 400",
             expectations_are_answered: "`Expect: 100-continue`",
             cuts_are_seen_as_cuts: "what was cut never looks complete",
             leaving_cancels: "a visitor who leaves is noticed at once",
