@@ -9,7 +9,7 @@ use crosstalk::{
 };
 use http::{HeaderMap, StatusCode, header};
 
-use crate::{headers::is_of_the_host, names::Names, refusal::Refusal};
+use crate::{addresses::Turn, headers::is_of_the_host, names::Names, refusal::Refusal};
 
 /// Whom a gateway admits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,21 +38,30 @@ impl Auth {
         self.audiences.extend(audiences);
     }
 
-    /// Returns whose request this is; the proof in it is used up.
+    /// Returns whose request this is; the proof in it is used up, and counts for the network of `turn`
+    /// until it expires. No turn is there for a network that used as many as it may.
     ///
     /// Anybody can make a proof, and a browser sends it for a page of somebody else, also to a gateway that
     /// only this computer reaches: as the password in the address of a form, about which nobody is asked
     /// first (CORS). So such pages are refused.
-    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<PublicKey, Refusal> {
+    pub(crate) async fn identify(
+        &self,
+        headers: &HeaderMap,
+        turn: Option<Turn>,
+    ) -> Result<PublicKey, Refusal> {
         if headers.contains_key(header::ORIGIN) && !is_of_the_host(headers) {
             let sentence = "pages of other sites may not do this";
             return Err(Refusal::new(StatusCode::FORBIDDEN, Reason::NotAdmitted, sentence));
         }
-        self.identify_by(accept::credentials(headers).as_deref()).await
+        self.identify_by(accept::credentials(headers).as_deref(), turn).await
     }
 
     /// The same with the proof itself.
-    pub(crate) async fn identify_by(&self, token: Option<&str>) -> Result<PublicKey, Refusal> {
+    pub(crate) async fn identify_by(
+        &self,
+        token: Option<&str>,
+        turn: Option<Turn>,
+    ) -> Result<PublicKey, Refusal> {
         let token = token.ok_or_else(|| {
             Refusal::new(
                 StatusCode::UNAUTHORIZED,
@@ -67,7 +76,10 @@ impl Auth {
         match self.admission {
             Admission::Open => {}
         }
-        self.names.use_once(proven).await?;
+        let turn = turn.ok_or_else(|| {
+            Refusal::busy("too many proofs of identity came from this network within a minute")
+        })?;
+        self.names.use_once(proven, turn).await?;
         Ok(key)
     }
 
@@ -81,5 +93,40 @@ impl Auth {
             }
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crosstalk::proof::PrivateKey;
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+    use crate::addresses::Addresses;
+
+    const ORIGIN: &str = "http://localhost";
+
+    #[tokio::test]
+    async fn one_network_does_not_use_up_the_memory_of_proofs() {
+        let (names, _) = Names::open(None, false, &TaskTracker::new()).await.unwrap();
+        let auth = Auth::new(vec![ORIGIN.to_owned()], Admission::default(), names);
+        let addresses = Addresses::new(2);
+        let show = async |proof: &str, host: u8| {
+            let turn = addresses.enter([192, 0, 2, host].into());
+            auth.identify_by(Some(proof), turn).await.map_err(|refusal| refusal.status)
+        };
+        let fresh = || PrivateKey::generate().prove(ORIGIN, SystemTime::now());
+        // What is no proof, or was one, counts for nobody.
+        let first = fresh();
+        assert!(show(&first, 7).await.is_ok());
+        for _ in 0..3 {
+            assert_eq!(show("nonsense", 7).await, Err(StatusCode::FORBIDDEN));
+            assert_eq!(show(&first, 7).await, Err(StatusCode::FORBIDDEN));
+        }
+        assert!(show(&fresh(), 7).await.is_ok());
+        assert_eq!(show(&fresh(), 7).await, Err(StatusCode::SERVICE_UNAVAILABLE));
+        assert!(show(&fresh(), 8).await.is_ok());
+        let uncounted = Some(addresses.uncounted());
+        assert!(auth.identify_by(Some(&fresh()), uncounted).await.is_ok());
     }
 }

@@ -143,6 +143,7 @@ impl Gateway {
             connections: Addresses::new(limits::CONNECTIONS_PER_ADDRESS),
             transactions: Addresses::new(limits::TRANSACTIONS_PER_ADDRESS),
             links_of_addresses: Addresses::new(limits::LINKS_PER_ADDRESS),
+            proofs_of_addresses: Addresses::new(limits::PROOFS_PER_ADDRESS),
             sessions: Sessions::default(),
             sessions_of_addresses: Addresses::new(limits::SESSIONS_PER_ADDRESS),
             relay_origins: Vec::new(),

@@ -351,6 +351,12 @@ pub const NAME_REST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How many used proofs are remembered until they expire (within two minutes).
 pub const MAX_USED_PROOFS: i64 = 100_000;
 
+/// How many of those may have come from one address (an IPv6 /64 counts as one), since anybody can make
+/// proofs as fast as a computer signs: a program that shows one with each of its requests may make twenty a
+/// second, or hundreds of peers behind one address come back at the same moment, and a few networks that
+/// show as many as they may keep nobody else out. Does not count for this computer itself.
+pub const PROOFS_PER_ADDRESS: usize = 2000;
+
 /// How many questions to the names' owner may wait.
 pub const NAMES_QUEUE: usize = 256;
 

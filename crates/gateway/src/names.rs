@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use store::OpenError;
 use store::Store;
 
-use crate::limits;
+use crate::{addresses::Turn, limits};
 
 /// The names of a gateway. Cheap to clone.
 #[derive(Clone)]
@@ -68,7 +68,7 @@ struct Ask {
 enum What {
     Claim { label: Label, key: PublicKey, now: SystemTime },
     Release { label: Label, key: PublicKey, now: SystemTime },
-    Use { proof: Proven, now: SystemTime },
+    Use { proof: Proven, turn: Turn, now: SystemTime },
     IsGuest { account: String },
     Redeem { account: String, code: [u8; 32], now: SystemTime },
 }
@@ -131,9 +131,9 @@ impl Names {
         self.ask(What::Release { label, key, now: SystemTime::now() }).await
     }
 
-    /// Remembers a proof; an error when it was used before.
-    pub(crate) async fn use_once(&self, proof: Proven) -> Result<(), NameError> {
-        self.ask(What::Use { proof, now: SystemTime::now() }).await
+    /// Remembers a proof, and with it for whom it counts; an error when it was used before.
+    pub(crate) async fn use_once(&self, proof: Proven, turn: Turn) -> Result<(), NameError> {
+        self.ask(What::Use { proof, turn, now: SystemTime::now() }).await
     }
 
     /// Returns whether an account came in with an invitation once; [`NameError::Unknown`] if not.
@@ -195,7 +195,7 @@ fn answer_one(
             }
             result
         }
-        What::Use { proof, now } => store.use_once(&proof, now)?,
+        What::Use { proof, turn, now } => store.use_once(&proof, turn, now)?,
         What::IsGuest { account } => store.is_guest(&account)?,
         What::Redeem { account, code, now } => store.redeem(&account, &code, now)?,
     })

@@ -133,7 +133,7 @@ async fn who_and_what(
     request: Request,
 ) -> Result<(PublicKey, Label), Refusal> {
     let (parts, _) = request.into_parts();
-    let key = connection.shared.auth.identify(&parts.headers).await?;
+    let key = connection.identify(&parts.headers).await?;
     Ok((key, label(parts.uri.path(), registry::NAMES_PATH)?))
 }
 
@@ -168,7 +168,7 @@ async fn begin(
     name: Option<Result<Label, Refusal>>,
 ) -> Result<Response, Refusal> {
     let shared = &connection.shared;
-    let key = shared.auth.identify(&parts.headers).await?;
+    let key = connection.identify(&parts.headers).await?;
     let name = name.transpose()?;
     let turn = connection.turn(&shared.links_of_addresses, connection.visitor(&parts.headers));
     let turn = turn.ok_or_else(|| Refusal::busy("too many links come from this network"))?;
@@ -237,7 +237,7 @@ async fn tell(
 ) -> Result<Json<Told>, Refusal> {
     let (parts, body) = request.into_parts();
     let shared = &connection.shared;
-    let key = shared.auth.identify(&parts.headers).await?;
+    let key = connection.identify(&parts.headers).await?;
     let reading = axum::body::to_bytes(body, crate::members::MAX_MESSAGE);
     let message = tokio::time::timeout(limits::TELL_TIMEOUT, reading).await;
     let Ok(Ok(message)) = message else {

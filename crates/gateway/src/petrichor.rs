@@ -25,6 +25,7 @@ use tower::util::BoxCloneSyncService;
 use url::Host;
 
 use crate::{
+    addresses::Addresses,
     hosts::Hosts,
     limits,
     links::Berth,
@@ -209,12 +210,12 @@ async fn hear(stream: TcpStream, certificate: Option<Certificate>) -> Option<Gre
 async fn admit(connection: &Connection, hello: &Hello) -> Result<(Berth, Option<Label>), Refusal> {
     let shared = &connection.shared;
     let token = hello.token.as_ref().map(crosstalk::petrichor::Token::as_str);
-    let key = shared.auth.identify_by(token).await?;
-    let turn = if connection.partner.is_loopback() {
-        Some(shared.links_of_addresses.uncounted())
-    } else {
-        shared.links_of_addresses.enter(connection.partner)
+    let turn = |of: &Addresses| {
+        let partner = connection.partner;
+        if partner.is_loopback() { Some(of.uncounted()) } else { of.enter(partner) }
     };
+    let key = shared.auth.identify_by(token, turn(&shared.proofs_of_addresses)).await?;
+    let turn = turn(&shared.links_of_addresses);
     let turn = turn.ok_or_else(|| Refusal::busy("too many links come from this network"))?;
     let berth = shared.let_in(key, turn, hello.label.as_ref()).await?;
     Ok((berth, hello.label.clone()))

@@ -107,7 +107,7 @@ async fn begin(
     label: Option<Result<Label, Refusal>>,
 ) -> Result<Entry, Refusal> {
     let shared = &connection.shared;
-    let key = shared.auth.identify(&parts.headers).await?;
+    let key = connection.identify(&parts.headers).await?;
     let label = label.transpose()?;
     let dialect =
         if Preferences::read(&parts.headers).second { Dialect::Second } else { Dialect::Classic };

@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) connections: Addresses,
     pub(crate) transactions: Addresses,
     pub(crate) links_of_addresses: Addresses,
+    /// Proofs that were used and are remembered.
+    pub(crate) proofs_of_addresses: Addresses,
     pub(crate) sessions: Sessions,
     pub(crate) sessions_of_addresses: Addresses,
     /// Whose pages may use the relay.
@@ -80,6 +82,12 @@ impl Connection {
     pub(crate) fn visitor(&self, headers: &HeaderMap) -> IpAddr {
         let forwarded = self.shared.behind_proxy.then(|| addresses::forwarded_for(headers));
         forwarded.flatten().unwrap_or(self.partner)
+    }
+
+    /// Returns whose request this is; the proof in it is used up.
+    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<PublicKey, Refusal> {
+        let turn = self.turn(&self.shared.proofs_of_addresses, self.visitor(headers));
+        self.shared.auth.identify(headers, turn).await
     }
 
     /// Counts one more for who asks, or returns `None` when that address has as many as it may.

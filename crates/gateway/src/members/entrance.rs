@@ -83,7 +83,7 @@ pub(crate) async fn enter_gateway(
     connection: &Connection,
     parts: &mut Parts,
 ) -> Result<Response<Body>, Refusal> {
-    let key = connection.shared.auth.identify(&parts.headers).await?;
+    let key = connection.identify(&parts.headers).await?;
     enter(connection, parts, Who::Identity(key))
 }
 

@@ -1,7 +1,7 @@
 //! The database of names: SQLite in one file.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs, io,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -14,7 +14,7 @@ use crosstalk::{
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::NameError;
-use crate::limits;
+use crate::{addresses::Turn, limits};
 
 /// The file in the data folder.
 const FILE: &str = "names.sqlite";
@@ -56,6 +56,8 @@ pub(super) struct Store {
     /// How many names there are, those that rest included.
     names: i64,
     used_proofs: i64,
+    /// For whom those count that came since the start, by when they expire.
+    turns: BTreeMap<i64, Vec<Turn>>,
 }
 
 /// Why the names cannot be opened.
@@ -140,7 +142,7 @@ impl Store {
         let names = connection.query_row("SELECT count(*) FROM names", [], |row| row.get(0))?;
         let used_proofs =
             connection.query_row("SELECT count(*) FROM used_proofs", [], |row| row.get(0))?;
-        Ok(Self { connection, names, used_proofs })
+        Ok(Self { connection, names, used_proofs, turns: BTreeMap::new() })
     }
 
     /// Returns all names in use.
@@ -239,12 +241,13 @@ impl Store {
     pub(super) fn use_once(
         &mut self,
         proof: &Proven,
+        turn: Turn,
         now: SystemTime,
     ) -> rusqlite::Result<Result<(), NameError>> {
         // A proof lives for a minute and a power cut takes longer, so it need not reach the disk
         // itself, only the system: a restart of the program does not forget it.
         self.connection.pragma_update(None, "synchronous", "normal")?;
-        let result = self.use_once_quickly(proof, now);
+        let result = self.use_once_quickly(proof, turn, now);
         self.connection.pragma_update(None, "synchronous", "full")?;
         result
     }
@@ -277,8 +280,10 @@ impl Store {
     fn use_once_quickly(
         &mut self,
         proof: &Proven,
+        turn: Turn,
         now: SystemTime,
     ) -> rusqlite::Result<Result<(), NameError>> {
+        self.turns = self.turns.split_off(&seconds(now));
         let expired = self
             .connection
             .prepare_cached("DELETE FROM used_proofs WHERE expires < ?1")?
@@ -295,8 +300,14 @@ impl Store {
                  ON CONFLICT DO NOTHING",
             )?
             .execute(params![proof.key.as_bytes(), proof.id, seconds(proof.expires)])?;
-        self.used_proofs += i64::from(added == 1);
-        Ok(if added == 1 { Ok(()) } else { Err(NameError::Used) })
+        if added == 0 {
+            return Ok(Err(NameError::Used));
+        }
+        self.used_proofs += 1;
+        if turn.network().is_some() {
+            self.turns.entry(seconds(proof.expires)).or_default().push(turn);
+        }
+        Ok(Ok(()))
     }
 }
 
@@ -331,6 +342,9 @@ mod tests {
     use crosstalk::proof::{self, PrivateKey};
 
     use super::*;
+    use crate::addresses::Addresses;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     fn now() -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(1_800_000_000)
@@ -338,6 +352,10 @@ mod tests {
 
     fn store() -> Store {
         Store::open(None, false, now()).unwrap().0
+    }
+
+    fn uncounted() -> Turn {
+        Addresses::new(0).uncounted()
     }
 
     fn key() -> PublicKey {
@@ -397,14 +415,35 @@ mod tests {
         let mut store = store();
         let token = PrivateKey::generate().prove("http://localhost", now());
         let proof = proof::verify(&token, "http://localhost", now()).unwrap();
-        assert_eq!(store.use_once(&proof, now()), Ok(Ok(())));
-        assert_eq!(store.use_once(&proof, now()), Ok(Err(NameError::Used)));
-        assert_eq!(store.use_once(&proof, proof.expires), Ok(Err(NameError::Used)));
+        assert_eq!(store.use_once(&proof, uncounted(), now()), Ok(Ok(())));
+        assert_eq!(store.use_once(&proof, uncounted(), now()), Ok(Err(NameError::Used)));
+        assert_eq!(store.use_once(&proof, uncounted(), proof.expires), Ok(Err(NameError::Used)));
         let mut other = proof.clone();
         other.key = key();
         let later = proof.expires + Duration::from_secs(1);
-        assert_eq!(store.use_once(&other, later), Ok(Ok(())));
+        assert_eq!(store.use_once(&other, uncounted(), later), Ok(Ok(())));
         assert_eq!(store.used_proofs, 1);
+    }
+
+    #[test]
+    fn a_proof_counts_for_its_network_as_long_as_it_is_remembered() {
+        let (mut store, addresses) = (store(), Addresses::new(1));
+        let turn = || addresses.enter([192, 0, 2, 7].into());
+        let token = PrivateKey::generate().prove("http://localhost", now());
+        let proof = proof::verify(&token, "http://localhost", now()).unwrap();
+        assert_eq!(store.use_once(&proof, turn().unwrap(), now()), Ok(Ok(())));
+        assert!(turn().is_none());
+        // Others come, while it lives and when it does not any more.
+        let mut other = proof.clone();
+        for (id, later, is_free) in [("a", proof.expires, false), ("b", now() + DAY, true)] {
+            other.id = id.to_owned();
+            other.expires = later;
+            assert_eq!(store.use_once(&other, uncounted(), later), Ok(Ok(())));
+            assert_eq!(turn().is_some(), is_free, "{id}");
+        }
+        // What is not remembered anew counts for nobody.
+        assert_eq!(store.use_once(&other, turn().unwrap(), now()), Ok(Err(NameError::Used)));
+        assert!(turn().is_some());
     }
 
     #[test]
@@ -413,7 +452,7 @@ mod tests {
         let token = PrivateKey::generate().prove("http://localhost", now());
         let proof = proof::verify(&token, "http://localhost", now()).unwrap();
         store.used_proofs = limits::MAX_USED_PROOFS;
-        assert_eq!(store.use_once(&proof, now()), Ok(Err(NameError::Full)));
+        assert_eq!(store.use_once(&proof, uncounted(), now()), Ok(Err(NameError::Full)));
     }
 
     #[test]

@@ -149,7 +149,9 @@ async fn known(hall: &Hall, jid: &BareJid, hello: &Hello, roster: &Roster) -> Re
 async fn admit(hall: &Hall, jid: &BareJid, hello: &Hello) -> Result<Coming, Refusal> {
     let shared = &hall.shared;
     let proof = Some(hello.proof.as_str()).filter(|proof| !proof.is_empty());
-    let key = shared.auth.identify_by(proof).await?;
+    // How often its account and server may say hello is counted already.
+    let uncounted = Some(shared.proofs_of_addresses.uncounted());
+    let key = shared.auth.identify_by(proof, uncounted).await?;
     let turn = hall.counts.enter(jid);
     let turn =
         turn.ok_or_else(|| Refusal::busy("too many links come from this XMPP account or server"))?;
