@@ -122,6 +122,12 @@ fn large(network: IpAddr) -> Option<Ipv6Addr> {
     }
 }
 
+/// Returns for whom what one of these networks has counts where there is no room for everybody: of IPv6,
+/// for all of the /48 that one person may have.
+pub(crate) fn whole(network: IpAddr) -> IpAddr {
+    large(network).map_or(network, IpAddr::V6)
+}
+
 /// Returns the visitor's address as the proxy in front tells it: the last entry of the last
 /// `X-Forwarded-For`, which is the one that the proxy itself wrote.
 pub(crate) fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {

@@ -229,7 +229,8 @@ pub const RECEIPTS_PER_BATCH: usize = 512;
 /// connection that is kept open, about as large as a waiting visitor.
 pub const MAX_MEMBERS: usize = 4096;
 
-/// How many of those may be at one site. A group message goes to all of them in one turn.
+/// How many of those may be at one site. A group message goes to all of them in one turn. Beyond it, of
+/// those who are not known to be invited, the network that has the most gives way to those that have less.
 pub const MEMBERS_PER_SITE: usize = 256;
 
 /// How many of those may come from one address (an IPv6 /64 counts as one): the tabs of a family.

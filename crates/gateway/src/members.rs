@@ -3,6 +3,7 @@
 //! A member is a WebSocket (`socket`) with a seat in the [`Members`]. What it sends is routed
 //! (`route`): to seats, or to the owner of a site, whose peer decides (`owner`).
 
+mod crowd;
 mod entrance;
 mod owner;
 pub(crate) mod pace;
@@ -13,7 +14,10 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -56,6 +60,10 @@ struct Seat {
     /// The tab that the member itself named last.
     tab: Option<String>,
     queue: mpsc::Sender<Bytes>,
+    /// For whom it counts where there are too few.
+    network: Option<IpAddr>,
+    /// What is known of a visitor.
+    visit: Option<Arc<Visit>>,
 }
 
 /// Who a member is.
@@ -72,6 +80,8 @@ pub(crate) struct Visit {
     pub(crate) visitor: IpAddr,
     /// Only what the peer judges by.
     pub(crate) headers: HeaderMap,
+    /// Whether the peer has taken a message.
+    welcome: AtomicBool,
 }
 
 /// A member's seat; it is given back when this is dropped.
@@ -122,7 +132,7 @@ impl Members {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives somebody a seat, if there is one.
+    /// Gives somebody a seat, if there is one, or one that is [given up](crowd) for it: its queue ends.
     pub(crate) fn enter(&self, who: Who, turn: Turn) -> Option<Membership> {
         let permit = self.permits.clone().try_acquire_owned().ok()?;
         let (sender, queue) = mpsc::channel(limits::MEMBER_QUEUE);
@@ -130,10 +140,15 @@ impl Members {
         seats.next += 1;
         let number = seats.next;
         let (row, most) = seats.row(&who);
+        let visit = who.visit().cloned();
         if row.len() >= most {
-            return None;
+            // The seats of an identity are all the same person's.
+            visit.as_ref()?;
+            let held: Vec<_> = row.iter().map(Seat::held).collect();
+            row.remove(crowd::who_gives_way(&held, turn.network())?);
         }
-        row.push(Seat { number, name: who.name(), tab: None, queue: sender });
+        let network = turn.network();
+        row.push(Seat { number, name: who.name(), tab: None, queue: sender, network, visit });
         drop(seats);
         Some(Membership { members: self.clone(), who, number, queue, _permit: permit, _turn: turn })
     }
@@ -189,6 +204,28 @@ impl Seats {
     }
 }
 
+impl Seat {
+    fn held(&self) -> crowd::Held {
+        let is_welcome = self.visit.as_ref().is_some_and(|visit| visit.is_welcome());
+        crowd::Held { network: self.network, is_welcome }
+    }
+}
+
+impl Visit {
+    pub(crate) fn new(visitor: IpAddr, headers: HeaderMap) -> Self {
+        Self { visitor, headers, welcome: AtomicBool::new(false) }
+    }
+
+    fn is_welcome(&self) -> bool {
+        self.welcome.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the peer has taken a message.
+    pub(crate) fn welcome(&self) {
+        self.welcome.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Membership {
     /// Notes by which tab the member wants to be found.
     pub(crate) fn set_tab(&self, tab: &str) {
@@ -214,6 +251,13 @@ impl Who {
             Self::Identity(key) => key.to_string(),
         }
     }
+
+    fn visit(&self) -> Option<&Arc<Visit>> {
+        match self {
+            Self::Visitor { visit, .. } => Some(visit),
+            Self::Identity(_) => None,
+        }
+    }
 }
 
 /// Makes a visitor's name, the same for the same ticket at the same site: nobody can find the ticket
@@ -235,7 +279,7 @@ mod tests {
     use super::*;
 
     fn visitor(label: &str, name: &str) -> Who {
-        let visit = Visit { visitor: [192, 0, 2, 7].into(), headers: HeaderMap::new() };
+        let visit = Visit::new([192, 0, 2, 7].into(), HeaderMap::new());
         let (label, name) = (label.parse().unwrap(), name.to_owned());
         Who::Visitor { label, name, visit: Arc::new(visit) }
     }
@@ -281,6 +325,31 @@ mod tests {
             assert_eq!(members.deliver(At::Site(&label), None, &message), seats.len());
         }
         assert_eq!(members.deliver(At::Site(&label), None, &message), 0);
+    }
+
+    #[test]
+    fn a_site_that_is_full_has_a_seat_for_who_comes_from_elsewhere() {
+        let members = Members::new();
+        let addresses = Addresses::new(2 * limits::MEMBERS_PER_SITE);
+        let from = |host: u8| {
+            let turn = addresses.enter([192, 0, 2, host].into()).unwrap();
+            members.enter(visitor("photos", "visitor-1"), turn)
+        };
+        let mut first = from(1).unwrap();
+        first.who.visit().unwrap().welcome();
+        let mut rest: Vec<_> = (1..limits::MEMBERS_PER_SITE).map(|_| from(1).unwrap()).collect();
+        assert!(from(1).is_none());
+        let mut other = from(2).unwrap();
+        let is_over = |member: &mut Membership| {
+            member.queue.try_recv() == Err(mpsc::error::TryRecvError::Disconnected)
+        };
+        assert!(is_over(&mut rest[0]) && !is_over(&mut rest[1]));
+        assert!(!is_over(&mut first) && !is_over(&mut other));
+        // What gave way is no seat any more, and its end makes no room.
+        rest.remove(0);
+        assert!(from(1).is_none());
+        drop((first, rest, other));
+        assert!(members.seats().visitors.is_empty());
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn visitor(
             kept.append(name, value.clone());
         }
     }
-    let visit = Arc::new(Visit { visitor, headers: kept });
+    let visit = Arc::new(Visit::new(visitor, kept));
     enter(connection, parts, Who::Visitor { label, name, visit })
 }
 

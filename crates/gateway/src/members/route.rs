@@ -96,6 +96,9 @@ async fn to_owner(
     let owner = shared.names.owner(label).ok_or(Unheard::NotHere)?;
     let link = shared.links.control(&owner, label);
     let opinion = owner::ask(shared, link, label, visit, bytes.clone()).await;
+    if opinion == Opinion::Taken {
+        visit.welcome();
+    }
     if let Opinion::Refused(sentence) = opinion {
         return Err(if sentence.is_empty() { Unheard::Mute } else { Unheard::Refused(sentence) });
     }

@@ -39,6 +39,8 @@ enum End {
     Idle,
     /// The gateway stops.
     Stopped,
+    /// Its seat was given to somebody else.
+    GaveWay,
     /// It sent what no member sends.
     Misbehaved(CloseCode),
 }
@@ -60,6 +62,7 @@ pub(super) async fn serve(shared: &Shared, upgrade: OnUpgrade, mut member: Membe
         End::Gone => return,
         End::Idle => CloseCode::Normal,
         End::Stopped => CloseCode::Away,
+        End::GaveWay => CloseCode::Again,
         End::Misbehaved(code) => code,
     };
     // Whether the member hears it or not, the connection ends.
@@ -77,13 +80,17 @@ async fn talk(shared: &Shared, socket: &mut Socket, member: &mut Membership) -> 
     let mut ping = interval_at(now + limits::MEMBER_PING, limits::MEMBER_PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut idle_at = now + limits::MEMBER_IDLE;
-    let mut heard = true;
+    let (mut heard, mut gave_way) = (true, false);
     let mut asking: Option<Asking<'_>> = None;
     if send(socket, text(&hello(&who))).await.is_err() {
         return End::Gone;
     }
     loop {
         let is_asking = asking.is_some();
+        // But what becomes of its last message is still told.
+        if gave_way && !is_asking {
+            return End::GaveWay;
+        }
         let asked = async {
             match &mut asking {
                 Some(asking) => asking.await,
@@ -97,7 +104,13 @@ async fn talk(shared: &Shared, socket: &mut Socket, member: &mut Membership) -> 
                 asking = None;
                 text(&answer)
             }
-            Some(message) = member.queue.recv() => frame(message),
+            message = member.queue.recv(), if !gave_way => match message {
+                Some(message) => frame(message),
+                None => {
+                    gave_way = true;
+                    continue;
+                }
+            },
             // One after the other: who writes faster than the owner answers waits.
             incoming = socket.next(), if !is_asking => {
                 heard = true;

@@ -29,9 +29,11 @@ struct Says<'a> {
     origin: Option<&'a str>,
     protocols: &'a str,
     authorization: &'a str,
+    /// Where a proxy in front says that it comes from.
+    from: &'a str,
 }
 
-const TAXI: Says<'_> = Says { origin: None, protocols: "taxi", authorization: "" };
+const TAXI: Says<'_> = Says { origin: None, protocols: "taxi", authorization: "", from: "" };
 
 impl Member {
     async fn try_enter(
@@ -55,6 +57,9 @@ impl Member {
         }
         if !says.authorization.is_empty() {
             request = request.header("authorization", says.authorization);
+        }
+        if !says.from.is_empty() {
+            request = request.header("x-forwarded-for", says.from);
         }
         let stream = world.connect().await;
         match soon(client_async(request.body(()).unwrap(), stream)).await {
@@ -109,6 +114,10 @@ impl Member {
     /// Says something, and returns what becomes of it and why.
     async fn ask(&mut self, message: &str) -> (String, String) {
         self.say(message).await;
+        self.hear_result().await
+    }
+
+    async fn hear_result(&mut self) -> (String, String) {
         let answer = self.hear().await;
         (answer.header.command.unwrap(), String::from_utf8(answer.body.to_vec()).unwrap())
     }
@@ -316,6 +325,43 @@ async fn a_visitor_who_comes_back_has_the_same_name() {
     assert_eq!(tell(&world, &key, "c=reply,u=*;hello").await.status, 403);
     assert_eq!(tell(&world, &key, "hello").await.status, 400);
     drop((again, peer, other));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_network_that_fills_a_site_keeps_nobody_else_out() {
+    let world = World::start_as("localhost", true, None).await;
+    let (_, peer) = owner(&world, "photos").await;
+    let site = host(&world, "photos");
+    let origin = format!("http://{site}");
+    let enter = async |from: &str| {
+        let says = Says { origin: Some(&origin), from, ..TAXI };
+        Member::try_enter(&world, &site, members::SITE_PATH, says).await
+    };
+    // One /48 has half of the seats, eight addresses have the others.
+    let (most, each) = (gateway::limits::MEMBERS_PER_SITE, gateway::limits::MEMBERS_PER_ADDRESS);
+    let mut seats = Vec::new();
+    for number in 0..most {
+        let household = number / each;
+        let from = match household % 2 {
+            0 => format!("2001:db8:1:{household}::1"),
+            _ => format!("192.0.2.{household}"),
+        };
+        seats.push(enter(&from).await.unwrap());
+    }
+    is(&seats[0].ask("c=note,u=photos;hello").await, "received", "");
+    seats[1].say("c=note,u=photos;wait").await;
+    peer.site.has_seen("wait").await;
+    let mut other = enter("203.0.113.7").await.unwrap();
+    peer.site.open.send_replace(true);
+    is(&(seats[1].hear_result().await), "received", "");
+    match soon(seats[1].socket.next()).await {
+        Some(Ok(Message::Close(Some(close)))) => assert_eq!(close.code, CloseCode::Again),
+        other => panic!("{other:?}"),
+    }
+    is(&other.ask("c=note,u=photos;hello").await, "received", "");
+    is(&seats[0].ask("c=note,u=photos;still here").await, "received", "");
+    drop((seats, other, peer));
     world.end().await;
 }
 

@@ -220,6 +220,7 @@ impl Site {
             }
             "what is this" => *response.status_mut() = StatusCode::NOT_FOUND,
             "wait" => {
+                self.note("wait");
                 soon(self.open.subscribe().wait_for(|open| *open)).await.unwrap();
             }
             _ => {}
