@@ -5,9 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::ensure;
 use fantoccini::elements::Element;
 use tempfile::TempDir;
-use testkit::{chat::Chat, desktop::Furniture, prosody::Prosody, visitor::Visitor};
+use testkit::{
+    chat::Chat,
+    desktop::Furniture,
+    prosody::Prosody,
+    visitor::{self, Visitor},
+    waiting::eventually,
+};
 
 use crate::app::{App, folder_with, with_app};
 
@@ -56,10 +63,10 @@ async fn a_chat_account_is_tried_used_kept_and_forgotten() {
         app.restart().await?;
         app.wait_for_text("connection", "Connected").await?;
         assert_eq!(app.link().await?, link, "another link");
-        fetch(&link).await?;
+        eventually("the site to be back", async || fetch(&link).await.map(Some)).await?;
         assert_eq!(app.count("problem").await?, 0);
         app.portrait("chat-restarted").await?;
-        let leaks = holding(&app.desktop.home(), &password)?;
+        let leaks = holding(&app.desktop.home(), &password).await?;
         assert_eq!(leaks, Vec::<PathBuf>::new(), "the password can be read");
 
         app.click("open-settings").await?;
@@ -69,7 +76,7 @@ async fn a_chat_account_is_tried_used_kept_and_forgotten() {
         app.click("close-settings").await?;
         app.wait_for_text("site-link", &local).await?;
         fetch(&local).await?;
-        assert_eq!(holding(&app.desktop.home(), &jid)?, Vec::<PathBuf>::new());
+        assert_eq!(holding(&app.desktop.home(), &jid).await?, Vec::<PathBuf>::new());
         Ok(())
     })
     .await;
@@ -83,8 +90,9 @@ async fn type_into(app: &App, id: &str, text: &str) -> anyhow::Result<()> {
     Ok(field.send_keys(text).await?)
 }
 
-/// Brings something into the window.
+/// Brings something into the window, once it is there.
 async fn show(app: &App, id: &str) -> anyhow::Result<()> {
+    app.element(id).await?;
     let script = "document.querySelector(`[data-testid=\"${arguments[0]}\"]`)\
         .scrollIntoView({ block: 'center' });";
     app.page().execute(script, vec![id.into()]).await?;
@@ -94,18 +102,25 @@ async fn show(app: &App, id: &str) -> anyhow::Result<()> {
 /// Fetches the file that is published.
 async fn fetch(link: &str) -> anyhow::Result<()> {
     let (visitor, _) = Visitor::enter(link).await?;
-    assert_eq!(visitor.get("/cat.txt").await?.body().as_ref(), b"miau");
+    let answer = visitor.get("/cat.txt").await?;
+    ensure!(answer.body().as_ref() == b"miau", "{}", visitor::text(&answer));
     Ok(())
 }
 
 /// Returns the files below a folder in which this text can be read.
-fn holding(folder: &Path, text: &str) -> anyhow::Result<Vec<PathBuf>> {
+async fn holding(folder: &Path, text: &str) -> anyhow::Result<Vec<PathBuf>> {
+    // The app goes on writing: a file that is listed may have another name when it is to be read. Then
+    // not all of them were looked at.
+    eventually("a look at all files", async || holding_now(folder, text).map(Some)).await
+}
+
+fn holding_now(folder: &Path, text: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let (path, kind) = entry.map(|entry| (entry.path(), entry.file_type()))?;
         let kind = kind?;
         if kind.is_dir() {
-            found.extend(holding(&path, text)?);
+            found.extend(holding_now(&path, text)?);
         } else if kind.is_file() {
             let content = fs::read(&path)?;
             if content.windows(text.len()).any(|part| part == text.as_bytes()) {

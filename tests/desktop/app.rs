@@ -5,16 +5,16 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU16, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use fantoccini::{Client, Locator, elements::Element};
 use testkit::{
     clicking::click,
     desktop::{Desktop, Driver, Furniture, Window},
     failing::reason,
-    waiting::eventually,
+    waiting::{PATIENCE, eventually, within},
 };
 
 /// The app, as cargo built it for these tests.
@@ -26,6 +26,13 @@ pub(crate) const TITLE: &str = "Veranda";
 /// The first of the ports that the tests give to the gateways inside their apps: below those that
 /// systems give to outgoing connections, and away from those that apps choose by themselves.
 const FIRST_PORT: u16 = 24_000;
+
+/// How long a test waits for what comes with the end of a large file, on a machine that is slow and
+/// busy with other tests: some ten megabytes take a minute there.
+pub(crate) const LARGE_PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// How long a button says that something is copied: a little less than the window lets it.
+const COPIED: Duration = Duration::from_secs(2);
 
 /// The app with a window that is driven. Dropping it ends everything.
 pub(crate) struct App {
@@ -120,7 +127,7 @@ impl App {
     /// Quits in the tray's menu and waits until the app is gone.
     pub(crate) async fn quit(&self) -> anyhow::Result<()> {
         let tray = self.desktop.tray().await?;
-        tray.click(&tray.line("Quit", |line| line.label == "Quit").await?).await?;
+        tray.choose("Quit", |line| line.label == "Quit").await?;
         self.wait_until_gone().await
     }
 
@@ -155,6 +162,8 @@ impl App {
         eventually("the page of the new window", async || {
             let page = self.page.windows().await?.into_iter().next().context("no page")?;
             self.page.switch_to_window(page).await?;
+            // One that is just being closed may still be named.
+            self.page.execute("return document.readyState", vec![]).await?;
             Ok(Some(()))
         })
         .await
@@ -196,6 +205,8 @@ impl App {
     pub(crate) async fn choose(&self, title: &str, path: &Path) -> anyhow::Result<()> {
         let desktop = &self.desktop;
         let dialog = desktop.wait_for_window(title).await?;
+        // Else it is the dialog itself that comes to be seen.
+        desktop.wait_until_painted(&dialog).await?;
         desktop.activate(&dialog).await?;
         desktop
             .until_seen(&dialog, "a line for the path", async || desktop.press(&["ctrl+l"]).await)
@@ -210,14 +221,28 @@ impl App {
         desktop.press(&["Return"]).await
     }
 
-    /// Returns the text of what bears this `data-testid`.
+    /// Waits for what bears this `data-testid`, and returns its text.
     pub(crate) async fn text(&self, id: &str) -> anyhow::Result<String> {
-        Ok(self.element(id).await?.text().await?)
+        // It may be drawn anew between finding and reading.
+        eventually(&format!("the text of {id}"), async || {
+            Ok(Some(self.element(id).await?.text().await?))
+        })
+        .await
     }
 
     /// Waits until the text of what bears this `data-testid` has these words in it.
     pub(crate) async fn wait_for_text(&self, id: &str, words: &str) -> anyhow::Result<String> {
-        eventually(&format!("{words:?} in {id}"), async || {
+        self.wait_for_text_within(PATIENCE, id, words).await
+    }
+
+    /// Waits for the same at most `limit`.
+    pub(crate) async fn wait_for_text_within(
+        &self,
+        limit: Duration,
+        id: &str,
+        words: &str,
+    ) -> anyhow::Result<String> {
+        within(limit, &format!("{words:?} in {id}"), async || {
             let text = self.text(id).await?;
             if text.contains(words) { Ok(Some(text)) } else { bail!("it says {text:?}") }
         })
@@ -234,6 +259,24 @@ impl App {
         eventually(&format!("{attribute} of {id}"), async || {
             let value = self.element(id).await?.attr(attribute).await?.unwrap_or_default();
             if wanted(&value) { Ok(Some(value)) } else { bail!("it is {value:?}") }
+        })
+        .await
+    }
+
+    /// Copies the link by its button, and waits until the button says so and another program finds the
+    /// link on the clipboard.
+    pub(crate) async fn copy(&self, link: &str) -> anyhow::Result<()> {
+        eventually("the button to say that the link is copied", async || {
+            // It says so for a moment only: who looks too late presses it again.
+            self.click("copy-link").await?;
+            let said = self.wait_for_text_within(COPIED, "copy-link", "Copied").await;
+            said.map(Some)
+        })
+        .await?;
+        eventually("the link on the clipboard", async || {
+            let copied = self.desktop.clipboard().await?;
+            ensure!(copied.as_deref() == Some(link), "there is {copied:?}");
+            Ok(Some(()))
         })
         .await
     }
@@ -266,7 +309,8 @@ pub(crate) fn folder_with(
     Ok(folder)
 }
 
-fn selector(id: &str) -> String {
+/// Returns the selector of what bears this `data-testid`.
+pub(crate) fn selector(id: &str) -> String {
     format!("[data-testid={id:?}]")
 }
 

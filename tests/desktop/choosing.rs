@@ -46,7 +46,7 @@ async fn a_folder_is_chosen_with_the_keyboard_alone() {
 
         let link = app.link().await?;
         assert_eq!(app.count("site-card").await?, 1);
-        assert!(app.text("site-card").await?.contains("Holiday"));
+        app.wait_for_text("site-card", "Holiday").await?;
         let (visitor, listing) = Visitor::enter(&link).await?;
         assert!(visitor::text(&listing).contains("beach.txt"));
         assert_eq!(visitor.get("/beach.txt").await?.body().as_ref(), b"sand");
@@ -96,9 +96,7 @@ async fn a_link_is_copied_shown_switched_off_and_taken_back() {
     let folder = folder_with(place.path(), "Photos", &[("cat.txt", b"miau")]).unwrap();
     with_app("link", Furniture::default(), &[&folder], async |app| {
         let link = app.link().await?;
-        app.click("copy-link").await?;
-        app.wait_for_text("copy-link", "Copied").await?;
-        assert_eq!(app.desktop.clipboard().await?.as_deref(), Some(link.as_str()));
+        app.copy(&link).await?;
 
         app.click("show-qr").await?;
         app.element("qr-dialog").await?;
@@ -134,8 +132,7 @@ async fn a_link_is_copied_shown_switched_off_and_taken_back() {
 #[tokio::test]
 async fn a_folder_that_cannot_be_published_is_a_sentence() {
     with_app("bad-folder", Furniture::default(), &["/proc/nothing-here".as_ref()], async |app| {
-        let sentence = app.text("problem").await?;
-        assert!(sentence.contains("cannot be published"), "{sentence}");
+        app.wait_for_text("problem", "cannot be published").await?;
         assert_eq!(app.count("site-card").await?, 0);
         app.portrait("problem").await?;
         Ok(())

@@ -5,10 +5,15 @@ use std::{fs, process::Command};
 use anyhow::{Context as _, ensure};
 use fantoccini::Locator;
 use tempfile::TempDir;
-use testkit::{chromium::Chromium, desktop::Furniture, narrow::Narrow, waiting::eventually};
+use testkit::{
+    chromium::Chromium,
+    desktop::Furniture,
+    narrow::Narrow,
+    waiting::{eventually, within},
+};
 
 use crate::{
-    app::{App, folder_with, with_app},
+    app::{App, LARGE_PATIENCE, folder_with, with_app},
     visiting::{page_says, press},
 };
 
@@ -30,9 +35,7 @@ async fn a_file_is_sent_to_a_browser() {
         app.portrait("send-sheet").await?;
         app.click("create-link").await?;
         let link = link(app).await?;
-        app.click("copy-link").await?;
-        app.wait_for_text("copy-link", "Copied").await?;
-        assert_eq!(app.desktop.clipboard().await?.as_deref(), Some(link.as_str()));
+        app.copy(&link).await?;
         app.portrait("send-waiting").await?;
 
         let browser = Chromium::open().await?;
@@ -132,15 +135,15 @@ async fn a_file_that_was_cut_goes_on_where_it_was_cut() {
         app.portrait("send-passing").await?;
 
         way.cut();
-        app.wait_for_text("hand-over-state", "the link still works").await?;
-        let state = app.text("hand-over-state").await?;
+        let state = app.wait_for_text("hand-over-state", "the link still works").await?;
         assert!(state.contains(" of 67.1 MB"), "{state}");
         app.portrait("send-cut").await?;
 
         way.allow_down(u64::MAX);
         way.mend();
         browser.resume().await?;
-        ensure!(browser.downloaded("film.mkv").await? == content, "another file arrived");
+        let arrived = browser.downloaded_within(LARGE_PATIENCE, "film.mkv").await?;
+        ensure!(arrived == content, "another file arrived");
         app.wait_for_text("finished-item", "Delivered").await?;
         browser.close().await
     })
@@ -232,7 +235,7 @@ async fn a_file_of_somebody_else_comes_into_the_folder_also_after_a_cut() {
         way.allow_up(u64::MAX);
         way.mend();
         // The page goes on by itself.
-        app.wait_for_text("received", "film.mkv").await?;
+        app.wait_for_text_within(LARGE_PATIENCE, "received", "film.mkv").await?;
         ensure!(fs::read(inbox.join("film.mkv"))? == content, "another file arrived");
         let told = app.desktop.wait_for_notification("a file", |notification| {
             notification.title == "A file has arrived" && notification.text.contains("film.mkv")
@@ -251,7 +254,7 @@ async fn link(app: &App) -> anyhow::Result<String> {
 
 /// Waits until the only bar is as wanted, and returns what it shows.
 async fn percent(app: &App, wanted: impl Fn(u32) -> bool) -> anyhow::Result<u32> {
-    eventually("the bar to move", async || {
+    within(LARGE_PATIENCE, "the bar to move", async || {
         let shown = app.element("passing-progress").await?.attr("aria-valuenow").await?;
         let percent = shown.context("no value")?.parse()?;
         ensure!(wanted(percent), "it shows {percent}");

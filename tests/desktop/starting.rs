@@ -72,8 +72,7 @@ async fn closing_the_window_leaves_the_tray_and_says_so_once() {
                 })
                 .await?;
             let tray = app.desktop.tray().await?;
-            let open = tray.line("a way back", |line| line.label == "Open Veranda").await?;
-            tray.click(&open).await?;
+            tray.choose("a way back", |line| line.label == "Open Veranda").await?;
             app.window().await?;
         }
 
@@ -119,8 +118,7 @@ async fn a_hidden_start_has_a_tray_and_no_window() {
     ready.await.unwrap();
     assert_eq!(desktop.windows(TITLE).await.unwrap(), []);
 
-    let open = tray.line("a way in", |line| line.label == "Open Veranda").await.unwrap();
-    tray.click(&open).await.unwrap();
+    tray.choose("a way in", |line| line.label == "Open Veranda").await.unwrap();
     desktop.wait_for_window(TITLE).await.unwrap();
 }
 

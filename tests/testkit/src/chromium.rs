@@ -24,6 +24,10 @@ use crate::{
 /// How long a session may take to begin.
 const SESSION: Duration = Duration::from_secs(60);
 
+/// How long a download that was cut may take until it can be resumed, or is whole because Chromium
+/// resumed it by itself: it may be large, and the machine slow.
+const RESUMED: Duration = Duration::from_secs(5 * 60);
+
 /// The names under which systems have it.
 const NAMES: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
@@ -174,7 +178,7 @@ impl Chromium {
     /// When it can neither be resumed nor is whole in time.
     pub async fn resume(&self) -> anyhow::Result<()> {
         self.client.goto("chrome://downloads").await?;
-        eventually("a download that goes on", async || {
+        within(RESUMED, "a download that goes on", async || {
             if !self.arrived()?.is_empty() {
                 return Ok(Some(()));
             }

@@ -9,6 +9,7 @@ pub mod clicking;
 pub mod desktop;
 pub mod failing;
 pub mod narrow;
+pub mod ports;
 pub mod processes;
 pub mod prosody;
 pub mod proxy;

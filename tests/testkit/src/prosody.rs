@@ -29,8 +29,8 @@ use crate::{
 const HOST: &str = "xmpp.test";
 
 /// Where ports are looked for: below those that systems give away on their own, so that nobody takes a
-/// port while its server is down.
-const PORTS: std::ops::Range<u16> = 12_000..32_000;
+/// port while its server is down, and below those of the apps that run beside it.
+const PORTS: std::ops::Range<u16> = 12_000..24_000;
 
 /// How many ports are tried before there are none.
 const PORT_TRIES: usize = 200;

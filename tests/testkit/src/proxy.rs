@@ -1,28 +1,13 @@
 //! Proxies as they stand between peers and gateways: a real nginx with what its owners write into its
 //! configuration, and what they leave out.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tempfile::TempDir;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep},
-};
+use tokio::net::TcpStream;
 
-use crate::processes::Running;
-
-/// How long nginx may take to start.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long to wait between two looks at whether it listens.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+use crate::{ports::KeptPort, processes::Running, waiting::eventually};
 
 /// How long a request may take through [`Passes::ShortRequests`].
 pub const SHORT: Duration = Duration::from_secs(3);
@@ -43,8 +28,8 @@ pub enum Passes {
 
 /// A proxy that runs.
 pub struct Proxy {
-    address: SocketAddr,
-    nginx: Running,
+    port: KeptPort,
+    _nginx: Running,
     _place: TempDir,
 }
 
@@ -55,31 +40,28 @@ impl Proxy {
     /// When nginx is not there or does not start.
     pub async fn start(gateway: SocketAddr, passes: Passes) -> anyhow::Result<Self> {
         let place = TempDir::with_prefix("proxy-")?;
-        let address = free_address()?;
+        let port = KeptPort::take()?;
         let configuration = place.path().join("nginx.conf");
-        fs::write(&configuration, configure(place.path(), address, gateway, passes))?;
+        fs::write(&configuration, configure(place.path(), port.address(), gateway, passes))?;
         let program =
             if Path::new("/usr/sbin/nginx").is_file() { "/usr/sbin/nginx" } else { "nginx" };
         let mut command = Command::new(program);
         command.arg("-c").arg(&configuration).arg("-p").arg(place.path());
         command.arg("-e").arg(place.path().join("error.log"));
-        let nginx = Running::start("nginx", &mut command, &place.path().join("output.log"))?;
-        let mut proxy = Self { address, nginx, _place: place };
-        let late = Instant::now() + START_TIMEOUT;
-        while TcpStream::connect(address).await.is_err() {
-            proxy.nginx.check()?;
-            if Instant::now() > late {
-                bail!("nginx does not listen; it said:\n{}", proxy.nginx.log());
-            }
-            sleep(LOOK_AGAIN).await;
-        }
-        Ok(proxy)
+        let mut nginx = Running::start("nginx", &mut command, &place.path().join("output.log"))?;
+        eventually("nginx to listen", async || {
+            nginx.check()?;
+            Ok(Some(TcpStream::connect(port.address()).await?))
+        })
+        .await
+        .with_context(|| format!("nginx said:\n{}", nginx.log()))?;
+        Ok(Self { port, _nginx: nginx, _place: place })
     }
 
     /// Returns where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 }
 
@@ -127,9 +109,4 @@ fn configure(place: &Path, here: SocketAddr, gateway: SocketAddr, passes: Passes
         }}",
         gateway.port()
     )
-}
-
-fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?)
 }

@@ -17,11 +17,11 @@ use tokio::{
 };
 use url::Url;
 
-/// How long an answer may take, all of it.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long an answer may take, all of it: some are large, and the machine is slow.
+const ANSWER: Duration = Duration::from_secs(5 * 60);
 
 /// How long a [`Download`] waits for its next bytes.
-const NEXT_BYTES: Duration = Duration::from_secs(30);
+const NEXT_BYTES: Duration = Duration::from_secs(60);
 
 /// The receive buffer of a [`Download`], in bytes: small, so that who does not read takes little.
 const SMALL_BUFFER: u32 = 16 * 1024;

@@ -1,6 +1,6 @@
 //! Opening an app and driving its window.
 
-use std::{net::TcpListener, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
 use fantoccini::{Client, ClientBuilder};
@@ -9,31 +9,29 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::Desktop;
-use crate::{processes::Running, waiting::eventually};
+use crate::{ports::KeptPort, processes::Running, waiting::eventually};
 
 /// How long an app may take to show its first page. A driver whose app ends at once never answers.
-const SESSION: Duration = Duration::from_secs(40);
+const SESSION: Duration = Duration::from_secs(90);
 
 /// A WebKitWebDriver. Dropping it ends the app too.
 pub struct Driver {
     running: Running,
-    port: u16,
+    port: KeptPort,
 }
 
 impl Driver {
     pub(super) async fn start(desktop: &Desktop) -> anyhow::Result<Self> {
-        // It takes no "any port" itself. Another program may take this one before it does; then it
-        // ends at once, and the test says so.
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = KeptPort::take()?;
         let mut command = desktop.command("WebKitWebDriver");
-        command.arg(format!("--port={port}"));
+        command.arg(format!("--port={}", port.number()));
         // The app inherits it, and lets its window be driven.
         command.env("TAURI_WEBVIEW_AUTOMATION", "true");
-        let log = desktop.log_of(&format!("driver-{port}"));
+        let log = desktop.log_of(&format!("driver-{}", port.number()));
         let mut running = Running::start("WebKitWebDriver", &mut command, &log)?;
         eventually("WebKitWebDriver to listen", async || {
             running.check()?;
-            Ok(Some(TcpStream::connect(("127.0.0.1", port)).await?))
+            Ok(Some(TcpStream::connect(port.address()).await?))
         })
         .await?;
         Ok(Self { running, port })
@@ -48,7 +46,7 @@ impl Driver {
             "webkitgtk:browserOptions": { "binary": program, "args": arguments },
         });
         let Value::Object(wanted) = wanted else { bail!("capabilities are an object") };
-        let address = format!("http://127.0.0.1:{}", self.port);
+        let address = format!("http://{}", self.port.address());
         let mut builder = ClientBuilder::new(HttpConnector::new());
         let connecting = builder.capabilities(wanted).connect(&address);
         let connected = timeout(SESSION, connecting).await;

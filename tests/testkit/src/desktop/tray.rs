@@ -97,14 +97,25 @@ impl Tray {
         .await
     }
 
-    /// Chooses a line, as a click does.
+    /// Waits until a menu line, at any depth, is as wanted, and chooses it, as a click does.
     ///
     /// # Errors
-    /// When the app does not answer.
-    pub async fn click(&self, line: &MenuLine) -> anyhow::Result<()> {
-        let nothing = Value::from("");
-        self.menu.call::<_, _, ()>("Event", &(line.id, "clicked", nothing, 0_u32)).await?;
-        Ok(())
+    /// When there is none in time, or the app does not answer.
+    pub async fn choose(
+        &self,
+        what: &str,
+        wanted: impl Fn(&MenuLine) -> bool,
+    ) -> anyhow::Result<()> {
+        eventually(what, async || {
+            let lines = self.lines().await?;
+            let Some(line) = find(&lines, &wanted) else { bail!("the menu is {lines:#?}") };
+            // A menu that is drawn anew meanwhile has other numbers: the app refuses this one then, and
+            // the click is made on the new menu.
+            let nothing = Value::from("");
+            self.menu.call::<_, _, ()>("Event", &(line.id, "clicked", nothing, 0_u32)).await?;
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Returns the file of the icon that is shown now.

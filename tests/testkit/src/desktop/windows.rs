@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 use super::Desktop;
 use crate::{
@@ -16,8 +16,9 @@ const PAINTED: usize = 20;
 /// How often somebody tries to close a window.
 const CLOSING: usize = 5;
 
-/// How long it may take until a window is gone whose owner closed it.
-const KEYS_TAKEN: Duration = Duration::from_secs(3);
+/// How long it may take until a window is gone whose owner closed it. After that the keys are pressed
+/// once more, which must not meet another window in its place.
+const KEYS_TAKEN: Duration = Duration::from_secs(10);
 
 /// A window, by the number that the screen gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +36,18 @@ impl Desktop {
     /// # Errors
     /// When the screen is gone.
     pub async fn windows(&self, title: &str) -> anyhow::Result<Vec<Window>> {
-        let mut command = self.command("xdotool");
-        command.args(["search", "--onlyvisible", "--name", title]);
-        // It fails when it finds nothing.
-        let output = tokio::process::Command::from(command).output().await?;
-        let numbers = String::from_utf8(output.stdout)?;
-        Ok(numbers.lines().map(|number| Window(number.to_owned())).collect())
+        eventually("a list of windows", async || {
+            let mut command = self.command("xdotool");
+            command.args(["search", "--onlyvisible", "--name", title]);
+            let output = tokio::process::Command::from(command).output().await?;
+            // It fails without a word when it finds nothing, and with one when a window goes while it
+            // looks at it: then it has not looked at all of them.
+            let is_whole = output.stderr.is_empty() || output.status.success();
+            ensure!(is_whole, "xdotool: {}", String::from_utf8_lossy(&output.stderr));
+            let numbers = String::from_utf8(output.stdout)?;
+            Ok(Some(numbers.lines().map(|number| Window(number.to_owned())).collect()))
+        })
+        .await
     }
 
     /// Waits until there is a window with this text in its title.
@@ -111,8 +118,11 @@ impl Desktop {
     /// When the window does not get the keyboard, or does not go.
     pub async fn close(&self, window: &Window) -> anyhow::Result<()> {
         for _ in 0..CLOSING {
-            self.activate(window).await?;
-            self.press(&["alt+F4"]).await?;
+            let press = async || {
+                self.activate(window).await?;
+                self.press(&["alt+F4"]).await
+            };
+            let pressed = press().await;
             let gone = within(KEYS_TAKEN, "the window to go", async || {
                 let seen = self.windows("").await?.contains(window);
                 Ok((!seen).then_some(()))
@@ -120,6 +130,8 @@ impl Desktop {
             if gone.await.is_ok() {
                 return Ok(());
             }
+            // What is gone by itself meanwhile, as the keys before wanted it, gets no keyboard.
+            pressed?;
         }
         bail!("the window does not go, however often it is closed")
     }
