@@ -7,8 +7,9 @@ use tokio::time::timeout;
 /// Who shows StatusNotifierItems has this name on the session bus.
 const WATCHER: &str = "org.kde.StatusNotifierWatcher";
 
-/// How long the bus may take to answer; somebody waits for the window to close.
-const BUS_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the bus may take to answer. Somebody waits for the window to close, but a computer that is
+/// busy for a moment is no reason to end the app with all its links.
+const BUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn is_there() -> bool {
     match timeout(BUS_TIMEOUT, ask()).await {
