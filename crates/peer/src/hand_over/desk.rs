@@ -14,7 +14,10 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::book::{Book, Way, Wish};
+use super::{
+    book::{Book, Way, Wish},
+    turns::Turns,
+};
 use crate::{
     ledger::{Happening, Ledger, Now},
     meter::{Caller, Meter},
@@ -38,10 +41,6 @@ pub(crate) const STILL_AFTER: Duration = Duration::from_secs(3);
 /// moves for a while.
 pub(crate) const TURN_TIMEOUT: Duration = Duration::from_secs(9);
 
-/// How many requests wait at once to see whether another connection with their ticket lives, of all
-/// hand-overs; who finds no place is told at once that it does.
-const MAX_TURNS: usize = 32;
-
 /// All that is handed over, shared by everybody who works with it. The book is held for moments only.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -56,7 +55,7 @@ pub(crate) struct Desk {
     /// Requests that wait for the owner's answer.
     pub(crate) waits: Semaphore,
     /// Requests that wait for another one with the same ticket.
-    turns: Semaphore,
+    turns: Turns,
     /// Files that get their names.
     pub(super) tasks: TaskTracker,
 }
@@ -70,7 +69,7 @@ impl Desk {
             changes: watch::Sender::new(0),
             kept: watch::Sender::new(0),
             waits: Semaphore::new(MAX_WAITS),
-            turns: Semaphore::new(MAX_TURNS),
+            turns: Turns::default(),
             tasks: TaskTracker::new(),
         }
     }
@@ -158,7 +157,7 @@ impl Desk {
     pub(crate) async fn turn(&self, id: HandOverId, wish: &Wish) -> Option<Turn> {
         let mut changes = self.changes();
         let Some(mut before) = self.in_the_way(id, wish) else { return Some(Turn::free(id)) };
-        let _place = self.turns.try_acquire().ok()?;
+        let _place = self.turns.enter(id)?;
         let end = Instant::now() + TURN_TIMEOUT;
         while Instant::now() < end {
             let until = Instant::now() + STILL_AFTER;

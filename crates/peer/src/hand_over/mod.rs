@@ -3,6 +3,7 @@
 //! - The `book` knows everything about all hand-overs, the `tickets` who may, the `uploads` what is on its
 //!   way from visitors. They do no IO and are told the time.
 //! - `coming` is one file that a visitor sends.
+//! - `turns` are the requests that wait for another one with their ticket.
 //! - The `desk` is where requests and the engine meet; it follows what is fetched with a meter of its
 //!   own, so that hand-overs are not in the history of sites.
 
@@ -11,6 +12,7 @@ mod coming;
 mod desk;
 mod entry;
 mod tickets;
+mod turns;
 mod uploads;
 
 pub(crate) use self::{
@@ -28,6 +30,7 @@ pub(crate) const PREFIX: &str = "/h/";
 #[cfg(test)]
 pub(crate) use self::{
     desk::{STILL_AFTER, TURN_TIMEOUT},
+    turns::TURNS_OF_ONE,
     uploads::MAX_DRAFTS,
 };
 

@@ -4,7 +4,7 @@ use crosstalk::control::{Receipt, ReceiptState, Receipts};
 use tokio::time::sleep;
 
 use super::*;
-use crate::hand_over::{Full, Happening, MAX_DRAFTS, STILL_AFTER, TURN_TIMEOUT};
+use crate::hand_over::{Full, Happening, MAX_DRAFTS, STILL_AFTER, TURN_TIMEOUT, TURNS_OF_ONE};
 
 /// A body of which nothing more comes.
 fn stalled() -> Body {
@@ -152,6 +152,18 @@ async fn a_download_that_moves_is_not_cut_for_another_part_of_it() {
     assert_eq!(began.elapsed(), TURN_TIMEOUT);
     let whole = first.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(whole.len(), 1000, "she goes on with the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_ticket_takes_no_more_turns_than_its_hand_over_has() {
+    let world = World::sending(false, "a.bin");
+    let place = world.take().await;
+    let _first = world.response(SHE, request(Method::GET, &place, &[], Vec::new())).await;
+    let began = Instant::now();
+    let part = || request(Method::GET, &place, &[("range", "bytes=600-")], Vec::new());
+    let asks = (0..=TURNS_OF_ONE).map(|_| Box::pin(world.ask(SHE, part())));
+    let (refused, ..) = futures_util::future::select_all(asks).await;
+    assert_eq!((refused.status, began.elapsed()), (StatusCode::CONFLICT, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
