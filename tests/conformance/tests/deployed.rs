@@ -19,6 +19,10 @@ const MUCH: usize = 10 * LITTLE;
 /// How long either takes at most, on a busy computer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often it is measured at most: a busy computer makes everybody slow for a while, but none makes
+/// somebody fast who is limited.
+const ATTEMPTS: usize = 5;
+
 /// The bytes of a chunk as it travels.
 const CHUNK: usize = 20_000;
 
@@ -56,18 +60,26 @@ async fn gateway_and_publisher_are_fast_and_a_stranger_is_not() -> anyhow::Resul
     let mut publisher = log_in(&prosody, "publisher").await?;
     let mut stranger = log_in(&prosody, "stranger").await?;
     let mut other = log_in(&prosody, "other").await?;
-    // The stranger's line is full while the others use theirs.
-    let (slow, fast) = tokio::try_join!(send(&mut stranger, &mut other, LITTLE), async {
-        let up = send(&mut publisher, &mut gateway, MUCH).await?;
-        let down = send(&mut gateway, &mut publisher, MUCH).await?;
-        Ok(up.max(down))
-    })?;
     let rate = |bytes: usize, time: Duration| bytes as f64 / time.as_secs_f64() / 1000.0;
-    let (slow, fast) = (rate(LITTLE, slow), rate(MUCH, fast));
-    ensure!(slow < 150.0, "a stranger has {slow:.0} kB/s");
-    ensure!(slow > 40.0, "a page takes a stranger too long: {slow:.0} kB/s");
-    ensure!(fast > 5.0 * slow, "the gateway has {fast:.0} kB/s, a stranger {slow:.0} kB/s");
-    Ok(())
+    let mut attempt = 1;
+    loop {
+        // The stranger's line is full while the others use theirs.
+        let (slow, fast) = tokio::try_join!(send(&mut stranger, &mut other, LITTLE), async {
+            let up = send(&mut publisher, &mut gateway, MUCH).await?;
+            let down = send(&mut gateway, &mut publisher, MUCH).await?;
+            Ok(up.max(down))
+        })?;
+        let (slow, fast) = (rate(LITTLE, slow), rate(MUCH, fast));
+        ensure!(slow < 150.0, "a stranger has {slow:.0} kB/s");
+        if slow > 40.0 && fast > 5.0 * slow {
+            return Ok(());
+        }
+        ensure!(
+            attempt < ATTEMPTS,
+            "the gateway has {fast:.0} kB/s, a stranger {slow:.0} kB/s: too little for one of them"
+        );
+        attempt += 1;
+    }
 }
 
 #[tokio::test]

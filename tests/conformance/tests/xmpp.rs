@@ -42,9 +42,9 @@ use tokio::{
 /// after waits that grow, and the first dial may come before the gateway did.
 const HEALS_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long somebody may wait for a small page on a server that lets 10 kB/s pass, while another
-/// visitor fetches a large one: a burst of 20 kB that is on the way already, and one more.
-const SMALL_WITHIN: Duration = Duration::from_secs(6);
+/// A large page on a server that lets 10 kB/s pass: several times what is on the way when somebody comes for
+/// a small one, which is a burst of 20 kB and one more.
+const LARGE_PAGE: usize = 120_000;
 
 /// The largest stanza that Prosody takes from a client; behind a larger one it hangs up.
 const MAX_STANZA: usize = 256 * 1024;
@@ -82,20 +82,22 @@ async fn a_slow_server_is_only_slow() -> Result<()> {
     let linked = begun.elapsed();
     let visitor = &world.visitor;
     let begun = Instant::now();
-    let page = visitor.send(visitor.request("GET", "/bytes/60000").body(empty())?).await?;
+    let page = visitor.request("GET", &format!("/bytes/{LARGE_PAGE}")).body(empty())?;
+    let page = visitor.send(page).await?;
     let small = Instant::now();
     ensure!(visitor.get("/hello").await?.text() == "hello", "another visitor");
     let small = small.elapsed();
     let page = Answer::read(page).await?;
-    ensure!(page.complete && page.body == pattern(60_000), "{} bytes", page.body.len());
+    ensure!(page.complete && page.body == pattern(LARGE_PAGE), "{} bytes", page.body.len());
     let took = begun.elapsed();
     let rate = *world.rate.as_ref().context("no rate")?.borrow();
     writeln!(
         stdout(),
-        "linked after {linked:.1?}; a page of 60 kB took {took:.1?}, a small one meanwhile {small:.1?}; \
-         measured {rate:?} bytes/s"
+        "linked after {linked:.1?}; a page of {LARGE_PAGE} bytes took {took:.1?}, a small one meanwhile \
+         {small:.1?}; measured {rate:?} bytes/s"
     )?;
-    ensure!(small < SMALL_WITHIN, "a small page waited {small:?} behind a large one");
+    // A busy machine delays both.
+    ensure!(2 * small < took, "a small page waited {small:?} behind a large one of {took:?}");
     ensure!(rate.is_some_and(|rate| (2_000..15_000).contains(&rate)), "{rate:?} bytes/s");
     logged_in_once(&world)
 }

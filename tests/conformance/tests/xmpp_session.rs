@@ -177,7 +177,7 @@ async fn who_logs_out_or_is_killed_is_gone_for_the_other_end() -> anyhow::Result
     ensure!(timeout(PATIENCE, left.next()).await?.is_none());
     ensure!(left.end() == Some(ConversationEnd::PartnerLeft));
     server.kill();
-    let end = timeout(Duration::from_secs(10), peer.ended()).await?;
+    let end = timeout(PATIENCE, peer.ended()).await?;
     ensure!(matches!(end, SessionEnd::Lost | SessionEnd::Shutdown), "{end:?}");
     Ok(())
 }
