@@ -1,5 +1,7 @@
 //! Files that a browser keeps.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use peer::{Ended, TransferEnd, TransferRecord};
 
@@ -7,6 +9,9 @@ use crate::world::{World, with_site};
 
 /// Enough to be cut in the middle on a fast machine, in bytes.
 const LARGE: usize = 256 * 1024 * 1024;
+
+/// How long it may take on a machine that is busy with other tests.
+const LARGE_PATIENCE: Duration = Duration::from_secs(180);
 
 #[tokio::test]
 async fn a_download_is_what_was_published() {
@@ -33,7 +38,7 @@ async fn a_download_that_the_owner_cut_is_resumed_where_it_was_cut() {
         assert_eq!(cut[0].end, TransferEnd::Cut(Ended::Owner));
 
         world.browser.resume().await?;
-        let file = world.browser.downloaded("film.bin").await?;
+        let file = film(world).await?;
         assert!(file == content, "what was put together is another file");
         // The browser asked for the rest, and for nothing twice but what was on its way.
         let all = ended(world, 2).await?;
@@ -56,7 +61,7 @@ async fn a_download_that_lost_its_owner_is_resumed_when_he_is_back() {
         world.whole.start_peer().await?;
         world.whole.session_url().await?;
         world.browser.resume().await?;
-        let file = world.browser.downloaded("film.bin").await?;
+        let file = film(world).await?;
         assert!(file == content, "what was put together is another file");
         Ok(())
     })
@@ -82,6 +87,11 @@ async fn ended(world: &World, count: usize) -> anyhow::Result<Vec<TransferRecord
         .until("the end of a transfer", |snapshot| of_the_film(&snapshot.history).len() >= count)
         .await?;
     Ok(of_the_film(&snapshot.history))
+}
+
+/// Waits until all of the film is there and returns what arrived.
+async fn film(world: &World) -> anyhow::Result<Vec<u8>> {
+    world.browser.downloaded_within(LARGE_PATIENCE, "film.bin").await
 }
 
 /// Content in which no two places are alike.

@@ -156,8 +156,11 @@ async fn a_tab_serves_a_folder_to_another_browser() {
 
         other.page().goto(&tab.link).await?;
         click(other.page(), Locator::LinkText(HOSTILE)).await?;
-        let text = other.page().find(Locator::Css("body")).await?.text().await?;
-        assert_eq!(text, "harmless");
+        eventually("the file", async || {
+            let text = other.page().find(Locator::Css("body")).await?.text().await?;
+            if text == "harmless" { Ok(Some(())) } else { bail!("it says {text:?}") }
+        })
+        .await?;
         tab.wait_for_text(HOSTILE).await?;
         let hurt = tab.page().execute("return window.hurt ?? null", vec![]).await?;
         assert_eq!(hurt, json!(null));

@@ -6,7 +6,7 @@ use anyhow::bail;
 use fantoccini::Locator;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{chromium::Chromium, failing::reason, waiting::eventually};
+use testkit::{chromium::Chromium, clicking::click, failing::reason, waiting::eventually};
 
 use crate::tus::{Asked, Fault, Server};
 
@@ -94,7 +94,9 @@ impl World {
 
     async fn press(&self, words: &str, file: &str) -> anyhow::Result<()> {
         let button = format!("button[aria-label=\"{words}: {file}\"]");
-        Ok(self.browser.page().find(Locator::Css(&button)).await?.click().await?)
+        // The row moves when something above it gets longer, as the words on how far it is do.
+        click(self.browser.page(), Locator::Css(&button)).await?;
+        Ok(())
     }
 
     async fn look(&self, script: &str) -> anyhow::Result<Value> {

@@ -95,6 +95,15 @@ impl World {
         Ok(self.page().current_url().await?.path().to_owned())
     }
 
+    /// Waits until the page has this path.
+    pub(crate) async fn wait_for_path(&self, path: &str) -> anyhow::Result<()> {
+        eventually(&format!("the path {path}"), async || {
+            let found = self.path().await?;
+            if found == path { Ok(Some(())) } else { bail!("it is {found}") }
+        })
+        .await
+    }
+
     /// Takes a picture of the page: `target/screenshots/<name>.png`.
     pub(crate) async fn screenshot(&self, name: &str) -> anyhow::Result<PathBuf> {
         let file = testkit::screenshots()?.join(format!("{name}.png"));
