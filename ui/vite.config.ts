@@ -19,6 +19,6 @@ export default defineConfig(({ mode }) => ({
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,
     // Rendering is quick; a machine that builds something else at the same time is not.
-    testTimeout: 20_000,
+    testTimeout: 120_000,
   },
 }));

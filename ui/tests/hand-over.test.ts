@@ -11,9 +11,7 @@ const said = () => screen.getByTestId("said").textContent;
 /** Buttons that a stranger lets appear wait a moment. */
 const ready = async () => {
   for (const button of await screen.findAllByTestId("allow-knock")) {
-    await waitFor(() => expect((button as HTMLButtonElement).disabled).toBe(false), {
-      timeout: 3000,
-    });
+    await waitFor(() => expect((button as HTMLButtonElement).disabled).toBe(false));
   }
 };
 

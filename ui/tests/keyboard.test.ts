@@ -14,7 +14,7 @@ describe.each(scenes)("by keyboard, in %s", (scene) => {
     const { user, container } = open(scene);
     await screen.findByRole("main");
     // Buttons that a stranger lets appear wait a moment.
-    await waitFor(() => expect(container.querySelector(":disabled")).toBeNull(), { timeout: 3000 });
+    await waitFor(() => expect(container.querySelector(":disabled")).toBeNull());
     // Nothing behind an open dialog can be used.
     const front = document.querySelector("dialog[open]") ?? container;
     const usable = [...front.querySelectorAll<HTMLElement>(USABLE)].filter(

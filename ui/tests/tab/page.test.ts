@@ -8,6 +8,7 @@ import { qrCode } from "../../src/tab/page/qr";
 import type { Phase, Publication } from "../../src/tab/publication";
 import { PickedFiles } from "../../src/tab/site/picked";
 import { speak } from "../../src/tab/words";
+import { eventually } from "../patience";
 
 beforeEach(() => speak(["en"]));
 
@@ -121,7 +122,7 @@ describe("the page of what is published", () => {
     document.body.append(page.element);
     const box = page.element.querySelector<HTMLInputElement>("#keep");
     box?.click();
-    await vi.waitFor(() => expect(text(page, ".options .error")).toContain("keeps nothing"));
+    await eventually(() => expect(text(page, ".options .error")).toContain("keeps nothing"));
     expect(box?.checked).toBe(false);
   });
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Publication } from "../../src/tab/publication";
 import { PickedFiles } from "../../src/tab/site/picked";
+import { eventually } from "../patience";
 
 /** Answers polls as the test says; everything else as a gateway does. */
 let polled: () => Promise<Response>;
@@ -41,14 +42,14 @@ describe("a publication", () => {
   it("leaves a gateway in peace that forgets each session at once", async () => {
     polled = async () => new Response("{}", { status: 410 });
     publication.start(folder);
-    await vi.waitFor(() => expect(publication.phase.kind).toBe("away"));
+    await eventually(() => expect(publication.phase.kind).toBe("away"));
     expect(begun).toBe(1);
   });
 
   it("leaves a gateway in peace that says goodbye to each session at once", async () => {
     polled = async () => new Response('[{"bye":"not now"}]');
     publication.start(folder);
-    await vi.waitFor(() => expect(publication.phase.kind).toBe("away"));
+    await eventually(() => expect(publication.phase.kind).toBe("away"));
     expect(begun).toBe(1);
   });
 
@@ -59,7 +60,7 @@ describe("a publication", () => {
       return polls === 1 ? Promise.resolve(new Response("", { status: 504 })) : never();
     };
     publication.start(folder);
-    await vi.waitFor(() => expect(polls).toBe(2), 5000);
+    await eventually(() => expect(polls).toBe(2));
     expect(begun).toBe(1);
   });
 });

@@ -7,6 +7,7 @@ import { PickedFiles } from "../../src/tab/site/picked";
 import { Site } from "../../src/tab/site/site";
 import type { Incoming, Taken } from "../../src/tab/wire/objects";
 import type { Session } from "../../src/tab/wire/session";
+import { eventually } from "../patience";
 
 const TOKEN = "AAECAwQFBgcICQoLDA0ODw";
 const WINDOW = 256 * 1024;
@@ -69,18 +70,18 @@ describe("an answer", () => {
     const { wire, serving, files } = world([["film.bin", large]]);
     const slice = vi.spyOn(files[0]?.file ?? new File([], ""), "slice");
     serving.take([get("2", "/film.bin")]);
-    await vi.waitFor(() => expect(wire.bytes()).toBe(WINDOW));
+    await eventually(() => expect(wire.bytes()).toBe(WINDOW));
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(wire.bytes()).toBe(WINDOW);
     expect(slice.mock.calls.length).toBeLessThanOrEqual(3);
 
     serving.take([{ kind: "taken", id: "2", seq: 1, taken: 128 * 1024 }]);
-    await vi.waitFor(() => expect(wire.bytes()).toBe(WINDOW + 128 * 1024));
+    await eventually(() => expect(wire.bytes()).toBe(WINDOW + 128 * 1024));
     // What is said twice or goes back changes nothing.
     serving.take([{ kind: "taken", id: "2", seq: 2, taken: 1 }]);
     for (let taken = WINDOW; taken <= large.size; taken += 128 * 1024) {
       serving.take([{ kind: "taken", id: "2", seq: 3, taken }]);
-      await vi.waitFor(() =>
+      await eventually(() =>
         expect(wire.bytes()).toBeGreaterThanOrEqual(Math.min(large.size, taken + 128 * 1024)),
       );
     }
@@ -96,10 +97,10 @@ describe("an answer", () => {
   it("ends at once when the visitor leaves", async () => {
     const { wire, serving, ledger } = world([["film.bin", large]]);
     serving.take([get("2", "/film.bin")]);
-    await vi.waitFor(() => expect(wire.bytes()).toBe(WINDOW));
+    await eventually(() => expect(wire.bytes()).toBe(WINDOW));
     expect(ledger.running()).toHaveLength(1);
     serving.take([{ kind: "abort", id: "2", seq: 1 }]);
-    await vi.waitFor(() => expect(ledger.running()).toHaveLength(0));
+    await eventually(() => expect(ledger.running()).toHaveLength(0));
     expect(ledger.ended()).toMatchObject([{ state: "cut", name: "film.bin" }]);
     serving.take([{ kind: "taken", id: "2", seq: 2, taken: WINDOW }]);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -110,7 +111,7 @@ describe("an answer", () => {
     const { wire, serving, ledger } = world([["film.bin", large]]);
     wire.reply = { taken: {}, gone: ["2"] };
     serving.take([get("2", "/film.bin")]);
-    await vi.waitFor(() => expect(ledger.ended()).toHaveLength(1));
+    await eventually(() => expect(ledger.ended()).toHaveLength(1));
     expect(wire.sent).toHaveLength(1);
   });
 
@@ -126,10 +127,10 @@ describe("an answer", () => {
           } as Blob);
     };
     serving.take([get("2", "/film.bin")]);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(wire.sent.at(-1)).toEqual({ "message-id": "2", abort: "failed" }),
     );
-    await vi.waitFor(() => expect(ledger.ended()).toMatchObject([{ state: "cut" }]));
+    await eventually(() => expect(ledger.ended()).toMatchObject([{ state: "cut" }]));
   });
 
   it("says that it does not want the rest of an upload", async () => {
@@ -140,12 +141,12 @@ describe("an answer", () => {
     };
     serving.take([upload("2", true)]);
     const unwanted = { "message-id": "2", abort: "cancelled" };
-    await vi.waitFor(() => expect(wire.sent.at(-1)).toEqual(unwanted));
+    await eventually(() => expect(wire.sent.at(-1)).toEqual(unwanted));
     expect(wire.sent).toMatchObject([{ "message-id": "2", status: 405 }, unwanted]);
     // One that is here as a whole has no rest, and nobody is told twice.
     serving.take([{ kind: "chunk", id: "2", seq: 1, body: new Uint8Array(1000), more: true }]);
     serving.take([upload("4", false)]);
-    await vi.waitFor(() => expect(wire.sent.at(-1)).toMatchObject({ "message-id": "4" }));
+    await eventually(() => expect(wire.sent.at(-1)).toMatchObject({ "message-id": "4" }));
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(wire.sent.slice(2)).toMatchObject([{ "message-id": "4", status: 405 }]);
   });
@@ -156,9 +157,9 @@ describe("an answer", () => {
       ["small.txt", new Blob(["small"])],
     ]);
     serving.take(Array.from({ length: 30 }, (_, at) => get(`${at}`, "/film.bin")));
-    await vi.waitFor(() => expect(wire.bytes()).toBe(30 * WINDOW));
+    await eventually(() => expect(wire.bytes()).toBe(30 * WINDOW));
     serving.take([get("99", "/small.txt")]);
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(wire.sent.at(-1)).toMatchObject({ "message-id": "99", status: 200 });
     });
   });
@@ -168,7 +169,7 @@ describe("what the gateway itself asks", () => {
   it("is how much visitors took", async () => {
     const { wire, serving, ledger, pass } = world([["film.bin", large]]);
     serving.take([get("2", "/film.bin")]);
-    await vi.waitFor(() => expect(wire.sent).not.toHaveLength(0));
+    await eventually(() => expect(wire.sent).not.toHaveLength(0));
     expect(wire.sent[0]?.headers).toContainEqual(["Veranda-Receipt", "1"]);
     expect(ledger.visitors).toBe(1);
 
@@ -183,15 +184,15 @@ describe("what the gateway itself asks", () => {
     };
     pass(1000);
     serving.take([receipt(100_000, "running")]);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(ledger.running()).toMatchObject([{ delivered: 100_000, rate: 100_000 }]),
     );
     expect(wire.sent.at(-1)).toMatchObject({ "message-id": "4", status: 204 });
     // Never more than there is, and never less than before.
     serving.take([receipt(large.size * 2, "running"), receipt(5, "running")]);
-    await vi.waitFor(() => expect(ledger.running()).toMatchObject([{ delivered: large.size }]));
+    await eventually(() => expect(ledger.running()).toMatchObject([{ delivered: large.size }]));
     serving.take([receipt(large.size, "complete")]);
-    await vi.waitFor(() => expect(ledger.ended()).toMatchObject([{ state: "complete" }]));
+    await eventually(() => expect(ledger.ended()).toMatchObject([{ state: "complete" }]));
   });
 
   it("may come in pieces, and may be nonsense", async () => {
@@ -203,16 +204,16 @@ describe("what the gateway itself asks", () => {
     expect(wire.took).toHaveBeenCalledWith("2", body.length);
     expect(wire.sent).toHaveLength(0);
     serving.take([{ kind: "chunk", id: "2", seq: 1, body, more: false }]);
-    await vi.waitFor(() => expect(wire.sent).toMatchObject([{ status: 204 }]));
+    await eventually(() => expect(wire.sent).toMatchObject([{ status: 204 }]));
     ledger.receipts('{"receipts":[null,1,{"transaction":"x"}]}');
     serving.take([{ ...begin, id: "4", headers, target: "/other" }]);
-    await vi.waitFor(() => expect(wire.sent.at(-1)).toMatchObject({ status: 404 }));
+    await eventually(() => expect(wire.sent.at(-1)).toMatchObject({ status: 404 }));
   });
 
   it("is nothing that a visitor can ask", async () => {
     const { wire, serving } = world([]);
     serving.take([get("2", "/receipts", [["host", "veranda.invalid"]])]);
-    await vi.waitFor(() => expect(wire.sent).toMatchObject([{ status: 404 }]));
+    await eventually(() => expect(wire.sent).toMatchObject([{ status: 404 }]));
     expect(wire.sent[0]?.headers).toContainEqual(["Content-Type", "text/plain; charset=utf-8"]);
   });
 });
@@ -220,7 +221,7 @@ describe("what the gateway itself asks", () => {
 it("forgets no transfer whose last receipt does not come", async () => {
   const { wire, serving, ledger, pass } = world([["a.txt", new Blob(["a"])]]);
   serving.take([get("2", "/a.txt")]);
-  await vi.waitFor(() => expect(wire.sent).toHaveLength(1));
+  await eventually(() => expect(wire.sent).toHaveLength(1));
   expect(ledger.running()).toHaveLength(1);
   pass(31_000);
   expect(ledger.running()).toHaveLength(0);

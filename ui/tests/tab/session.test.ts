@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Refused } from "../../src/tab/wire/gateway";
 import { type Fetch, Session } from "../../src/tab/wire/session";
+import { eventually } from "../patience";
 
 /** What was asked of a gateway that answers as the test says. */
 interface Asked {
@@ -181,12 +182,12 @@ describe("a session", () => {
     ]);
     pending[1]?.(some({}));
     await sent[2];
-    await vi.waitFor(() => expect(gateway.asked).toHaveLength(6));
+    await eventually(() => expect(gateway.asked).toHaveLength(6));
     // What waited goes together; the second of `a` waits for the first.
     expect(gateway.asked[5]?.body).toBe("[{e5},{f6}]");
     pending[0]?.(some({}));
     await sent[0];
-    await vi.waitFor(() => expect(gateway.asked[6]?.body).toBe("{a1}"));
+    await eventually(() => expect(gateway.asked[6]?.body).toBe("{a1}"));
   });
 
   it("says goodbye so that it arrives although the page is gone", async () => {
