@@ -19,7 +19,7 @@ use super::{
 use crate::tls::Roots;
 
 /// Longer than anything takes here, even on a busy computer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const HEADER: &str = "<?xml version='1.0'?><stream:stream from='xmpp.example' id='1' version='1.0' \
     xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";

@@ -18,7 +18,7 @@ use tokio::{
 use tower::util::BoxCloneSyncService;
 
 /// How long anything that should happen soon may take on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// Waits for something that should happen soon.
 #[track_caller]

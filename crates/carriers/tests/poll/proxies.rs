@@ -6,7 +6,7 @@ use crosstalk::poll::Dialect;
 use http::Response;
 
 use crate::{
-    common::{bytes, get, handler, pattern, request, soon, stream},
+    common::{SOON, bytes, get, handler, pattern, request, soon, stream},
     world::{OurPeer, Proxy, TestGateway},
 };
 
@@ -22,7 +22,7 @@ async fn short_requests_are_enough() {
     });
     let _peer = OurPeer::dial(proxy.address, site).await;
     // The first poll is cut, and the peer asks for shorter ones.
-    let late = tokio::time::Instant::now() + Duration::from_secs(20);
+    let late = tokio::time::Instant::now() + SOON;
     while *proxy.cuts.lock().unwrap() == 0 {
         assert!(tokio::time::Instant::now() < late, "no poll took too long");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -34,7 +34,7 @@ async fn short_requests_are_enough() {
     let (before, opened) = (*proxy.cuts.lock().unwrap(), *proxy.connections.lock().unwrap());
     // From now on polls end in time: several of them, and none is cut.
     while *proxy.connections.lock().unwrap() < opened + 3 {
-        assert!(tokio::time::Instant::now() < late + Duration::from_secs(20), "nobody polls");
+        assert!(tokio::time::Instant::now() < late + SOON, "nobody polls");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(*proxy.cuts.lock().unwrap() <= before + 1, "polls are cut again and again");

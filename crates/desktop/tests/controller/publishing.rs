@@ -207,7 +207,8 @@ async fn quitting_waits_for_nobody_who_reads_slowly() {
     .await;
     let began = std::time::Instant::now();
     app.quit().await;
-    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    // Eight seconds at most, and some for a busy machine; a gateway that waits for readers takes thirty.
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
 
     let app = home.ready().await;
     let view = app.until_view("the record", |view| !view.history.is_empty()).await;

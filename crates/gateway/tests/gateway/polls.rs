@@ -6,7 +6,7 @@ use carriers::{Carrier, DialError, DialOptions, dial, tls::Roots};
 use crosstalk::{label::Label, proof::PrivateKey};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use crate::world::{Peer, Reply, World, read_reply, soon};
+use crate::world::{Peer, Reply, SOON, World, read_reply, soon};
 
 const FIXTURE: &str = include_str!("../../../crosstalk/fixtures/poll-response.json");
 
@@ -195,7 +195,7 @@ async fn a_page_that_is_loaded_again_takes_over() {
     first.send(&old, "").await;
     // The page goes, and nobody says so.
     drop(first);
-    let late = tokio::time::Instant::now() + Duration::from_secs(20);
+    let late = tokio::time::Instant::now() + SOON;
     loop {
         // It counts as abandoned after a time without a poll.
         tokio::time::sleep(Duration::from_secs(4)).await;

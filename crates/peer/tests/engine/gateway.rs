@@ -33,8 +33,8 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-/// How long anything may take in these tests.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// How long anything may take in these tests, on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) struct Gateway {
     pub(crate) address: GatewayAddress,

@@ -373,7 +373,7 @@ mod tests {
         let first = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
         assert_eq!(first.unwrap().unwrap().into_data().unwrap().len(), CHUNK);
         drop(other);
-        let next = timeout(Duration::from_secs(1), jobs.acquire()).await;
+        let next = timeout(Duration::from_secs(30), jobs.acquire()).await;
         drop(next.expect("the thread is free for the next visitor").unwrap());
         // Who goes on later gets the rest.
         let mut rest = 0;

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 pub(crate) const CANARY: &str = "canary-that-never-leaves";
 
 /// Longer than any wait that is right.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A folder in a temporary folder.
 pub(crate) struct Place {
