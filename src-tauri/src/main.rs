@@ -11,6 +11,8 @@ mod dialogs;
 mod file_manager;
 mod folders;
 mod language;
+#[cfg(target_os = "linux")]
+mod login_start;
 mod retry;
 mod shell;
 mod start;

@@ -16,10 +16,13 @@ use desktop::{
     tray_host,
 };
 use tauri::{AppHandle, Manager as _};
+#[cfg(not(target_os = "linux"))]
 use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_clipboard_manager::ClipboardExt as _;
 use tokio::{sync::Mutex, task::spawn_blocking};
 
+#[cfg(target_os = "linux")]
+use crate::login_start::LoginStart;
 use crate::{dialogs, file_manager, tray, viewer::Viewer, window};
 
 /// The real desktop, by Tauri.
@@ -47,6 +50,11 @@ impl Desktop {
         let has_icon = Arc::new(AtomicBool::new(false));
         let dialog = Arc::default();
         Self { app, viewer, notifier: notifier.ok(), icon: None, has_icon, dialog }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn login_start(&self) -> anyhow::Result<LoginStart> {
+        LoginStart::of(self.app.env().appimage.map(PathBuf::from))
     }
 
     /// Draws the tray where only that can be done: on the main thread.
@@ -126,10 +134,23 @@ impl Shell for Desktop {
         Box::pin(async move { has_icon && tray_host::is_there().await })
     }
 
+    #[cfg(target_os = "linux")]
+    fn starts_at_login(&mut self) -> anyhow::Result<bool> {
+        Ok(self.login_start()?.is_on()?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
     fn starts_at_login(&mut self) -> anyhow::Result<bool> {
         Ok(self.app.autolaunch().is_enabled()?)
     }
 
+    #[cfg(target_os = "linux")]
+    fn set_start_at_login(&mut self, on: bool) -> anyhow::Result<()> {
+        let start = self.login_start()?;
+        if on { start.switch_on() } else { Ok(start.switch_off()?) }
+    }
+
+    #[cfg(not(target_os = "linux"))]
     fn set_start_at_login(&mut self, on: bool) -> anyhow::Result<()> {
         let autolaunch = self.app.autolaunch();
         // Switching off what is off is an error for some systems.

@@ -6,14 +6,11 @@ use desktop::{Controller, Handle, Options, Request, SystemKeychain};
 use tauri::{App, AppHandle, Builder, Manager as _, RunEvent, Wry};
 use tauri_plugin_window_state::StateFlags;
 
+#[cfg(not(target_os = "linux"))]
+use crate::arguments::HIDDEN;
 use crate::{
-    again::Again,
-    arguments::{Arguments, HIDDEN},
-    backstage::Backstage,
-    commands, folders, language, retry,
-    shell::Desktop,
-    viewer::Viewer,
-    window,
+    again::Again, arguments::Arguments, backstage::Backstage, commands, folders, language, retry,
+    shell::Desktop, viewer::Viewer, window,
 };
 
 /// Runs the app until its end.
@@ -62,10 +59,12 @@ fn context() -> tauri::Context {
 
 fn builder() -> Builder<Wry> {
     let remembered = StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED;
-    tauri::Builder::default()
+    let builder = tauri::Builder::default()
         // First, so that a second start does nothing else.
-        .plugin(tauri_plugin_single_instance::init(second_start))
-        .plugin(tauri_plugin_autostart::Builder::new().args([HIDDEN]).build())
+        .plugin(tauri_plugin_single_instance::init(second_start));
+    #[cfg(not(target_os = "linux"))]
+    let builder = builder.plugin(tauri_plugin_autostart::Builder::new().args([HIDDEN]).build());
+    builder
         .plugin(tauri_plugin_clipboard_manager::init())
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(remembered).build())
