@@ -19,7 +19,7 @@ use tauri::{AppHandle, Manager as _};
 #[cfg(not(target_os = "linux"))]
 use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_clipboard_manager::ClipboardExt as _;
-use tokio::{sync::Mutex, task::spawn_blocking};
+use tokio::sync::Mutex;
 
 #[cfg(target_os = "linux")]
 use crate::login_start::LoginStart;
@@ -112,9 +112,7 @@ impl Shell for Desktop {
     }
 
     fn reveal(&mut self, path: &Path) -> Answer<'static, anyhow::Result<()>> {
-        let path = path.to_owned();
-        let shown = spawn_blocking(move || file_manager::show(&path));
-        Box::pin(async move { shown.await? })
+        Box::pin(file_manager::show(path.to_owned()))
     }
 
     fn raise(&mut self) {
