@@ -86,6 +86,7 @@ fn set_up(app: &App, arguments: &Arguments) -> anyhow::Result<()> {
         downloads: folders::downloads(),
     });
     app.manage(viewer);
+    app.manage(language);
     app.manage(Again::default());
     app.manage(handle.clone());
     app.manage(Backstage::start(controller, handle)?);

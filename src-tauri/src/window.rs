@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use desktop::Handle;
+use desktop::{Handle, Language};
 use tauri::{
     AppHandle, DragDropEvent, Manager as _, Url, WebviewUrl, WebviewWindowBuilder, Window,
     WindowEvent, webview::NewWindowResponse,
@@ -30,7 +30,9 @@ pub(crate) fn raise(app: &AppHandle) -> tauri::Result<()> {
         window.show()?;
         return window.set_focus();
     }
-    let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::default())
+    // What the page says before its first view.
+    let page = format!("index.html?language={}", app.state::<Language>().tag());
+    let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::App(page.into()))
         .title(desktop::words::APP)
         .inner_size(SIZE.0, SIZE.1)
         .min_inner_size(SMALLEST.0, SMALLEST.1)

@@ -1,6 +1,9 @@
-import { screen, waitFor, within } from "@testing-library/svelte";
+import { render, screen, waitFor, within } from "@testing-library/svelte";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import App from "../src/App.svelte";
 import type { View } from "../src/generated/bindings";
+import type { Backend } from "../src/lib/backend";
+import { speak } from "../src/lib/words";
 import { photos, SCENES, view } from "../src/pretend/scenes";
 import { open } from "./open";
 
@@ -434,6 +437,43 @@ describe("the start", () => {
     backend.show({ phase: { type: "ready" } });
     await vi.advanceTimersByTimeAsync(0);
     expect(screen.getByTestId("add-folder")).toBeTruthy();
+  });
+
+  it("is said before the first view comes, in the language of the app", async () => {
+    vi.useFakeTimers();
+    speak("de");
+    let show: (view: View) => void = () => {};
+    const backend: Backend = {
+      ask: async () => {},
+      watch: async (listener) => {
+        show = listener;
+      },
+    };
+    render(App, { props: { backend } });
+    await vi.advanceTimersByTimeAsync(300);
+    expect(document.body.textContent?.trim()).toBe("Veranda");
+    await vi.advanceTimersByTimeAsync(300);
+    expect(screen.getByRole("status").textContent).toBe("Wird gestartet …");
+    show(view(Date.now(), { phase: { type: "starting" }, language: "de" }));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(screen.getByRole("status").textContent).toBe("Wird gestartet …");
+    show(view(Date.now(), { language: "de" }));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(screen.queryByTestId("starting")).toBeNull();
+    speak("en");
+  });
+
+  it("is not said when there is none", async () => {
+    vi.useFakeTimers();
+    vi.spyOn(console, "error").mockReturnValue();
+    const backend: Backend = {
+      ask: async () => {},
+      watch: () => Promise.reject(new Error("no bridge")),
+    };
+    render(App, { props: { backend } });
+    await vi.advanceTimersByTimeAsync(600);
+    expect(screen.getByTestId("problem").textContent).toContain("Veranda did not answer.");
+    expect(screen.queryByTestId("starting")).toBeNull();
   });
 });
 

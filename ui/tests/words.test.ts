@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import App from "../src/App.svelte";
 import type { Language } from "../src/generated/bindings";
 import type { Backend } from "../src/lib/backend";
-import { LOCALES, locale, printable, t } from "../src/lib/words";
+import { isLanguage, LOCALES, locale, printable, t } from "../src/lib/words";
 import { open } from "./open";
 
 type Leaf = string | { [form: string]: string };
@@ -120,7 +120,7 @@ describe("the language", () => {
   it("is not guessed before the app says it", () => {
     const silent: Backend = { ask: async () => {}, watch: () => new Promise(() => {}) };
     const { container } = render(App, { props: { backend: silent } });
-    expect(container.textContent.trim()).toBe("");
+    expect(container.textContent.trim()).toBe("Veranda");
   });
 
   it("counts", () => {
@@ -148,4 +148,8 @@ describe("text from outside", () => {
   it("is no template", () => {
     expect(t("sites.added", { name: "{name} $& $1" })).toBe("“{name} $& $1” is published.");
   });
+});
+
+it("knows which words are languages of the app", () => {
+  expect(["de", "en", "fr", "toString", "", null].filter(isLanguage)).toEqual(["de", "en"]);
 });

@@ -21,6 +21,11 @@ let current: Language = "en";
 let plural = new Intl.PluralRules(current);
 let integer = new Intl.NumberFormat(current);
 
+/** Returns whether this is a language that the app speaks. */
+export function isLanguage(word: string | null): word is Language {
+  return word !== null && Object.hasOwn(LOCALES, word);
+}
+
 /** Returns the language that is spoken now. */
 export function locale(): Language {
   return current;
