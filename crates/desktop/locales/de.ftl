@@ -120,7 +120,7 @@ kept-in-file = einer verschlüsselten Datei neben den Einstellungen
 kept-in-keychain = dem Schlüsselbund dieses Computers
 first-name = Ich
 
-key-damaged = Was als dein Schlüssel gespeichert ist, lässt sich nicht lesen ({ $why }). Leg eine gute Kopie zurück und versuch es noch einmal.
+key-damaged = Was als dein Schlüssel gespeichert ist, lässt sich nicht lesen. Leg eine gute Kopie zurück und versuch es noch einmal.
 key-file = Die Schlüsseldatei { $path } lässt sich nicht benutzen: { $why }.
 key-file-locked = Der Schlüssel liegt in einer verschlüsselten Datei. Gib ihre Passphrase ein.
 key-gone = Dein Schlüssel ist nicht mehr im Schlüsselbund. Ist der nur gesperrt, entsperre ihn und versuch es noch einmal. Ein neuer Schlüssel kann in einer verschlüsselten Datei liegen; Ordner, die jetzt veröffentlicht sind, brauchen dann neue Links.
@@ -141,8 +141,7 @@ account-server = Ein Server sieht aus wie xmpp.chat.example oder xmpp.chat.examp
 password-damaged = Was als Passwort von { $jid } gespeichert ist, lässt sich nicht lesen. Gib es in den Einstellungen unter „Gateway“ noch einmal ein.
 password-gone = Das Passwort von { $jid } ist nicht mehr gespeichert. Gib es in den Einstellungen unter „Gateway“ noch einmal ein.
 password-locked = Der Schlüsselbund dieses Computers hat Veranda das Passwort von { $jid } nicht lesen lassen. Entsperre ihn und versuch es noch einmal.
-password-not-kept = Das Passwort ließ sich nicht speichern.
-password-not-kept-because = Das Passwort ließ sich nicht speichern ({ $why }). Nichts wurde geändert.
+password-not-kept = Das Passwort ließ sich nicht speichern. Nichts wurde geändert.
 password-not-kept-in = Das Passwort ließ sich nicht in { $path } speichern: { $why }.
 password-not-kept-locked = Der Schlüsselbund dieses Computers hat Veranda das Passwort nicht speichern lassen. Entsperre ihn und versuch es noch einmal.
 password-not-forgotten-in = Das Passwort ist noch gespeichert, weil { $path } nicht gelöscht werden kann: { $why }.
@@ -228,6 +227,15 @@ file-denied = { $path } darf nicht gelesen werden.
 file-not-a-file = { $path } ist keine Datei.
 file-not-found = { $path } ist nicht da.
 file-other = { $path } lässt sich nicht öffnen: { $why }.
+
+## What the system says
+
+cause-denied = Veranda darf das nicht
+cause-full = Das Laufwerk ist voll
+cause-not-found = Es ist nicht da
+cause-quoted = Das System meldet „{ $words }“
+cause-read-only = Das Laufwerk lässt sich nur lesen
+cause-silent = Das Laufwerk antwortet nicht
 
 ## Other problems
 

@@ -130,7 +130,7 @@ kept-in-keychain = the keychain of this computer
 # The name of an owner whom the system knows by no name.
 first-name = Me
 
-key-damaged = What is kept as your key cannot be read ({ $why }). Put back a good copy and try again.
+key-damaged = What is kept as your key cannot be read. Put back a good copy and try again.
 key-file = The key file { $path } cannot be used: { $why }.
 key-file-locked = The key is in an encrypted file. Type its passphrase.
 key-gone = The keychain does not have your key any more. If it is only locked, unlock it and try again. A new key can be kept in an encrypted file; folders that are published now then need new links.
@@ -151,8 +151,7 @@ account-server = A server looks like xmpp.chat.example or xmpp.chat.example:5222
 password-damaged = What is kept as the password of { $jid } cannot be read. Type it again in the settings, under “Gateway”.
 password-gone = The password of { $jid } is not kept any more. Type it again in the settings, under “Gateway”.
 password-locked = The keychain of this computer did not let Veranda read the password of { $jid }. Unlock it and try again.
-password-not-kept = The password could not be kept.
-password-not-kept-because = The password could not be kept ({ $why }). Nothing was changed.
+password-not-kept = The password could not be kept. Nothing was changed.
 password-not-kept-in = The password could not be kept in { $path }: { $why }.
 password-not-kept-locked = The keychain of this computer did not let Veranda keep the password. Unlock it and try again.
 password-not-forgotten-in = The password could not be forgotten, because { $path } cannot be deleted: { $why }.
@@ -241,6 +240,16 @@ file-denied = { $path } may not be read.
 file-not-a-file = { $path } is not a file.
 file-not-found = { $path } is not there.
 file-other = { $path } cannot be opened: { $why }.
+
+## What the system says
+
+# What stands for `why`, at the end of a sentence.
+cause-denied = Veranda is not allowed to
+cause-full = the drive is full
+cause-not-found = it is not there
+cause-quoted = the system says “{ $words }”
+cause-read-only = the drive can only be read
+cause-silent = the disk does not answer
 
 ## Other problems
 

@@ -17,6 +17,7 @@ use crate::{
     view::{Connection, Phase, View},
 };
 
+mod cause;
 mod hand_over;
 mod locale;
 #[cfg(test)]

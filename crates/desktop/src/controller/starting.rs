@@ -88,6 +88,7 @@ impl Controller {
                 }
             }
             Err(why) => {
+                tracing::info!(?why, "The key cannot be used");
                 let sentence = self.words.no_key(&why);
                 match reply {
                     // What the owner typed was wrong; what is needed stays the same.

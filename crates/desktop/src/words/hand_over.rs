@@ -136,7 +136,7 @@ impl Words {
             ParcelError::NotAFile(path) => about("file-not-a-file", path),
             ParcelError::Denied(path) => about("file-denied", path),
             ParcelError::Other(path, error) => {
-                let why = quoted(&error.to_string());
+                let why = self.cause(error);
                 self.say("file-other", &[("path", shown(path).into()), ("why", why.into())])
             }
         }

@@ -250,6 +250,14 @@ fn error() -> io::Error {
     io::Error::other("no space left")
 }
 
+/// What systems often say.
+fn known_errors() -> Vec<io::Error> {
+    use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull, TimedOut};
+    [NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull, TimedOut]
+        .map(|kind| io::Error::new(kind, "in English"))
+        .into()
+}
+
 fn keys_and_accounts(words: Words) -> Vec<String> {
     let file = || KeyError::File("/x/identity.key".into(), error());
     let damaged = || KeyError::Damaged("too short".to_owned());
@@ -270,6 +278,7 @@ fn keys_and_accounts(words: Words) -> Vec<String> {
     said.extend(all().map(|error| words.no_password(&jid, &NoPassword::Refused(error))));
     said.extend(all().map(|error| words.password_not_kept(&error)));
     said.extend(all().map(|error| words.not_forgotten(&error)));
+    said.extend(known_errors().iter().map(|error| words.not_kept(error)));
     use AccountError::{Jid, LongPassword, NoPassword as Empty, Server};
     said.extend([Jid, LongPassword, Empty, Server].map(|error| words.bad_account(error)));
     said
@@ -541,6 +550,26 @@ fn files_are_called_delivered_when_all_of_them_certainly_are() {
     ] {
         assert_eq!(told(batch), [title], "{batch:?}");
     }
+}
+
+#[test]
+fn what_systems_often_say_is_said_in_german() {
+    let path = || Path::new("/x/a.jpg").to_owned();
+    for kind in known_errors().iter().map(io::Error::kind) {
+        let error = || io::Error::new(kind, "in English");
+        for said in [
+            GERMAN.not_kept(&error()),
+            GERMAN.settings_unreadable(&error()),
+            GERMAN.no_key(&NoKey::Refused(KeyError::File(path(), error()))),
+            GERMAN.not_handed_over(&HandOverError::Files(ParcelError::Other(path(), error()))),
+            GERMAN.system_refused(Deed::Look, &error().into()),
+        ] {
+            assert!(!said.contains("English") && !said.contains('„'), "{said}");
+        }
+    }
+    let slow = anyhow::Error::from(error()).context("in English");
+    let said = GERMAN.system_refused(Deed::Start, &slow);
+    assert!(said.ends_with("Das System meldet „in English: no space left“."), "{said}");
 }
 
 #[test]

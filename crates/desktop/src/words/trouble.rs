@@ -8,6 +8,8 @@ use peer::{
     FolderFault, GatewayFault, LinkFault, LoginFault, PublishError, SiteTrouble, keys::KeyError,
 };
 
+use tokio::time::error::Elapsed;
+
 use super::{Words, sentences};
 use crate::{
     account::{AccountError, NoPassword, OwnerJid},
@@ -63,9 +65,7 @@ impl Words {
             NoKey::Refused(KeyError::NoKeychain) => "key-no-keychain",
             NoKey::Refused(KeyError::Locked) => "key-keychain-locked",
             NoKey::Refused(KeyError::WrongPassphrase) => "key-wrong-passphrase",
-            NoKey::Refused(KeyError::Damaged(why)) => {
-                return self.say("key-damaged", &[("why", quoted(why).into())]);
-            }
+            NoKey::Refused(KeyError::Damaged(_)) => "key-damaged",
             NoKey::Refused(KeyError::File(path, error)) => {
                 return self.of_file("key-file", path, error);
             }
@@ -87,11 +87,8 @@ impl Words {
     pub(crate) fn password_not_kept(self, error: &KeyError) -> String {
         match error {
             KeyError::NoKeychain | KeyError::Locked => self.say("password-not-kept-locked", &[]),
-            KeyError::Damaged(why) => {
-                self.say("password-not-kept-because", &[("why", quoted(why).into())])
-            }
             KeyError::File(path, error) => self.of_file("password-not-kept-in", path, error),
-            KeyError::WrongPassphrase => self.say("password-not-kept", &[]),
+            KeyError::Damaged(_) | KeyError::WrongPassphrase => self.say("password-not-kept", &[]),
         }
     }
 
@@ -211,14 +208,14 @@ impl Words {
             FolderFault::NotFound => "folder-not-found",
             FolderFault::ReadOnly => "folder-read-only",
             FolderFault::Silent => "folder-silent",
-            FolderFault::Other(words) => return quoted(words),
+            FolderFault::Other(words) => return self.quoted_cause(words),
         };
         self.say(id, &[])
     }
 
     /// Says that the store cannot be written.
     pub(super) fn store(self, why: &str) -> String {
-        self.say("not-kept", &[("why", quoted(why).into())])
+        self.say("not-kept", &[("why", self.quoted_cause(why).into())])
     }
 
     pub(crate) fn damaged_settings(self, aside: &Path) -> String {
@@ -267,11 +264,11 @@ impl Words {
     }
 
     pub(crate) fn settings_unreadable(self, error: &io::Error) -> String {
-        self.say("settings-unreadable", &[("why", quoted(&error.to_string()).into())])
+        self.say("settings-unreadable", &[("why", self.cause(error).into())])
     }
 
     pub(crate) fn not_kept(self, error: &io::Error) -> String {
-        let why = quoted(&error.to_string());
+        let why = self.cause(error);
         self.say("settings-not-kept", &[("file", settings::FILE_NAME.into()), ("why", why.into())])
     }
 
@@ -285,11 +282,18 @@ impl Words {
             Deed::Start => "refused-starting",
             Deed::StartGateway => "refused-gateway",
         };
-        self.say(id, &[("why", quoted(&format!("{error:#}")).into())])
+        let is_alone = error.chain().len() == 1;
+        let why = match error.downcast_ref() {
+            _ if error.is::<Elapsed>() => self.start_takes_long(),
+            // What was said with it would be lost.
+            Some(error) if is_alone => self.cause(error),
+            Some(_) | None => self.quoted_cause(&format!("{error:#}")),
+        };
+        self.say(id, &[("why", why.into())])
     }
 
     fn of_file(self, id: &'static str, path: &Path, error: &io::Error) -> String {
-        let why = quoted(&error.to_string());
+        let why = self.cause(error);
         self.say(id, &[("path", shown(path).into()), ("why", why.into())])
     }
 }

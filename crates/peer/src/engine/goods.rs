@@ -50,7 +50,7 @@ pub(super) async fn choose_files(
             Ok((files, parcel, state))
         }
         Ok(Err(_)) | Err(_) => {
-            let why = io::Error::other("the disk does not answer");
+            let why = io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer");
             Err(ParcelError::Other(first, why).into())
         }
     }
