@@ -18,7 +18,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long one has to run at least before its silence says that it is the file manager itself, or waits for
 /// it.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Runs one after the other until one of them works, or still runs when `patience` is over.
 ///
@@ -85,7 +85,7 @@ mod tests {
     #[tokio::test]
     async fn all_share_one_patience() {
         // Whoever runs all the time is the file manager; whoever had hardly begun is not taken for it.
-        open_by(vec![silent(), missing()], PATIENCE).await.unwrap();
+        open_by(vec![silent(), missing()], SILENCE * 2).await.unwrap();
         open_by(vec![silent(), silent()], SILENCE / 2).await.unwrap_err();
     }
 }
