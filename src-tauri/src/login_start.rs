@@ -7,44 +7,57 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use directories::BaseDirs;
+use tauri::Env;
 
 use crate::arguments::HIDDEN;
 
 /// What the entry is called; there is one.
-const ENTRY: &str = "veranda.desktop";
+const ENTRY: &str = "Veranda.desktop";
 
 /// The entry, whether it is there or not.
+#[derive(Debug)]
 pub(crate) struct LoginStart {
     entry: PathBuf,
     program: PathBuf,
 }
 
 impl LoginStart {
-    /// Returns the entry of this program. `image` is the file that it runs from, when that is not the
-    /// program itself (an AppImage).
+    /// Returns the entry of this program, which is best asked for when it starts: after an update under the
+    /// running program the system says that its file is deleted.
     ///
     /// # Errors
     /// When the account has no home folder, or the system does not say which program this is.
-    pub(crate) fn of(image: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub(crate) fn of(env: &Env) -> anyhow::Result<Self> {
         let folders = BaseDirs::new().context("this account has no home folder")?;
-        let program = image.map_or_else(env::current_exe, Ok)?;
+        let program = env::current_exe()?;
+        let program = match (&env.appimage, &env.appdir) {
+            // What an image has in it is gone when it ends. Who was only started from within another
+            // program's image has these variables too.
+            (Some(image), Some(content)) if program.starts_with(content) => image.into(),
+            _ => program,
+        };
         Ok(Self { entry: folders.config_dir().join("autostart").join(ENTRY), program })
     }
 
-    /// Returns whether it is there.
+    /// Returns whether it is there, and nobody switched it off in the desktop's own settings, which leave
+    /// the file and write into it.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// When it cannot be read.
     pub(crate) fn is_on(&self) -> io::Result<bool> {
-        self.entry.try_exists()
+        match fs::read_to_string(&self.entry) {
+            Ok(text) => Ok(starts_something(&text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the entry.
     ///
     /// # Errors
-    /// When it cannot be written, or the program's path is no text.
+    /// When it cannot be written, or the program's path cannot stand in it.
     pub(crate) fn switch_on(&self) -> anyhow::Result<()> {
         let text = entry_for(&self.program)?;
         if let Some(folder) = self.entry.parent() {
@@ -65,11 +78,29 @@ impl LoginStart {
     }
 }
 
+/// Returns whether a desktop that reads this entry starts a program.
+fn starts_something(entry: &str) -> bool {
+    let is = |key: &str, wanted: fn(&str) -> bool| {
+        entry
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .any(|(found, value)| found.trim() == key && wanted(value.trim()))
+    };
+    is("Exec", |program| !program.is_empty())
+        && !is("Hidden", |hidden| hidden == "true")
+        // Of GNOME, Cinnamon and MATE.
+        && !is("X-GNOME-Autostart-enabled", |enabled| enabled == "false")
+}
+
 fn entry_for(program: &Path) -> anyhow::Result<String> {
     let path = program.to_str().filter(|path| !path.contains(char::is_control));
     let path = path.context("the program is in a folder with a name that is no text")?;
     // GLib looks for the program before it reads "%%" as "%", and does not find it then.
     let env = if path.contains('%') { "env " } else { "" };
+    ensure!(
+        env.is_empty() || !path.contains('='),
+        "the program is in a folder with both % and = in its name"
+    );
     Ok(format!(
         "[Desktop Entry]\n\
          Type=Application\n\
@@ -141,5 +172,17 @@ mod tests {
     #[test]
     fn what_no_entry_can_name_is_refused() {
         entry_for(Path::new("/home/anna/a\nExec=b")).unwrap_err();
+        entry_for(Path::new("/home/anna/100%/a=b")).unwrap_err();
+    }
+
+    #[test]
+    fn what_a_desktop_switched_off_is_off() {
+        let text = entry_for(Path::new("/usr/bin/veranda")).unwrap();
+        assert!(starts_something(&text));
+        for more in ["Hidden=true", "X-GNOME-Autostart-enabled=false"] {
+            assert!(!starts_something(&format!("{text}{more}\n")), "{more}");
+        }
+        assert!(starts_something(&format!("{text}X-GNOME-Autostart-enabled=true\n")));
+        assert!(!starts_something(""), "what a full drive leaves");
     }
 }

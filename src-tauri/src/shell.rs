@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+#[cfg(target_os = "linux")]
+use anyhow::anyhow;
 use desktop::{
     Answer, Choice, Handle, Language, Request, Shell, View,
     notices::Notification,
@@ -34,6 +36,8 @@ pub(crate) struct Desktop {
     has_icon: Arc<AtomicBool>,
     /// Held while a dialog is open, so that there is one.
     dialog: Arc<Mutex<()>>,
+    #[cfg(target_os = "linux")]
+    login_start: anyhow::Result<LoginStart>,
 }
 
 impl Desktop {
@@ -48,13 +52,21 @@ impl Desktop {
             tracing::warn!(%error, "There will be no notifications");
         });
         let has_icon = Arc::new(AtomicBool::new(false));
-        let dialog = Arc::default();
-        Self { app, viewer, notifier: notifier.ok(), icon: None, has_icon, dialog }
+        Self {
+            #[cfg(target_os = "linux")]
+            login_start: LoginStart::of(&app.env()),
+            app,
+            viewer,
+            notifier: notifier.ok(),
+            icon: None,
+            has_icon,
+            dialog: Arc::default(),
+        }
     }
 
     #[cfg(target_os = "linux")]
-    fn login_start(&self) -> anyhow::Result<LoginStart> {
-        LoginStart::of(self.app.env().appimage.map(PathBuf::from))
+    fn login_start(&self) -> anyhow::Result<&LoginStart> {
+        self.login_start.as_ref().map_err(|error| anyhow!("{error:#}"))
     }
 
     /// Draws the tray where only that can be done: on the main thread.

@@ -474,6 +474,10 @@ describe("the start", () => {
     await vi.advanceTimersByTimeAsync(600);
     expect(screen.getByTestId("problem").textContent).toContain("Veranda did not answer.");
     expect(screen.queryByTestId("starting")).toBeNull();
+    screen.getByRole("button", { name: "Dismiss" }).click();
+    await vi.advanceTimersByTimeAsync(600);
+    expect(screen.queryByTestId("problem")).toBeNull();
+    expect(screen.queryByTestId("starting")).toBeNull();
   });
 });
 

@@ -148,8 +148,7 @@ impl Chromium {
         whole(&self.downloads())
     }
 
-    /// Waits until a download is whole and returns what arrived, at most
-    /// [`PATIENCE`](crate::waiting::PATIENCE).
+    /// Waits until a download is whole and returns what arrived, at most [`PATIENCE`].
     ///
     /// # Errors
     /// When it is not whole in time.

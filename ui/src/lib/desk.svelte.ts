@@ -13,6 +13,8 @@ export class Desk {
   view = $state.raw<View>();
   /** What is in front. */
   page = $state<"home" | "settings">("home");
+  /** Whether no view will come: the backend cannot be watched. */
+  isCutOff = $state(false);
   /** The last request that failed where no field shows it. */
   refusal = $state.raw<Problem>();
   /** Milliseconds since 1970, in steps. */
@@ -28,7 +30,7 @@ export class Desk {
 
   /** Connects to the backend; returns what ends the clock. */
   open(): () => void {
-    this.#backend.watch((view) => this.#show(view)).catch((reason) => this.#refuse(reason));
+    this.#backend.watch((view) => this.#show(view)).catch((reason) => this.#cutOff(reason));
     const clock = setInterval(() => {
       this.now = Date.now();
     }, CLOCK_STEP);
@@ -130,7 +132,8 @@ export class Desk {
     }
   }
 
-  #refuse(reason: unknown): void {
+  #cutOff(reason: unknown): void {
+    this.isCutOff = true;
     this.refusal = asProblem(reason);
   }
 }
