@@ -231,8 +231,11 @@ file-other = { $path } lässt sich nicht öffnen: { $why }.
 ## What the system says
 
 cause-denied = Veranda darf das nicht
+cause-ended = Was deine Ordner veröffentlicht, läuft nicht mehr
 cause-full = Das Laufwerk ist voll
-cause-not-found = Es ist nicht da
+cause-in-use = Ein anderes Veranda benutzt die Daten schon; beende es zuerst
+cause-newer = Eine neuere Version von Veranda hat die Daten gespeichert; nimm diese
+cause-not-found = nicht gefunden
 cause-quoted = Das System meldet „{ $words }“
 cause-read-only = Das Laufwerk lässt sich nur lesen
 cause-silent = Das Laufwerk antwortet nicht
@@ -248,7 +251,8 @@ ending = Veranda wird gerade beendet.
 engine-ended = Was deine Ordner veröffentlicht, ist unerwartet stehen geblieben. Drück „Noch einmal versuchen“.
 gone = Das gibt es nicht mehr.
 no-link-yet = Der Link ist noch nicht fertig: Das Gateway hat ihn noch nicht bestätigt.
-not-kept = Das ließ sich nicht speichern: { $why }. Ist das Laufwerk voll?
+not-kept = Das ließ sich nicht speichern: { $why }.
+not-kept-perhaps-full = Das ließ sich nicht speichern: { $why }. Ist das Laufwerk voll?
 not-ready = Veranda ist noch nicht bereit: Es braucht zuerst seinen Schlüssel.
 settings-not-kept = Die Änderung ließ sich nicht in { $file } speichern: { $why }.
 settings-unreadable = Die Einstellungen lassen sich nicht lesen: { $why }. Nichts wurde geändert.

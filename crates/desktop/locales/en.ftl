@@ -217,7 +217,7 @@ folder-full = the drive is full
 folder-not-a-folder = it is not a folder
 folder-not-found = it is not there
 folder-read-only = it may not be written
-folder-silent = the disk does not answer
+folder-silent = the drive does not answer
 
 ## Files that are handed over
 
@@ -244,12 +244,15 @@ file-other = { $path } cannot be opened: { $why }.
 ## What the system says
 
 # What stands for `why`, at the end of a sentence.
-cause-denied = Veranda is not allowed to
+cause-denied = Veranda is not allowed to do that
+cause-ended = what publishes your folders does not run any more
 cause-full = the drive is full
-cause-not-found = it is not there
+cause-in-use = another Veranda uses the data already; quit that one first
+cause-newer = a newer version of Veranda stored the data; use that one
+cause-not-found = not found
 cause-quoted = the system says “{ $words }”
 cause-read-only = the drive can only be read
-cause-silent = the disk does not answer
+cause-silent = the drive does not answer
 
 ## Other problems
 
@@ -262,7 +265,8 @@ ending = Veranda is ending.
 engine-ended = What publishes your folders stopped by surprise. Press “Try again”.
 gone = That is not there any more.
 no-link-yet = The link is not ready yet: the gateway has not confirmed it.
-not-kept = That could not be kept: { $why }. Is the disk full?
+not-kept = That could not be kept: { $why }.
+not-kept-perhaps-full = That could not be kept: { $why }. Is the drive full?
 not-ready = Veranda is not ready yet: it needs its key first.
 settings-not-kept = The change could not be kept in { $file }: { $why }.
 settings-unreadable = The settings cannot be read: { $why }. Nothing was changed.

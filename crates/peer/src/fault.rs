@@ -1,7 +1,7 @@
 //! What is the matter with a link or a folder: a kind with its data for whoever says it in another
 //! language, and an English sentence.
 
-use std::fmt;
+use std::{fmt, io};
 
 use carriers::{DialError, LinkEnd, xmpp::LoginError};
 use crosstalk::{address::GatewayAddress, registry::Reason};
@@ -287,6 +287,25 @@ pub enum FolderFault {
     Other(String),
 }
 
+impl FolderFault {
+    /// Says what the system means that does not let us into a folder.
+    pub(crate) fn of(error: &io::Error) -> Self {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "ErrorKind grows; the rest is told as it is"
+        )]
+        match error.kind() {
+            io::ErrorKind::NotADirectory => Self::NotAFolder,
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::PermissionDenied => Self::Denied,
+            io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull => Self::Full,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            io::ErrorKind::TimedOut => Self::Silent,
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for FolderFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -295,6 +314,61 @@ impl fmt::Display for FolderFault {
             Self::NotAFolder => "it is not a folder",
             Self::NotFound => "it is not there",
             Self::ReadOnly => "it may not be written",
+            Self::Silent => "the disk does not answer",
+            Self::Other(words) => words,
+        })
+    }
+}
+
+/// What is the matter with the store, in which everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// We may not use it.
+    Denied,
+    /// Nobody writes it any more: the engine has ended.
+    Ended,
+    /// Its drive is full.
+    Full,
+    /// Another Veranda uses it.
+    InUse,
+    /// A newer Veranda made it, with this version of the tables; it is left as it is.
+    Newer(i64),
+    /// Its drive can only be read.
+    ReadOnly,
+    /// The disk does not answer.
+    Silent,
+    /// The system or the database says something else, in its words.
+    Other(String),
+}
+
+impl StoreFault {
+    /// Says what the system means that does not let us at the file.
+    pub(crate) fn of(error: &io::Error) -> Self {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "ErrorKind grows; the rest is told as it is"
+        )]
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::Denied,
+            io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull => Self::Full,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            io::ErrorKind::TimedOut => Self::Silent,
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Denied => "Veranda is not allowed to use it",
+            Self::Ended => "the engine has ended",
+            Self::Full => "the drive is full",
+            Self::InUse => "another Veranda uses it; close that one first",
+            Self::Newer(version) => {
+                return write!(f, "a newer Veranda made it (version {version}); use that one");
+            }
+            Self::ReadOnly => "the drive can only be read",
             Self::Silent => "the disk does not answer",
             Self::Other(words) => words,
         })

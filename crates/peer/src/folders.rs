@@ -70,15 +70,7 @@ pub(crate) fn choose(
     private: Option<&Path>,
 ) -> Result<(PathBuf, Folder), PublishError> {
     let refused = |why| PublishError::Folder(folder.to_owned(), why);
-    let path = canonical(folder).map_err(|error| {
-        refused(if error.kind() == std::io::ErrorKind::NotFound {
-            FolderFault::NotFound
-        } else if error.kind() == std::io::ErrorKind::PermissionDenied {
-            FolderFault::Denied
-        } else {
-            FolderFault::Other(error.to_string())
-        })
-    })?;
+    let path = canonical(folder).map_err(|error| refused(FolderFault::of(&error)))?;
     let home =
         directories::BaseDirs::new().and_then(|directories| canonical(directories.home_dir()).ok());
     let private = private.and_then(|file| canonical(file).ok());
@@ -97,7 +89,7 @@ pub(crate) fn reason(error: &sites::folder::OpenError) -> FolderFault {
         OpenError::NotFound(_) => FolderFault::NotFound,
         OpenError::NotAFolder(_) => FolderFault::NotAFolder,
         OpenError::Denied(_) => FolderFault::Denied,
-        OpenError::Other(_, error) => FolderFault::Other(error.to_string()),
+        OpenError::Other(_, error) => FolderFault::of(error),
     }
 }
 
@@ -218,6 +210,20 @@ mod tests {
             let path = folder.path().join(name);
             let Err(PublishError::Folder(at, why)) = choose(&path, None) else { panic!() };
             assert_eq!((at, why), (path, fault));
+        }
+    }
+
+    #[test]
+    fn a_drive_that_fails_is_told_by_what_is_the_matter() {
+        use std::io::{Error, ErrorKind};
+        for (kind, fault) in [
+            (ErrorKind::StorageFull, FolderFault::Full),
+            (ErrorKind::TimedOut, FolderFault::Silent),
+            (ErrorKind::Other, FolderFault::Other("torn".to_owned())),
+        ] {
+            let error = Error::new(kind, "torn");
+            let error = sites::folder::OpenError::Other("/photos".into(), error);
+            assert_eq!(reason(&error), fault, "{kind}");
         }
     }
 

@@ -40,7 +40,7 @@ pub use agent::Program;
 pub use approach::{AccountStep, AccountTrouble, ask_gateway, test_account};
 pub use classic::{Classic, ClassicConfig, ClassicNews, ClassicStartError};
 pub use engine::{Config, Peer, StartError};
-pub use fault::{FolderFault, GatewayFault, LinkFault, LoginFault};
+pub use fault::{FolderFault, GatewayFault, LinkFault, LoginFault, StoreFault};
 pub use keeper::{Scope, prove};
 pub use model::{
     Direction, Ended, Event, HandOver, HandOverError, HandOverId, HandOverTrouble, Knock, KnockId,

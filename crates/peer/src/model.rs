@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, time::SystemTime};
 
-use crate::fault::{FolderFault, LinkFault};
+use crate::fault::{FolderFault, LinkFault, StoreFault};
 
 /// Names a site, over restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -445,7 +445,7 @@ pub enum HandOverError {
     TooMany,
     /// The store cannot be written.
     #[error("cannot keep it: {0}")]
-    Store(String),
+    Store(StoreFault),
     /// There is no such hand-over, or nobody asks any more.
     #[error("this is over")]
     Unknown,
@@ -503,7 +503,7 @@ pub enum PublishError {
     TooMuch(PathBuf),
     /// The store cannot be written.
     #[error("cannot keep the site: {0}")]
-    Store(String),
+    Store(StoreFault),
     /// No such site.
     #[error("there is no such site any more")]
     Unknown,

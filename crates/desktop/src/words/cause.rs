@@ -3,6 +3,8 @@
 
 use std::io;
 
+use peer::StoreFault;
+
 use super::{Words, trouble::quoted};
 
 impl Words {
@@ -19,6 +21,21 @@ impl Words {
             io::ErrorKind::ReadOnlyFilesystem => "cause-read-only",
             io::ErrorKind::TimedOut => "cause-silent",
             _ => return self.quoted_cause(&error.to_string()),
+        };
+        self.say(id, &[])
+    }
+
+    /// Says why the store cannot be used, as the end of a sentence.
+    pub(super) fn store_cause(self, fault: &StoreFault) -> String {
+        let id = match fault {
+            StoreFault::Denied => "cause-denied",
+            StoreFault::Ended => "cause-ended",
+            StoreFault::Full => "cause-full",
+            StoreFault::InUse => "cause-in-use",
+            StoreFault::Newer(_) => "cause-newer",
+            StoreFault::ReadOnly => "cause-read-only",
+            StoreFault::Silent => "cause-silent",
+            StoreFault::Other(words) => return self.quoted_cause(words),
         };
         self.say(id, &[])
     }

@@ -1,5 +1,7 @@
 //! Every sentence, in every language.
 
+mod causes;
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +16,7 @@ use crosstalk::address::{AddressError, GatewayAddress};
 use peer::{
     Direction, FolderFault, GatewayFault, HandOver, HandOverError, HandOverId, HandOverTrouble,
     Knock, KnockId, LinkFault, LoginFault, NoteId, ParcelError, PublishError, Received, SiteId,
-    SiteTrouble, Stage, TransferEnd, TransferId, keys::KeyError,
+    SiteTrouble, Stage, StartError, StoreFault, TransferEnd, TransferId, keys::KeyError,
 };
 use tokio::time::Instant;
 
@@ -363,10 +365,10 @@ fn folders_and_files(words: Words) -> Vec<String> {
         ParcelError::Other(path(), error()),
     ];
     said.extend(files.map(|error| words.not_handed_over(&HandOverError::Files(error))));
+    said.extend(store_faults().map(|fault| words.not_published(&PublishError::Store(fault))));
     let theirs = || "not today".to_owned();
     said.extend([
         words.not_published(&PublishError::Already(SiteId("7".to_owned()))),
-        words.not_published(&PublishError::Store(theirs())),
         words.not_published(&PublishError::TooMuch(path())),
         words.not_published(&PublishError::Unknown),
         words.not_handed_over(&HandOverError::TooMany),
@@ -388,6 +390,19 @@ fn folders_and_files(words: Words) -> Vec<String> {
         words.nobody_asks(),
     ]);
     said
+}
+
+fn store_faults() -> [StoreFault; 8] {
+    [
+        StoreFault::Denied,
+        StoreFault::Ended,
+        StoreFault::Full,
+        StoreFault::InUse,
+        StoreFault::Newer(4711),
+        StoreFault::ReadOnly,
+        StoreFault::Silent,
+        StoreFault::Other("disk I/O error".to_owned()),
+    ]
 }
 
 fn others(words: Words) -> Vec<String> {
@@ -550,26 +565,6 @@ fn files_are_called_delivered_when_all_of_them_certainly_are() {
     ] {
         assert_eq!(told(batch), [title], "{batch:?}");
     }
-}
-
-#[test]
-fn what_systems_often_say_is_said_in_german() {
-    let path = || Path::new("/x/a.jpg").to_owned();
-    for kind in known_errors().iter().map(io::Error::kind) {
-        let error = || io::Error::new(kind, "in English");
-        for said in [
-            GERMAN.not_kept(&error()),
-            GERMAN.settings_unreadable(&error()),
-            GERMAN.no_key(&NoKey::Refused(KeyError::File(path(), error()))),
-            GERMAN.not_handed_over(&HandOverError::Files(ParcelError::Other(path(), error()))),
-            GERMAN.system_refused(Deed::Look, &error().into()),
-        ] {
-            assert!(!said.contains("English") && !said.contains('„'), "{said}");
-        }
-    }
-    let slow = anyhow::Error::from(error()).context("in English");
-    let said = GERMAN.system_refused(Deed::Start, &slow);
-    assert!(said.ends_with("Das System meldet „in English: no space left“."), "{said}");
 }
 
 #[test]

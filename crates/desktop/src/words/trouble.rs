@@ -5,7 +5,8 @@ use std::{io, path::Path};
 use carriers::LinkEnd;
 use crosstalk::address::{AddressError, GatewayAddress};
 use peer::{
-    FolderFault, GatewayFault, LinkFault, LoginFault, PublishError, SiteTrouble, keys::KeyError,
+    FolderFault, GatewayFault, LinkFault, LoginFault, PublishError, SiteTrouble, StartError,
+    StoreFault, keys::KeyError,
 };
 
 use tokio::time::error::Elapsed;
@@ -214,8 +215,19 @@ impl Words {
     }
 
     /// Says that the store cannot be written.
-    pub(super) fn store(self, why: &str) -> String {
-        self.say("not-kept", &[("why", self.quoted_cause(why).into())])
+    pub(super) fn store(self, fault: &StoreFault) -> String {
+        let id = match fault {
+            // Some systems do not tell a full drive from others.
+            StoreFault::Other(_) => "not-kept-perhaps-full",
+            StoreFault::Denied
+            | StoreFault::Ended
+            | StoreFault::Full
+            | StoreFault::InUse
+            | StoreFault::Newer(_)
+            | StoreFault::ReadOnly
+            | StoreFault::Silent => "not-kept",
+        };
+        self.say(id, &[("why", self.store_cause(fault).into())])
     }
 
     pub(crate) fn damaged_settings(self, aside: &Path) -> String {
@@ -283,11 +295,26 @@ impl Words {
             Deed::StartGateway => "refused-gateway",
         };
         let is_alone = error.chain().len() == 1;
-        let why = match error.downcast_ref() {
-            _ if error.is::<Elapsed>() => self.start_takes_long(),
+        let why = if error.is::<Elapsed>() {
+            self.start_takes_long()
+        } else if let (true, Some(error)) = (is_alone, error.downcast_ref()) {
             // What was said with it would be lost.
-            Some(error) if is_alone => self.cause(error),
-            Some(_) | None => self.quoted_cause(&format!("{error:#}")),
+            self.cause(error)
+        } else if let Some(StartError::Store(path, fault)) = error.downcast_ref() {
+            match fault {
+                StoreFault::Other(words) => {
+                    self.quoted_cause(&format!("{}: {words}", path.display()))
+                }
+                StoreFault::Denied
+                | StoreFault::Ended
+                | StoreFault::Full
+                | StoreFault::InUse
+                | StoreFault::Newer(_)
+                | StoreFault::ReadOnly
+                | StoreFault::Silent => self.store_cause(fault),
+            }
+        } else {
+            self.quoted_cause(&format!("{error:#}"))
         };
         self.say(id, &[("why", why.into())])
     }

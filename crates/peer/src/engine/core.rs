@@ -358,7 +358,7 @@ impl Core {
             if !rest.is_empty()
                 && let Err(error) = self.store.apply(rest).await
             {
-                tracing::warn!(error, "The end of the history cannot be kept");
+                tracing::warn!(%error, "The end of the history cannot be kept");
             }
             self.store.close().await;
         };

@@ -9,9 +9,9 @@ use std::{
 
 use sites::hand_over::{
     Inbox, Parcel, ParcelError,
-    inbox::{Arrived, Given, InboxError, Rules},
+    inbox::{self, Arrived, Given, InboxError, Rules},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking, time::timeout};
 
 use super::OPEN_TIMEOUT;
 use crate::{
@@ -24,10 +24,6 @@ use crate::{
 /// How much stays free on a drive into which visitors put files: what a system needs to go on working,
 /// on a small drive as on a large one.
 pub(crate) const KEEP_FREE: u64 = 1024 * 1024 * 1024;
-
-/// How long looking again may take; a disk that takes longer, than which no visitor waits, counts as not
-/// there.
-const LOOK_TIMEOUT: Duration = sites::folder::DISK_TIMEOUT;
 
 /// A folder that takes files, by its full path.
 pub(super) type Folder = PathBuf;
@@ -69,7 +65,7 @@ pub(super) async fn choose_folder(
     });
     let why = match timeout(OPEN_TIMEOUT, opening).await {
         Ok(Ok(Ok(opened))) => return Ok(opened),
-        Ok(Ok(Err(InboxError::Folder(error)))) => reason(&error),
+        Ok(Ok(Err(InboxError::Folder(error)))) => cannot_take(&error),
         Ok(Ok(Err(InboxError::NoSpace))) => FolderFault::Full,
         Ok(Ok(Err(error))) => FolderFault::Other(error.to_string()),
         Ok(Err(_)) | Err(_) => FolderFault::Silent,
@@ -91,19 +87,22 @@ impl From<Presence> for Found {
 }
 
 /// Looks whether it is there, and where it was not before also for files that were about to get these names;
-/// in a task of its own. One thread at a time: a drive that never answers keeps that one.
+/// in a task of its own. Whoever has the turn looks, and a drive that never answers keeps it with its thread.
 pub(super) fn look(
     goods: Goods,
     known: Presence,
     given: Vec<(String, Given)>,
-    turn: Arc<Semaphore>,
+    turn: OwnedSemaphorePermit,
 ) -> impl Future<Output = Found> + Send {
+    let at_most = patience(&goods);
+    let turn = Arc::new(turn);
     let look = async move {
-        let turn = turn.acquire_owned().await.ok()?;
+        // Also while what a thread found is looked at.
+        let for_thread = Arc::clone(&turn);
         match goods {
             Goods::Send { files, state: wanted, .. } => {
                 let opening = spawn_blocking(move || {
-                    let _turn = turn;
+                    let _turn = for_thread;
                     Parcel::open(&files)
                 });
                 let parcel = opening.await.ok()?.ok()?;
@@ -124,7 +123,7 @@ pub(super) fn look(
                     return Some(Presence::Inbox(known).into());
                 }
                 let opening = spawn_blocking(move || {
-                    let _turn = turn;
+                    let _turn = for_thread;
                     Inbox::open(&folder, rules(largest))
                 });
                 let inbox = opening.await.ok()?.ok()?;
@@ -140,22 +139,54 @@ pub(super) fn look(
         }
     };
     async move {
-        let found = timeout(LOOK_TIMEOUT, look).await.ok().flatten();
+        let found = timeout(at_most, look).await.ok().flatten();
         found.unwrap_or_else(|| Presence::Away.into())
     }
 }
 
+/// Returns how long a look may take: as long as the disk may for what visitors want of it, lest one that is
+/// slow, but quick enough for them, counts as not there.
+fn patience(goods: &Goods) -> Duration {
+    match goods {
+        Goods::Ask { .. } => inbox::DISK_TIMEOUT,
+        Goods::Send { .. } => sites::folder::DISK_TIMEOUT,
+    }
+}
+
 /// Says why a folder cannot take files.
-fn reason(error: &io::Error) -> FolderFault {
-    let faults = [
-        (io::ErrorKind::NotFound, FolderFault::NotFound),
-        (io::ErrorKind::NotADirectory, FolderFault::NotAFolder),
-        (io::ErrorKind::PermissionDenied, FolderFault::ReadOnly),
-    ];
-    let known = faults.into_iter().find(|(kind, _)| *kind == error.kind());
-    known.map_or_else(|| FolderFault::Other(error.to_string()), |(_, fault)| fault)
+fn cannot_take(error: &io::Error) -> FolderFault {
+    match FolderFault::of(error) {
+        FolderFault::Denied => FolderFault::ReadOnly,
+        fault @ (FolderFault::Full
+        | FolderFault::NotAFolder
+        | FolderFault::NotFound
+        | FolderFault::Other(_)
+        | FolderFault::ReadOnly
+        | FolderFault::Silent) => fault,
+    }
 }
 
 fn rules(largest: u64) -> Rules {
     Rules { largest, keep_free: KEEP_FREE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drives_that_take_no_files_are_told_by_what_is_the_matter() {
+        for (kind, fault) in [
+            (io::ErrorKind::NotADirectory, FolderFault::NotAFolder),
+            (io::ErrorKind::NotFound, FolderFault::NotFound),
+            (io::ErrorKind::PermissionDenied, FolderFault::ReadOnly),
+            (io::ErrorKind::QuotaExceeded, FolderFault::Full),
+            (io::ErrorKind::ReadOnlyFilesystem, FolderFault::ReadOnly),
+            (io::ErrorKind::StorageFull, FolderFault::Full),
+            (io::ErrorKind::TimedOut, FolderFault::Silent),
+            (io::ErrorKind::Other, FolderFault::Other("torn".to_owned())),
+        ] {
+            assert_eq!(cannot_take(&io::Error::new(kind, "torn")), fault, "{kind}");
+        }
+    }
 }

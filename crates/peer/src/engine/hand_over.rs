@@ -9,7 +9,10 @@ use super::{
     Ask, Peer,
     goods::{self, Folder},
 };
-use crate::model::{HandOverError, HandOverId, KnockId, Terms};
+use crate::{
+    fault::StoreFault,
+    model::{HandOverError, HandOverId, KnockId, Terms},
+};
 
 /// What the owner can ask for.
 pub(super) enum HandOverAsk {
@@ -88,7 +91,7 @@ impl Peer {
         ask: impl FnOnce(Answer<T>) -> HandOverAsk,
     ) -> Result<T, HandOverError> {
         let (answer, answered) = oneshot::channel();
-        let ended = || HandOverError::Store("the engine has ended".to_owned());
+        let ended = || HandOverError::Store(StoreFault::Ended);
         self.asks.send(Ask::HandOver(ask(answer))).await.map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
     }

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use self::{core::Core, hand_over::HandOverAsk};
 use crate::{
-    fault::FolderFault,
+    fault::{FolderFault, StoreFault},
     folders,
     keeper::Scope,
     model::{Event, LinkState, NoteId, PublishError, SiteId, Snapshot, TransferId},
@@ -68,7 +68,7 @@ pub struct Config {
 pub enum StartError {
     /// The store cannot be opened at all (a damaged one is kept aside and replaced instead).
     #[error("cannot open the store {0}: {1}")]
-    Store(PathBuf, String),
+    Store(PathBuf, StoreFault),
 }
 
 /// A handle to a running peer; cheap to clone. When [`Peer::shutdown`] is called, or the last
@@ -325,7 +325,7 @@ impl Peer {
 
     async fn ask<T>(&self, ask: impl FnOnce(Answer<T>) -> Ask) -> Result<T, PublishError> {
         let (answer, answered) = oneshot::channel();
-        let ended = || PublishError::Store("the engine has ended".to_owned());
+        let ended = || PublishError::Store(StoreFault::Ended);
         self.asks.send(ask(answer)).await.map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
     }

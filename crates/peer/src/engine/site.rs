@@ -23,7 +23,9 @@ pub(super) struct Site {
     pub(super) refused: Option<SiteTrouble>,
     /// Lets one thread at a time open the folder: a drive that never answers keeps that one, and
     /// each further look would keep another.
-    opening: Arc<Semaphore>,
+    pub(super) opening: Arc<Semaphore>,
+    /// Lets one look at a time be under way.
+    pub(super) looking: Arc<Semaphore>,
 }
 
 /// Whether the folder is there.
@@ -46,7 +48,8 @@ pub(super) struct Where<'a> {
 
 impl Site {
     pub(super) fn new(stored: StoredSite, disk: Disk) -> Self {
-        Self { stored, disk, refused: None, opening: Arc::new(Semaphore::new(1)) }
+        let one = || Arc::new(Semaphore::new(1));
+        Self { stored, disk, refused: None, opening: one(), looking: one() }
     }
 
     pub(super) fn id(&self) -> &SiteId {

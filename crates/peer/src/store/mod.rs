@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::schema::Refusal;
 use crate::{
     engine::StartError,
+    fault::StoreFault,
     hand_over::KeptHandOver,
     keys,
     model::{HandOverId, NoteId, SiteId, TransferRecord, TransferState},
@@ -170,7 +171,7 @@ pub(crate) enum Change {
 }
 
 enum Command {
-    Apply(Vec<Change>, Option<oneshot::Sender<Result<(), String>>>),
+    Apply(Vec<Change>, Option<oneshot::Sender<Result<(), StoreFault>>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -192,7 +193,7 @@ impl Store {
     /// Opens the store, or makes a new one; `None` keeps it in memory.
     pub(crate) async fn open(path: Option<PathBuf>) -> Result<Opened, StartError> {
         let named = path.clone().unwrap_or_default();
-        let failed = |why: String| StartError::Store(named.clone(), why);
+        let failed = |why: StoreFault| StartError::Store(named.clone(), why);
         let (tell, told) = oneshot::channel();
         let (commands, received) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
@@ -205,16 +206,16 @@ impl Store {
                 }
                 Err(why) => drop(tell.send(Err(why))),
             })
-            .map_err(|error| failed(error.to_string()))?;
-        let opened = told.await.map_err(|_| failed("it stopped answering".to_owned()))?;
+            .map_err(|error| failed(StoreFault::of(&error)))?;
+        let opened = told.await.map_err(|_| failed(StoreFault::Ended))?;
         let (contents, kept_aside) = opened.map_err(failed)?;
         Ok(Opened { store: Self { commands }, contents, kept_aside })
     }
 
     /// Writes these changes together, and returns when they are on the disk.
-    pub(crate) async fn apply(&self, changes: Vec<Change>) -> Result<(), String> {
+    pub(crate) async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreFault> {
         let (tell, told) = oneshot::channel();
-        let gone = || "the store was closed".to_owned();
+        let gone = || StoreFault::Ended;
         self.commands.send(Command::Apply(changes, Some(tell))).await.map_err(|_| gone())?;
         told.await.map_err(|_| gone())?
     }
@@ -269,9 +270,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&mut self, changes: &[Change]) -> Result<(), String> {
+    fn write(&mut self, changes: &[Change]) -> Result<(), StoreFault> {
         self.pay();
-        table::apply(&mut self.connection, changes).map_err(|error| error.to_string())?;
+        table::apply(&mut self.connection, changes).map_err(|error| schema::fault(&error))?;
         // What can be written no more when the disk writes must not undo what came after it.
         self.owed.clear();
         Ok(())
@@ -279,7 +280,7 @@ impl Writer {
 
     fn write_or_owe(&mut self, changes: Vec<Change>) {
         if let Err(error) = self.write(&changes) {
-            tracing::warn!(error, changes = changes.len(), "The store cannot be written");
+            tracing::warn!(%error, changes = changes.len(), "The store cannot be written");
             self.owed.extend(changes);
             let beyond = self.owed.len().saturating_sub(MAX_OWED);
             self.owed.drain(..beyond);
@@ -296,35 +297,32 @@ impl Writer {
 fn open(
     path: Option<&Path>,
     now: SystemTime,
-) -> Result<(Connection, Contents, Option<PathBuf>), String> {
+) -> Result<(Connection, Contents, Option<PathBuf>), StoreFault> {
     let Some(path) = path else {
-        let connection = Connection::open_in_memory().map_err(|error| error.to_string())?;
-        let (connection, contents) = begin(connection, now).map_err(sentence)?;
+        let connection = Connection::open_in_memory().map_err(|error| schema::fault(&error))?;
+        let (connection, contents) = begin(connection, now).map_err(fault)?;
         return Ok((connection, contents, None));
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        std::fs::create_dir_all(folder).map_err(|error| StoreFault::of(&error))?;
     }
     match open_file(path, now) {
         Ok((connection, contents)) => Ok((connection, contents, None)),
         Err(Refusal::Damaged(why)) => {
-            let aside = keep_aside(path, now).map_err(|error| error.to_string())?;
+            let aside = keep_aside(path, now).map_err(|error| StoreFault::of(&error))?;
             tracing::warn!(why, "The store was damaged and is kept aside; a new one begins");
-            let (connection, contents) = open_file(path, now).map_err(sentence)?;
+            let (connection, contents) = open_file(path, now).map_err(fault)?;
             Ok((connection, contents, Some(aside)))
         }
-        Err(refusal) => Err(sentence(refusal)),
+        Err(refusal) => Err(fault(refusal)),
     }
 }
 
-fn sentence(refusal: Refusal) -> String {
+fn fault(refusal: Refusal) -> StoreFault {
     match refusal {
-        Refusal::Damaged(why) => format!("it is damaged: {why}"),
-        Refusal::Newer(version) => format!(
-            "a newer Veranda made it (version {version}, this one knows {}); use that one",
-            schema::STEPS.len()
-        ),
-        Refusal::Unusable(why) => why,
+        // A new one, just made.
+        Refusal::Damaged(words) => StoreFault::Other(words),
+        Refusal::Unusable(fault) => fault,
     }
 }
 
@@ -333,7 +331,7 @@ fn open_file(path: &Path, now: SystemTime) -> Result<(Connection, Contents), Ref
     match keys::create_private(path) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(Refusal::Unusable(error.to_string())),
+        Err(error) => return Err(Refusal::Unusable(StoreFault::of(&error))),
     }
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

@@ -2,6 +2,8 @@
 
 use rusqlite::Connection;
 
+use crate::fault::StoreFault;
+
 /// One step per version, never changed once released; a new version is a new step.
 pub(super) const STEPS: &[&str] = &[
     // 1: the first one.
@@ -178,10 +180,8 @@ pub(super) const STEPS: &[&str] = &[
 pub(super) enum Refusal {
     /// What is in it cannot be trusted; it is kept aside.
     Damaged(String),
-    /// A newer program made it: nothing is wrong with it.
-    Newer(i64),
-    /// Another program holds it, or the disk says no.
-    Unusable(String),
+    /// Nothing is wrong with it: a newer program made it, another program holds it, or the disk says no.
+    Unusable(StoreFault),
 }
 
 /// The marks of a broken file; everything else is the disk's or another program's business.
@@ -192,11 +192,19 @@ impl From<rusqlite::Error> for Refusal {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Damaged(error.to_string())
             }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                Self::Unusable("another Veranda uses it; close that one first".to_owned())
-            }
-            _ => Self::Unusable(error.to_string()),
+            _ => Self::Unusable(fault(&error)),
         }
+    }
+}
+
+/// Says what the database means.
+pub(super) fn fault(error: &rusqlite::Error) -> StoreFault {
+    use rusqlite::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreFault::InUse,
+        Some(ErrorCode::DiskFull) => StoreFault::Full,
+        Some(ErrorCode::PermissionDenied) => StoreFault::Denied,
+        _ => StoreFault::Other(error.to_string()),
     }
 }
 
@@ -209,7 +217,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Refusal> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let Some(missing) = usize::try_from(version).ok().and_then(|version| STEPS.get(version..))
     else {
-        return Err(Refusal::Newer(version));
+        return Err(Refusal::Unusable(StoreFault::Newer(version)));
     };
     for (step, number) in missing.iter().zip(version + 1..) {
         let transaction = connection.transaction()?;

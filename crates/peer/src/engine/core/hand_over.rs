@@ -15,6 +15,7 @@ use super::{
     Core,
 };
 use crate::{
+    fault::StoreFault,
     hand_over::{
         Book, Desk, FORGOTTEN_AFTER, Goods, Happening, KeptHandOver, MAX_HAND_OVERS, Presence,
         Removed,
@@ -51,8 +52,8 @@ pub(super) struct Counter {
     /// Why the gateway gives it none.
     pub(super) refused: Option<SiteTrouble>,
     pub(super) looking: JoinSet<(HandOverId, Found)>,
-    /// Lets one thread at a time look at each.
-    turns: HashMap<HandOverId, Arc<Semaphore>>,
+    /// Lets one look at a time be under way at each, and one thread.
+    pub(super) turns: HashMap<HandOverId, Arc<Semaphore>>,
     looks: u32,
     /// At most one: what is newer must not be overtaken.
     pub(super) keeping: JoinSet<Kept>,
@@ -64,7 +65,7 @@ pub(super) struct Counter {
 #[derive(Debug)]
 pub(super) enum Kept {
     /// The disk said no to these.
-    Failed(Vec<HandOverId>, String),
+    Failed(Vec<HandOverId>, StoreFault),
     /// Everything up to this version of the book is kept.
     UpTo(u64),
 }
@@ -169,7 +170,7 @@ impl Counter {
             match store.apply(changes(kept)).await {
                 Ok(()) => self.desk.note_kept(version),
                 Err(error) => {
-                    tracing::warn!(error, "What is handed over cannot be kept now");
+                    tracing::warn!(%error, "What is handed over cannot be kept now");
                     self.desk.book().keep_again(ids);
                 }
             }
@@ -430,7 +431,7 @@ impl Core {
                 self.keep_hand_overs();
             }
             Kept::Failed(ids, error) => {
-                tracing::warn!(error, "What is handed over cannot be kept now");
+                tracing::warn!(%error, "What is handed over cannot be kept now");
                 // The next look tries again.
                 self.counter.desk.book().keep_again(ids);
             }
@@ -487,9 +488,6 @@ impl Core {
 
     /// Looks whether what is handed over is there.
     pub(super) fn look_at_goods(&mut self) {
-        if !self.counter.looking.is_empty() {
-            return;
-        }
         let all = self.counter.looks.is_multiple_of(SELDOM);
         self.counter.looks = self.counter.looks.wrapping_add(1);
         let book = self.counter.desk.book();
@@ -499,9 +497,11 @@ impl Core {
             if is_there && !all {
                 continue;
             }
+            // A dead drive must not hold up the looks at the others.
             let turn = self.counter.turns.entry(id).or_insert_with(|| Arc::new(Semaphore::new(1)));
+            let Ok(turn) = Arc::clone(turn).try_acquire_owned() else { continue };
             let (goods, presence) = (entry.goods.clone(), entry.presence.clone());
-            let look = goods::look(goods, presence, entry.uploads.given(), Arc::clone(turn));
+            let look = goods::look(goods, presence, entry.uploads.given(), turn);
             self.counter.looking.spawn(async move { (id, look.await) });
         }
     }

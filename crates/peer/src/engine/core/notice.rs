@@ -1,7 +1,7 @@
 //! What the engine notices: news of the link, of folders and of transfers; what it tells about
 //! them, and what it keeps.
 
-use std::{mem, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use crosstalk::label::Label;
 use tokio::time::{Instant, timeout};
@@ -11,6 +11,7 @@ use super::{
     Core, KEEP, LOOK_AGAIN,
 };
 use crate::{
+    fault::StoreFault,
     keeper::News,
     ledger::{Happening, Now},
     model::{Event, LinkState, PublishError, SiteId, Snapshot},
@@ -113,12 +114,14 @@ impl Core {
     }
 
     pub(super) fn look_at_folders(&mut self) {
-        // One look at a time: a dead drive must not pile them up.
-        if self.folders.is_empty() {
-            for site in &self.sites {
-                let (id, look) = (site.id().clone(), site.look());
-                self.folders.spawn(async move { (id, look.await) });
-            }
+        for site in &self.sites {
+            // One look at a time at each: a dead drive must neither pile them up nor hold up the others.
+            let Ok(turn) = Arc::clone(&site.looking).try_acquire_owned() else { continue };
+            let (id, look) = (site.id().clone(), site.look());
+            self.folders.spawn(async move {
+                let _turn = turn;
+                (id, look.await)
+            });
         }
     }
 
@@ -207,7 +210,7 @@ impl Core {
         let all = before.iter().cloned().chain(changes).collect();
         let done = match timeout(STORE_TIMEOUT, self.store.apply(all)).await {
             Ok(done) => done,
-            Err(_) => Err("the disk does not answer".to_owned()),
+            Err(_) => Err(StoreFault::Silent),
         };
         if done.is_err() {
             // Writing a change twice is as good as once.

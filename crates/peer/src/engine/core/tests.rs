@@ -3,12 +3,13 @@ use std::path::PathBuf;
 use carriers::tls::Roots;
 use crosstalk::address::GatewayAddress;
 use sites::folder::Folder;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::*;
 use crate::{
     front::Presence,
-    model::{PublishError, TransferEnd, TransferId},
+    hand_over::{Goods, KeptHandOver},
+    model::{PublishError, Stage, Terms, TransferEnd, TransferId},
     naming,
     session::Token,
     store::{StoredLabel, StoredSite},
@@ -18,6 +19,11 @@ const GATEWAY: &str = "http://localhost:1";
 
 /// An engine with one site, whose store was closed under it: nothing can be written any more.
 async fn without_store() -> Core {
+    with(&["site"], Vec::new()).await
+}
+
+/// The same with these sites and hand-overs.
+async fn with(ids: &[&str], hand_overs: Vec<KeptHandOver>) -> Core {
     let store = Store::open(None).await.unwrap().store;
     store.close().await;
     let config = Config {
@@ -29,8 +35,8 @@ async fn without_store() -> Core {
         invite: None,
         carrier: None,
     };
-    let site = StoredSite {
-        id: SiteId("site".to_owned()),
+    let site = |id: &str| StoredSite {
+        id: SiteId(id.to_owned()),
         name: "Photos".to_owned(),
         path: PathBuf::from("/photos"),
         on: true,
@@ -45,7 +51,11 @@ async fn without_store() -> Core {
         }],
         visitors: std::collections::HashSet::new(),
     };
-    let contents = Contents { sites: vec![site], ..Contents::default() };
+    let contents = Contents {
+        hand_overs,
+        sites: ids.iter().map(|id| site(id)).collect(),
+        ..Contents::default()
+    };
     let (snapshots, _) = watch::channel(Snapshot {
         link: LinkState::Dialling,
         paused: false,
@@ -127,4 +137,49 @@ async fn a_site_that_was_not_kept_in_time_is_not_published_later() {
     assert!(matches!(refused, Err(PublishError::Store(_))));
     assert_eq!(core.sites.len(), 1);
     assert!(matches!(core.pending[..], [Change::RemoveSite(_)]), "{:?}", core.pending);
+}
+
+fn a_request(id: i64) -> KeptHandOver {
+    KeptHandOver {
+        id: HandOverId(id),
+        token: Token::generate(),
+        goods: Goods::Ask { folder: PathBuf::from("/inbox"), largest: 1_000, files_left: 3 },
+        terms: Terms::default(),
+        stage: Stage::Waiting,
+        since: std::time::SystemTime::now(),
+        tickets: Vec::new(),
+        refused: Vec::new(),
+        uploads: Vec::new(),
+        received: Vec::new(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_drive_holds_up_no_look_at_the_other_folders() {
+    let mut core = with(&["dead", "there"], Vec::new()).await;
+    // A thread that the drive does not answer.
+    let _stuck = Arc::clone(&core.sites[0].opening).acquire_owned().await.unwrap();
+    for _ in 0..3 {
+        core.look_at_folders();
+        let (id, disk) = core.folders.join_next().await.unwrap().unwrap();
+        assert_eq!(id.0, "there");
+        core.found(&id, disk);
+        assert_eq!(core.folders.len(), 1, "one look at the dead drive");
+    }
+    let (id, disk) = core.folders.join_next().await.unwrap().unwrap();
+    assert!(id.0 == "dead" && matches!(disk, Disk::Silent), "{disk:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_drive_holds_up_no_look_at_other_hand_overs() {
+    let mut core = with(&[], vec![a_request(1), a_request(2)]).await;
+    // A thread that the drive does not answer.
+    core.counter.turns.insert(HandOverId(1), Arc::new(Semaphore::new(0)));
+    for _ in 0..3 {
+        core.look_at_goods();
+        let (id, found) = core.counter.looking.join_next().await.unwrap().unwrap();
+        assert_eq!(id, HandOverId(2));
+        core.found_goods(id, found);
+        assert!(core.counter.looking.is_empty(), "no second look at the dead drive");
+    }
 }
