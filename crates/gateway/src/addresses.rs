@@ -27,6 +27,13 @@ struct Counts {
     large: HashMap<Ipv6Addr, usize>,
 }
 
+/// What somebody may have of something. It is taken by whoever can first give back what is over.
+#[derive(Clone)]
+pub(crate) struct Share(Arc<dyn Fn() -> Option<Held> + Send + Sync>);
+
+/// Counts for somebody until it is dropped.
+pub(crate) type Held = Box<dyn Send>;
+
 /// One of what an address has under way; it counts until this is dropped.
 pub(crate) struct Turn {
     counts: Arc<Mutex<Counts>>,
@@ -54,9 +61,34 @@ impl Addresses {
         Some(Turn { counts: self.counts.clone(), network: Some(network) })
     }
 
+    /// Returns what an address may have, of which nothing is taken yet.
+    pub(crate) fn share(&self, address: IpAddr) -> Share {
+        let addresses = self.clone();
+        Share::new(move || addresses.enter(address))
+    }
+
     /// Returns a turn that counts for nobody.
     pub(crate) fn uncounted(&self) -> Turn {
         Turn { counts: self.counts.clone(), network: None }
+    }
+}
+
+impl Share {
+    /// Makes one of what takes one more, or returns `None` when there are as many as there may be.
+    pub(crate) fn new<T: Send + 'static>(
+        take: impl Fn() -> Option<T> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(move || take().map(|taken| Box::new(taken) as Held)))
+    }
+
+    /// Returns one of which everything counts for nobody.
+    pub(crate) fn boundless() -> Self {
+        Self::new(|| Some(()))
+    }
+
+    /// Counts one more, or returns `None` when there are as many as there may be.
+    pub(crate) fn take(&self) -> Option<Held> {
+        (self.0)()
     }
 }
 

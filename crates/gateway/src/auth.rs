@@ -9,7 +9,7 @@ use crosstalk::{
 };
 use http::{HeaderMap, StatusCode, header};
 
-use crate::{addresses::Turn, headers::is_of_the_host, names::Names, refusal::Refusal};
+use crate::{addresses::Share, headers::is_of_the_host, names::Names, refusal::Refusal};
 
 /// Whom a gateway admits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +38,7 @@ impl Auth {
         self.audiences.extend(audiences);
     }
 
-    /// Returns whose request this is; the proof in it is used up, and counts for the network of `turn`
-    /// until it expires. No turn is there for a network that used as many as it may.
+    /// Returns whose request this is; the proof in it is used up, and is one of `share` until it expires.
     ///
     /// Anybody can make a proof, and a browser sends it for a page of somebody else, also to a gateway that
     /// only this computer reaches: as the password in the address of a form, about which nobody is asked
@@ -47,20 +46,20 @@ impl Auth {
     pub(crate) async fn identify(
         &self,
         headers: &HeaderMap,
-        turn: Option<Turn>,
+        share: Share,
     ) -> Result<PublicKey, Refusal> {
         if headers.contains_key(header::ORIGIN) && !is_of_the_host(headers) {
             let sentence = "pages of other sites may not do this";
             return Err(Refusal::new(StatusCode::FORBIDDEN, Reason::NotAdmitted, sentence));
         }
-        self.identify_by(accept::credentials(headers).as_deref(), turn).await
+        self.identify_by(accept::credentials(headers).as_deref(), share).await
     }
 
     /// The same with the proof itself.
     pub(crate) async fn identify_by(
         &self,
         token: Option<&str>,
-        turn: Option<Turn>,
+        share: Share,
     ) -> Result<PublicKey, Refusal> {
         let token = token.ok_or_else(|| {
             Refusal::new(
@@ -76,10 +75,7 @@ impl Auth {
         match self.admission {
             Admission::Open => {}
         }
-        let turn = turn.ok_or_else(|| {
-            Refusal::busy("too many proofs of identity came from this network within a minute")
-        })?;
-        self.names.use_once(proven, turn).await?;
+        self.names.use_once(proven, share).await?;
         Ok(key)
     }
 
@@ -112,8 +108,8 @@ mod tests {
         let auth = Auth::new(vec![ORIGIN.to_owned()], Admission::default(), names);
         let addresses = Addresses::new(2);
         let show = async |proof: &str, host: u8| {
-            let turn = addresses.enter([192, 0, 2, host].into());
-            auth.identify_by(Some(proof), turn).await.map_err(|refusal| refusal.status)
+            let share = addresses.share([192, 0, 2, host].into());
+            auth.identify_by(Some(proof), share).await.map_err(|refusal| refusal.status)
         };
         let fresh = || PrivateKey::generate().prove(ORIGIN, SystemTime::now());
         // What is no proof, or was one, counts for nobody.
@@ -126,7 +122,6 @@ mod tests {
         assert!(show(&fresh(), 7).await.is_ok());
         assert_eq!(show(&fresh(), 7).await, Err(StatusCode::SERVICE_UNAVAILABLE));
         assert!(show(&fresh(), 8).await.is_ok());
-        let uncounted = Some(addresses.uncounted());
-        assert!(auth.identify_by(Some(&fresh()), uncounted).await.is_ok());
+        assert!(auth.identify_by(Some(&fresh()), Share::boundless()).await.is_ok());
     }
 }

@@ -358,6 +358,14 @@ pub const MAX_USED_PROOFS: i64 = 100_000;
 /// show as many as they may keep nobody else out. Does not count for this computer itself.
 pub const PROOFS_PER_ADDRESS: usize = 2000;
 
+/// The same for the questions of one account over XMPP, whose rounds may have any number of them: five
+/// programs that each claim all the names they may have ([`NAMES_PER_IDENTITY`]).
+pub const PROOFS_PER_ACCOUNT: usize = 500;
+
+/// The same for all accounts of one server, since accounts cost nothing on many servers: as many as come
+/// back in a row when it starts again ([`SERVER_HELLO_BURST`]), with four names each.
+pub const PROOFS_PER_SERVER: usize = 8000;
+
 /// How many questions to the names' owner may wait.
 pub const NAMES_QUEUE: usize = 256;
 

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use store::OpenError;
 use store::Store;
 
-use crate::{addresses::Turn, limits};
+use crate::{addresses::Share, limits};
 
 /// The names of a gateway. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +53,12 @@ pub(crate) enum NameError {
     Unknown,
     #[error("this proof of identity was used before")]
     Used,
+    /// None from there until one of those that came expires; see [`limits::MAX_USED_PROOFS`].
+    #[error(
+        "too many proofs of identity came from this network or account; there is room for more within \
+         two minutes"
+    )]
+    TooManyProofs,
     #[error("the gateway has no room for more at the moment")]
     Full,
     #[error("the gateway cannot reach its list of names at the moment")]
@@ -68,7 +74,7 @@ struct Ask {
 enum What {
     Claim { label: Label, key: PublicKey, now: SystemTime },
     Release { label: Label, key: PublicKey, now: SystemTime },
-    Use { proof: Proven, turn: Turn, now: SystemTime },
+    Use { proof: Proven, share: Share, now: SystemTime },
     IsGuest { account: String },
     Redeem { account: String, code: [u8; 32], now: SystemTime },
 }
@@ -131,9 +137,9 @@ impl Names {
         self.ask(What::Release { label, key, now: SystemTime::now() }).await
     }
 
-    /// Remembers a proof, and with it for whom it counts; an error when it was used before.
-    pub(crate) async fn use_once(&self, proof: Proven, turn: Turn) -> Result<(), NameError> {
-        self.ask(What::Use { proof, turn, now: SystemTime::now() }).await
+    /// Remembers a proof, which is one of `share` until it expires; an error when it was used before.
+    pub(crate) async fn use_once(&self, proof: Proven, share: Share) -> Result<(), NameError> {
+        self.ask(What::Use { proof, share, now: SystemTime::now() }).await
     }
 
     /// Returns whether an account came in with an invitation once; [`NameError::Unknown`] if not.
@@ -195,7 +201,7 @@ fn answer_one(
             }
             result
         }
-        What::Use { proof, turn, now } => store.use_once(&proof, turn, now)?,
+        What::Use { proof, share, now } => store.use_once(&proof, &share, now)?,
         What::IsGuest { account } => store.is_guest(&account)?,
         What::Redeem { account, code, now } => store.redeem(&account, &code, now)?,
     })

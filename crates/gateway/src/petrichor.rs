@@ -25,7 +25,7 @@ use tower::util::BoxCloneSyncService;
 use url::Host;
 
 use crate::{
-    addresses::Addresses,
+    addresses::Share,
     hosts::Hosts,
     limits,
     links::Berth,
@@ -145,6 +145,7 @@ fn connection(
         shared: shared.clone(),
         meter: Arc::default(),
         partner,
+        proofs: None,
         place: Arc::new(ConnectionPlace { _permit: permit, _turn: turn }),
     })
 }
@@ -210,12 +211,15 @@ async fn hear(stream: TcpStream, certificate: Option<Certificate>) -> Option<Gre
 async fn admit(connection: &Connection, hello: &Hello) -> Result<(Berth, Option<Label>), Refusal> {
     let shared = &connection.shared;
     let token = hello.token.as_ref().map(crosstalk::petrichor::Token::as_str);
-    let turn = |of: &Addresses| {
-        let partner = connection.partner;
-        if partner.is_loopback() { Some(of.uncounted()) } else { of.enter(partner) }
+    // Neither a proxy nor its headers are in front of this port.
+    let (partner, links) = (connection.partner, &shared.links_of_addresses);
+    let is_this_computer = partner.is_loopback();
+    let proofs = match is_this_computer {
+        true => Share::boundless(),
+        false => shared.proofs_of_addresses.share(partner),
     };
-    let key = shared.auth.identify_by(token, turn(&shared.proofs_of_addresses)).await?;
-    let turn = turn(&shared.links_of_addresses);
+    let key = shared.auth.identify_by(token, proofs).await?;
+    let turn = if is_this_computer { Some(links.uncounted()) } else { links.enter(partner) };
     let turn = turn.ok_or_else(|| Refusal::busy("too many links come from this network"))?;
     let berth = shared.let_in(key, turn, hello.label.as_ref()).await?;
     Ok((berth, hello.label.clone()))

@@ -34,7 +34,7 @@ impl From<NameError> for Refusal {
             NameError::TooMany => (StatusCode::FORBIDDEN, Reason::NotAdmitted),
             NameError::Unknown => (StatusCode::NOT_FOUND, Reason::NotFound),
             NameError::Used => (StatusCode::FORBIDDEN, Reason::ProofRefused),
-            NameError::Full | NameError::Unavailable => {
+            NameError::TooManyProofs | NameError::Full | NameError::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, Reason::Busy)
             }
         };

@@ -88,6 +88,7 @@ fn enter(
         shared: shared.clone(),
         meter: Arc::default(),
         partner,
+        proofs: None,
         place: Arc::new(ConnectionPlace { _permit: permit, _turn: turn }),
     };
     shared.visitors.spawn(serve(stream, connection, stop.clone()));

@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    addresses::{self, Addresses, Turn},
+    addresses::{self, Addresses, Share, Turn},
     auth::Auth,
     cama::{RelayOrigin, Sessions},
     hosts::Hosts,
@@ -72,6 +72,8 @@ pub(crate) struct Connection {
     pub(crate) meter: Arc<Meter>,
     /// Who is at the other end: the visitor, or the proxy in front.
     pub(crate) partner: IpAddr,
+    /// What an account may show, whose proofs count for it instead of for an address.
+    pub(crate) proofs: Option<Share>,
     /// The connection counts as one of the gateway's until this is dropped.
     pub(crate) place: Arc<ConnectionPlace>,
 }
@@ -86,18 +88,31 @@ impl Connection {
 
     /// Returns whose request this is; the proof in it is used up.
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<PublicKey, Refusal> {
-        let turn = self.turn(&self.shared.proofs_of_addresses, self.visitor(headers));
-        self.shared.auth.identify(headers, turn).await
+        self.shared.auth.identify(headers, self.proofs(headers)).await
+    }
+
+    /// Returns how many proofs whoever asks may show. Nothing is counted for this computer itself.
+    pub(crate) fn proofs(&self, headers: &HeaderMap) -> Share {
+        if let Some(proofs) = &self.proofs {
+            return proofs.clone();
+        }
+        let visitor = self.visitor(headers);
+        if self.is_this_computer(visitor) {
+            Share::boundless()
+        } else {
+            self.shared.proofs_of_addresses.share(visitor)
+        }
     }
 
     /// Counts one more for who asks, or returns `None` when that address has as many as it may.
     /// Nothing is counted for this computer itself.
     pub(crate) fn turn(&self, of: &Addresses, visitor: IpAddr) -> Option<Turn> {
-        if visitor.is_loopback() && !self.shared.behind_proxy {
-            Some(of.uncounted())
-        } else {
-            of.enter(visitor)
-        }
+        if self.is_this_computer(visitor) { Some(of.uncounted()) } else { of.enter(visitor) }
+    }
+
+    /// Returns whether it is this computer itself that asks, and no proxy for somebody.
+    fn is_this_computer(&self, visitor: IpAddr) -> bool {
+        visitor.is_loopback() && !self.shared.behind_proxy
     }
 }
 

@@ -76,7 +76,7 @@ mod tests {
         let place = ConnectionPlace { _permit: permit(), _turn: shared.connections.uncounted() };
         let (place, partner) = (Arc::new(place), IpAddr::from(Ipv4Addr::LOCALHOST));
         let counts = Arc::downgrade(&place);
-        let connection = Connection { shared, meter: Arc::default(), partner, place };
+        let connection = Connection { shared, meter: Arc::default(), partner, proofs: None, place };
 
         let tasks = TaskTracker::new();
         let (_session, link) = Session::begin(Dialect::Second, &tasks);

@@ -117,9 +117,8 @@ async fn begin_session(
     } else {
         // Pages of others may, if they are named; browsers ask first about `PUT`.
         let proof = carriers::accept::credentials(&parts.headers);
-        let visitor = connection.visitor(&parts.headers);
-        let turn = connection.turn(&shared.proofs_of_addresses, visitor);
-        Some(shared.auth.identify_by(proof.as_deref(), turn).await?)
+        let proofs = connection.proofs(&parts.headers);
+        Some(shared.auth.identify_by(proof.as_deref(), proofs).await?)
     };
     let turn = connection.turn(&shared.sessions_of_addresses, connection.visitor(&parts.headers));
     let turn = turn.ok_or_else(|| too_many("too many sessions come from this network"))?;

@@ -14,7 +14,10 @@ use crosstalk::{
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::NameError;
-use crate::{addresses::Turn, limits};
+use crate::{
+    addresses::{Held, Share},
+    limits,
+};
 
 /// The file in the data folder.
 const FILE: &str = "names.sqlite";
@@ -57,7 +60,7 @@ pub(super) struct Store {
     names: i64,
     used_proofs: i64,
     /// For whom those count that came since the start, by when they expire.
-    turns: BTreeMap<i64, Vec<Turn>>,
+    turns: BTreeMap<i64, Vec<Held>>,
 }
 
 /// Why the names cannot be opened.
@@ -241,9 +244,13 @@ impl Store {
     pub(super) fn use_once(
         &mut self,
         proof: &Proven,
-        turn: Turn,
+        share: &Share,
         now: SystemTime,
     ) -> rusqlite::Result<Result<(), NameError>> {
+        // First what expired, since perhaps nobody else ever comes. Whoever is refused here costs the
+        // disk nothing.
+        self.turns = self.turns.split_off(&seconds(now));
+        let Some(turn) = share.take() else { return Ok(Err(NameError::TooManyProofs)) };
         // A proof lives for a minute and a power cut takes longer, so it need not reach the disk
         // itself, only the system: a restart of the program does not forget it.
         self.connection.pragma_update(None, "synchronous", "normal")?;
@@ -280,10 +287,9 @@ impl Store {
     fn use_once_quickly(
         &mut self,
         proof: &Proven,
-        turn: Turn,
+        turn: Held,
         now: SystemTime,
     ) -> rusqlite::Result<Result<(), NameError>> {
-        self.turns = self.turns.split_off(&seconds(now));
         let expired = self
             .connection
             .prepare_cached("DELETE FROM used_proofs WHERE expires < ?1")?
@@ -304,9 +310,7 @@ impl Store {
             return Ok(Err(NameError::Used));
         }
         self.used_proofs += 1;
-        if turn.network().is_some() {
-            self.turns.entry(seconds(proof.expires)).or_default().push(turn);
-        }
+        self.turns.entry(seconds(proof.expires)).or_default().push(turn);
         Ok(Ok(()))
     }
 }
@@ -352,10 +356,6 @@ mod tests {
 
     fn store() -> Store {
         Store::open(None, false, now()).unwrap().0
-    }
-
-    fn uncounted() -> Turn {
-        Addresses::new(0).uncounted()
     }
 
     fn key() -> PublicKey {
@@ -415,35 +415,41 @@ mod tests {
         let mut store = store();
         let token = PrivateKey::generate().prove("http://localhost", now());
         let proof = proof::verify(&token, "http://localhost", now()).unwrap();
-        assert_eq!(store.use_once(&proof, uncounted(), now()), Ok(Ok(())));
-        assert_eq!(store.use_once(&proof, uncounted(), now()), Ok(Err(NameError::Used)));
-        assert_eq!(store.use_once(&proof, uncounted(), proof.expires), Ok(Err(NameError::Used)));
+        assert_eq!(store.use_once(&proof, &Share::boundless(), now()), Ok(Ok(())));
+        assert_eq!(store.use_once(&proof, &Share::boundless(), now()), Ok(Err(NameError::Used)));
+        assert_eq!(
+            store.use_once(&proof, &Share::boundless(), proof.expires),
+            Ok(Err(NameError::Used))
+        );
         let mut other = proof.clone();
         other.key = key();
         let later = proof.expires + Duration::from_secs(1);
-        assert_eq!(store.use_once(&other, uncounted(), later), Ok(Ok(())));
+        assert_eq!(store.use_once(&other, &Share::boundless(), later), Ok(Ok(())));
         assert_eq!(store.used_proofs, 1);
     }
 
     #[test]
     fn a_proof_counts_for_its_network_as_long_as_it_is_remembered() {
         let (mut store, addresses) = (store(), Addresses::new(1));
-        let turn = || addresses.enter([192, 0, 2, 7].into());
+        let hers = addresses.share([192, 0, 2, 7].into());
         let token = PrivateKey::generate().prove("http://localhost", now());
-        let proof = proof::verify(&token, "http://localhost", now()).unwrap();
-        assert_eq!(store.use_once(&proof, turn().unwrap(), now()), Ok(Ok(())));
-        assert!(turn().is_none());
-        // Others come, while it lives and when it does not any more.
-        let mut other = proof.clone();
-        for (id, later, is_free) in [("a", proof.expires, false), ("b", now() + DAY, true)] {
-            other.id = id.to_owned();
-            other.expires = later;
-            assert_eq!(store.use_once(&other, uncounted(), later), Ok(Ok(())));
-            assert_eq!(turn().is_some(), is_free, "{id}");
+        let first = proof::verify(&token, "http://localhost", now()).unwrap();
+        let another = |id: &str, expires| Proven { id: id.to_owned(), expires, ..first.clone() };
+        assert_eq!(store.use_once(&first, &hers, now()), Ok(Ok(())));
+        // Nobody else comes, so nobody else makes room.
+        let until = first.expires;
+        let next = another("next", until + DAY);
+        for while_it_lives in [now(), until] {
+            let refused = Ok(Err(NameError::TooManyProofs));
+            assert_eq!(store.use_once(&next, &hers, while_it_lives), refused);
         }
-        // What is not remembered anew counts for nobody.
-        assert_eq!(store.use_once(&other, turn().unwrap(), now()), Ok(Err(NameError::Used)));
-        assert!(turn().is_some());
+        let later = until + Duration::from_secs(1);
+        assert_eq!(store.use_once(&next, &hers, later), Ok(Ok(())));
+        assert!(hers.take().is_none());
+        // Others have their own, and what is not remembered anew counts for nobody.
+        let theirs = addresses.share([192, 0, 2, 8].into());
+        assert_eq!(store.use_once(&next, &theirs, later), Ok(Err(NameError::Used)));
+        assert_eq!(store.use_once(&another("b", until + DAY), &theirs, later), Ok(Ok(())));
     }
 
     #[test]
@@ -452,7 +458,7 @@ mod tests {
         let token = PrivateKey::generate().prove("http://localhost", now());
         let proof = proof::verify(&token, "http://localhost", now()).unwrap();
         store.used_proofs = limits::MAX_USED_PROOFS;
-        assert_eq!(store.use_once(&proof, uncounted(), now()), Ok(Err(NameError::Full)));
+        assert_eq!(store.use_once(&proof, &Share::boundless(), now()), Ok(Err(NameError::Full)));
     }
 
     #[test]

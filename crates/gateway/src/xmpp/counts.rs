@@ -10,13 +10,14 @@ use std::{
 use crosstalk::xmpp::BareJid;
 use tokio::time::Instant;
 
-use crate::{limits, members::pace::Pace};
+use crate::{addresses::Share, limits, members::pace::Pace};
 
-/// Counts links, rounds of questions and hellos, of each account and of all accounts of each server.
+/// Counts links, rounds of questions, proofs in them and hellos, of each account and of all accounts of each server.
 #[derive(Clone)]
 pub(super) struct Counts {
     links: [Places; 2],
     questions: [Places; 2],
+    proofs: [Places; 2],
     hellos: [Paces; 2],
 }
 
@@ -26,7 +27,7 @@ type Paces = Arc<Mutex<HashMap<String, Pace>>>;
 const ACCOUNTS: usize = 0;
 const SERVERS: usize = 1;
 
-/// A link of an account, or a round of questions; it counts until this is dropped.
+/// A link of an account, a round of questions or a proof; it counts until this is dropped.
 pub(super) struct Turn {
     taken: Vec<(Places, String)>,
 }
@@ -36,6 +37,7 @@ impl Counts {
         Self {
             links: Default::default(),
             questions: Default::default(),
+            proofs: Default::default(),
             hellos: Default::default(),
         }
     }
@@ -70,6 +72,13 @@ impl Counts {
     pub(super) fn ask(&self, jid: &BareJid) -> Option<Turn> {
         let most = [limits::QUESTIONS_PER_ACCOUNT, limits::QUESTIONS_PER_SERVER];
         take(&self.questions, jid, most)
+    }
+
+    /// Returns how many proofs an account may show with its questions.
+    pub(super) fn proofs(&self, jid: &BareJid) -> Share {
+        let (proofs, jid) = (self.proofs.clone(), jid.clone());
+        let most = [limits::PROOFS_PER_ACCOUNT, limits::PROOFS_PER_SERVER];
+        Share::new(move || take(&proofs, &jid, most))
     }
 }
 
@@ -183,6 +192,21 @@ mod tests {
         assert!(counts.enter(&anna).is_some(), "links are counted apart");
         drop((asked, others));
         assert!(counts.questions.iter().all(|places| places.lock().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn accounts_of_one_server_that_show_all_its_proofs_leave_room_for_others() {
+        let counts = Counts::new();
+        let accounts = limits::PROOFS_PER_SERVER / limits::PROOFS_PER_ACCOUNT;
+        let shown = (0..=accounts).flat_map(|number| {
+            let theirs = counts.proofs(&jid(&format!("user-{number}@a.example")));
+            std::iter::from_fn(move || theirs.take())
+        });
+        let shown: Vec<_> = shown.collect();
+        assert_eq!(shown.len(), limits::PROOFS_PER_SERVER);
+        assert!(counts.proofs(&jid("ben@b.example")).take().is_some());
+        drop(shown);
+        assert!(counts.proofs.iter().all(|places| places.lock().unwrap().is_empty()));
     }
 
     #[test]

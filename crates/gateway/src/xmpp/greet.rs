@@ -25,11 +25,12 @@ use tower::util::BoxCloneSyncService;
 
 use super::{account::Hall, counts::Turn, policy::Admitted};
 use crate::{
+    addresses::Share,
     limits,
     links::Berth,
     own,
     refusal::Refusal,
-    shared::{Connection, ConnectionPlace},
+    shared::{Connection, ConnectionPlace, Shared},
 };
 
 /// Whom all who come over XMPP count as where addresses are counted: none of them shows one, and all
@@ -100,15 +101,7 @@ async fn greet(
     let (berth, label, turn) = match admitted {
         Coming::ToPublish(berth, label, turn) => (berth, label, turn),
         Coming::ToAsk(turn) => {
-            let connection = Connection {
-                shared: shared.clone(),
-                meter: Arc::default(),
-                partner: NOWHERE,
-                place: Arc::new(ConnectionPlace {
-                    _permit: permit,
-                    _turn: shared.connections.uncounted(),
-                }),
-            };
+            let connection = connection(shared.clone(), hall.counts.proofs(&jid), permit);
             answer(knock, connection, ended).await;
             drop(turn);
             return;
@@ -150,14 +143,20 @@ async fn admit(hall: &Hall, jid: &BareJid, hello: &Hello) -> Result<Coming, Refu
     let shared = &hall.shared;
     let proof = Some(hello.proof.as_str()).filter(|proof| !proof.is_empty());
     // How often its account and server may say hello is counted already.
-    let uncounted = Some(shared.proofs_of_addresses.uncounted());
-    let key = shared.auth.identify_by(proof, uncounted).await?;
+    let key = shared.auth.identify_by(proof, Share::boundless()).await?;
     let turn = hall.counts.enter(jid);
     let turn =
         turn.ok_or_else(|| Refusal::busy("too many links come from this XMPP account or server"))?;
     let berth =
         shared.let_in(key, shared.links_of_addresses.uncounted(), hello.label.as_ref()).await?;
     Ok(Coming::ToPublish(berth, hello.label.clone(), turn))
+}
+
+/// Returns what stands for a connection, for an account that may show so many proofs.
+fn connection(shared: Arc<Shared>, proofs: Share, permit: OwnedSemaphorePermit) -> Connection {
+    let turn = shared.connections.uncounted();
+    let place = Arc::new(ConnectionPlace { _permit: permit, _turn: turn });
+    Connection { shared, meter: Arc::default(), partner: NOWHERE, proofs: Some(proofs), place }
 }
 
 /// Answers questions to the gateway itself, for a limited time.
@@ -205,4 +204,50 @@ async fn deny(knock: Knock, refusal: Refusal) {
 /// Makes a server's sentence fit for a log and a terminal.
 pub(super) fn printable(sentence: &str) -> String {
     sentence.chars().filter(|c| !c.is_control()).take(MAX_SENTENCE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, SocketAddr},
+        time::SystemTime,
+    };
+
+    use crosstalk::{proof::PrivateKey, registry::NAMES_PATH, transaction};
+    use http::header;
+    use tokio::sync::Semaphore;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::{Config, Gateway, xmpp::counts::Counts};
+
+    #[tokio::test]
+    async fn an_account_that_shows_all_its_proofs_keeps_only_itself_out() {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let domain = "localhost".to_owned();
+        let config = Config { listen, domain, behind_proxy: false, data: None };
+        let shared = Arc::new(Gateway::bind(config).await.unwrap().shared);
+        let (counts, key) = (Counts::new(), PrivateKey::generate());
+        let origin = shared.hosts.audiences().swap_remove(0);
+        let claim = async |account: &str| {
+            let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            let proofs = counts.proofs(&account.parse().unwrap());
+            let proof = key.prove(&origin, SystemTime::now());
+            let request = Request::put(format!("{NAMES_PATH}photos"))
+                .header(header::AUTHORIZATION, format!("Bearer {proof}"))
+                .body(transaction::empty());
+            let handler = handler(connection(shared.clone(), proofs, permit));
+            handler.oneshot(request.unwrap()).await.unwrap().status()
+        };
+        assert_eq!(claim("anna@a.example").await, StatusCode::OK);
+        // As if she had asked as often in the same minute, without so many signatures.
+        let hers = counts.proofs(&"anna@a.example".parse().unwrap());
+        let shown: Vec<_> = std::iter::from_fn(|| hers.take()).collect();
+        assert_eq!(shown.len(), limits::PROOFS_PER_ACCOUNT - 1);
+        assert_eq!(claim("anna@a.example").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(claim("ben@a.example").await, StatusCode::OK);
+        assert_eq!(claim("ben@b.example").await, StatusCode::OK);
+        drop(shown);
+        assert_eq!(claim("anna@a.example").await, StatusCode::OK);
+    }
 }
