@@ -232,6 +232,7 @@ pub(crate) struct Progress {
     /// Grows whenever the link takes some of it.
     taken: AtomicU64,
     broken: AtomicBool,
+    stalled: AtomicBool,
 }
 
 impl Progress {
@@ -243,6 +244,11 @@ impl Progress {
     /// Returns whether the visitor's connection gave something that is no body, or ended within it.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
+    }
+
+    /// Returns whether nothing more of it came for too long.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Acquire)
     }
 }
 
@@ -277,6 +283,7 @@ where
         match Pin::new(&mut self.inner).poll_frame(context) {
             Poll::Pending if self.idle.is_over(context) => {
                 self.over = true;
+                self.progress.stalled.store(true, Ordering::Release);
                 Poll::Ready(Some(Err(CutBody::Idle.into())))
             }
             Poll::Pending => Poll::Pending,

@@ -52,6 +52,8 @@ pub(crate) enum Page<'a> {
     Elsewhere,
     /// The request cannot be read.
     BadRequest { why: &'a str },
+    /// The visitor's upload stopped on its way.
+    Stalled,
     /// Headers too large for the peer.
     TooLarge,
     /// What the visitor sends is more than the peer takes.
@@ -178,6 +180,16 @@ impl<'a> Page<'a> {
                 StatusCode::BAD_REQUEST,
                 "This request cannot be read",
                 vec!["The program that sent it made a mistake:", why],
+            ),
+            // Not 408: browsers send the whole request again by themselves when they get that (RFC 9110
+            // §15.5.9), also what must not happen twice.
+            Self::Stalled => (
+                StatusCode::BAD_REQUEST,
+                "What you sent did not arrive",
+                vec![
+                    "It stopped on its way here, and nothing more of it came for half a minute.",
+                    "Check your connection, then send it again.",
+                ],
             ),
             Self::TooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

@@ -159,6 +159,7 @@ async fn ask_peer(
             }
             // It was not the link that failed.
             Err(_) if progress.is_broken() => return Err(Page::BadRequest { why: BROKEN_BODY }),
+            Err(_) if progress.is_stalled() => return Err(Page::Stalled),
             Err(unsent) => unsent,
         };
         request = match (unsent.error, unsent.request) {

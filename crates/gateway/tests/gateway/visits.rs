@@ -167,6 +167,30 @@ async fn an_upload_that_was_cut_or_stalls_is_cut_at_the_peer() {
 }
 
 #[tokio::test]
+async fn a_visitor_whose_upload_stalls_is_told_that_it_did_not_arrive() {
+    let world = World::start().await;
+    let peer = world.publish("photos").await;
+    let mut stalls = world.connect().await;
+    let head = "POST /take HTTP/1.1\r\nhost: photos.localhost\r\ncontent-length: 10\r\n\r\n";
+    stalls.write_all(format!("{head}five!").as_bytes()).await.unwrap();
+    peer.site.has_seen("/take took 5").await;
+    // Once another visit came to its end, the gateway waits for the rest.
+    assert_eq!(world.get("photos.localhost", "/echo").await.status, 200);
+    tokio::time::pause();
+    tokio::time::advance(gateway::limits::REQUEST_IDLE).await;
+    tokio::time::resume();
+    let (reply, _) = read_head(&mut stalls).await;
+    assert_eq!(reply.status, 400);
+    drop(stalls);
+    assert_eq!(
+        world.get("photos.localhost", "/echo").await.status,
+        200,
+        "the link is as good as before"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_websocket_is_carried_both_ways() {
     let world = World::start().await;
     let _peer = world.publish("photos").await;

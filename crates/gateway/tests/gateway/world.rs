@@ -330,6 +330,14 @@ impl Site {
                 self.note(format!("{path} {text}"));
                 *response.body_mut() = transaction::full(text);
             }
+            "take" => {
+                let mut body = body;
+                while let Some(Ok(frame)) = body.frame().await {
+                    let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+                    self.note(format!("{path} took {length}"));
+                }
+                std::future::pending::<()>().await;
+            }
             "hostile" => {
                 for (name, value) in [
                     ("set-cookie", "a=1; Domain=localhost; Path=/"),
