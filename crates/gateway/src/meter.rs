@@ -58,6 +58,9 @@ pub(crate) struct Meter {
     heard: AtomicU64,
     /// Whether the connection broke instead of ending.
     broken: AtomicBool,
+    /// Whether the socket is being read or written: what went wrong with it may be known to nobody else
+    /// until it is noted.
+    busy: AtomicBool,
     /// Whether the connection is about to become a link.
     link: AtomicBool,
     /// Whether somebody waits in `lend`.
@@ -163,9 +166,14 @@ impl Meter {
         self.heard.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the connection broke instead of ending.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+    /// Returns whether the connection broke instead of ending; `None` while it is not certain.
+    ///
+    /// Whoever asked the socket itself must have done so before: it tells an error once, to whoever
+    /// comes first.
+    pub(crate) fn is_broken(&self) -> Option<bool> {
+        // What was begun before the socket was asked is over now, and noted, or it is seen here.
+        let is_certain = !self.busy.load(Ordering::SeqCst);
+        is_certain.then(|| self.broken.load(Ordering::Relaxed))
     }
 
     /// Returns how many bytes the socket took since the connection began.
@@ -307,6 +315,20 @@ impl<S: Socket> MeteredIo<S> {
         Self { socket, meter, stalled: None, was_full: false, ended: 0 }
     }
 
+    /// Reads or writes, and notes what went wrong.
+    fn act<T>(
+        &mut self,
+        act: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.meter.busy.store(true, Ordering::SeqCst);
+        let result = act(Pin::new(&mut self.socket));
+        if let Poll::Ready(Err(error)) = &result {
+            self.meter.note_error(error);
+        }
+        self.meter.busy.store(false, Ordering::SeqCst);
+        result
+    }
+
     fn note(
         &mut self,
         context: &mut Context<'_>,
@@ -315,9 +337,8 @@ impl<S: Socket> MeteredIo<S> {
         match result {
             Poll::Ready(result) => {
                 self.stalled = None;
-                match &result {
-                    Ok(bytes) => self.meter.wrote(*bytes),
-                    Err(error) => self.meter.note_error(error),
+                if let Ok(bytes) = &result {
+                    self.meter.wrote(*bytes);
                 }
                 Poll::Ready(result)
             }
@@ -346,14 +367,10 @@ impl<S: Socket> Read for MeteredIo<S> {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.socket).poll_read(context, buffer);
-        match &result {
-            Poll::Ready(Ok(())) => {
-                self.meter.activity.fetch_add(1, Ordering::Relaxed);
-                self.meter.heard.fetch_add(1, Ordering::Relaxed);
-            }
-            Poll::Ready(Err(error)) => self.meter.note_error(error),
-            Poll::Pending => {}
+        let result = self.act(|socket| socket.poll_read(context, buffer));
+        if let Poll::Ready(Ok(())) = &result {
+            self.meter.activity.fetch_add(1, Ordering::Relaxed);
+            self.meter.heard.fetch_add(1, Ordering::Relaxed);
         }
         result
     }
@@ -368,7 +385,7 @@ impl<S: Socket> Write for MeteredIo<S> {
         if self.meter.ending.is_next() {
             return self.write_ending(context, bytes);
         }
-        let result = Pin::new(&mut self.socket).poll_write(context, bytes);
+        let result = self.act(|socket| socket.poll_write(context, bytes));
         self.note(context, result)
     }
 
@@ -381,7 +398,7 @@ impl<S: Socket> Write for MeteredIo<S> {
             let first = slices.iter().find(|slice| !slice.is_empty());
             return self.write_ending(context, first.map_or(&[][..], |first| first));
         }
-        let result = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        let result = self.act(|socket| socket.poll_write_vectored(context, slices));
         self.note(context, result)
     }
 

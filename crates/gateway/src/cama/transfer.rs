@@ -7,7 +7,8 @@
 //!   and its program has shown that it read it: it asked again, or ended the connection in order. A
 //!   program that was killed ends its connection with a reset while something is unread. One that shows
 //!   neither for [`limits::RELAY_SETTLE`] is believed by its acknowledgement and its window. Of one on this
-//!   computer nothing is believed: its system says what it has not read.
+//!   computer nothing is believed: its system says what it has not read, and when its socket is gone, the
+//!   connection says in a moment how.
 //! - Of a body that was cut, only what the program must have read counts. For a receiver on this
 //!   computer, its system says what it has not read. Another computer tells how much it acknowledged and
 //!   how much more it has room for: both together, less all the room it has, is what was read. All its
@@ -233,7 +234,7 @@ pub(super) async fn follow(
     tell: &(dyn Fn(Seen) + Sync),
 ) -> Outcome {
     let Started { meter, mut lent, taken, mut finished, early } = started;
-    let mut receiver = Receiver { meter, socket: None, most: 0, certain: 0, tell };
+    let mut receiver = Receiver::new(meter, tell);
     let ended = loop {
         let looks = receiver.socket.is_some();
         tokio::select! {
@@ -268,6 +269,8 @@ struct Receiver<'a> {
     most: u64,
     /// How much of the body its program has read for certain.
     certain: u64,
+    /// Whether the system has told what its program had not read, as it does of this computer's.
+    is_known: bool,
     tell: &'a (dyn Fn(Seen) + Sync),
 }
 
@@ -289,7 +292,11 @@ impl Handle {
     }
 }
 
-impl Receiver<'_> {
+impl<'a> Receiver<'a> {
+    fn new(meter: Arc<Meter>, tell: &'a (dyn Fn(Seen) + Sync)) -> Self {
+        Self { meter, socket: None, most: 0, certain: 0, is_known: false, tell }
+    }
+
     /// Looks at the socket, which took at least `taken` bytes of the body.
     fn look(&mut self, taken: u64) -> Option<Facts> {
         let facts = self.facts(taken);
@@ -303,6 +310,7 @@ impl Receiver<'_> {
         let facts = look(handle.local, handle.remote)?;
         let window = facts.window.unwrap_or(0);
         self.most = self.most.max(window);
+        self.is_known |= facts.unread.is_some();
         let read = match facts.read() {
             Some(read) => read,
             // Its program is gone.
@@ -332,8 +340,9 @@ impl Receiver<'_> {
         loop {
             let facts = self.look(bytes);
             // Before the next question, since a connection that breaks has ended, too.
-            let has_ended = self.has_ended();
-            if self.is_broken() {
+            let has_shown = self.has_ended() || self.meter.heard() > heard;
+            let is_broken = self.is_broken();
+            if is_broken == Some(true) {
                 return self.cut(bytes);
             }
             let now = facts.map(|facts| (facts.acknowledged, facts.unread, facts.window));
@@ -341,19 +350,9 @@ impl Receiver<'_> {
                 (moved, before) = (Instant::now(), now);
             }
             let has_all = facts.is_none_or(|facts| facts.acknowledged >= end);
-            let has_read = match facts.and_then(|facts| facts.read()) {
-                // It may have asked for more before it read this, and what came since is not of this.
-                Some(read) => read >= end,
-                None => {
-                    // Who has read nearly everything offers nearly all its room again.
-                    let window = facts.and_then(|facts| facts.window);
-                    let has_room =
-                        window.is_none_or(|window| window.saturating_mul(2) >= self.most);
-                    let has_waited = began.elapsed() >= limits::RELAY_SETTLE;
-                    self.meter.heard() > heard || has_ended || (has_room && has_waited)
-                }
-            };
-            if has_all && has_read {
+            let has_waited = began.elapsed() >= limits::RELAY_SETTLE;
+            let has_read = self.has_read(facts, end, has_shown, has_waited);
+            if has_all && has_read && is_broken.is_some() {
                 return whole;
             }
             // The system's own buffers may hold more than a slow line carries in that time.
@@ -365,11 +364,27 @@ impl Receiver<'_> {
         }
     }
 
-    /// Returns whether the receiver's connection broke. A killed program leaves it so when it had not
-    /// read everything.
-    fn is_broken(&self) -> bool {
+    /// Returns whether its program has read everything up to `end`, as far as the system knows and as it
+    /// has shown.
+    fn has_read(&self, facts: Option<Facts>, end: u64, has_shown: bool, has_waited: bool) -> bool {
+        if let Some(read) = facts.and_then(|facts| facts.read()) {
+            // It may have asked for more before it read this, and what came since is not of this.
+            return read >= end;
+        }
+        // Its socket is gone while ours does not know: what ends it, in order or not, is on its way.
+        let is_going = facts.is_some() && self.is_known;
+        // Who has read nearly everything offers nearly all its room again.
+        let window = facts.and_then(|facts| facts.window);
+        let has_room = window.is_none_or(|window| window.saturating_mul(2) >= self.most);
+        has_shown || (!is_going && has_room && has_waited)
+    }
+
+    /// Returns whether the receiver's connection broke; `None` while that is not certain. A killed program
+    /// leaves it so when it had not read everything.
+    fn is_broken(&self) -> Option<bool> {
         let error = self.socket.as_ref().map(|handle| SockRef::from(&handle.socket).take_error());
-        self.meter.is_broken() || !matches!(error, None | Some(Ok(None)))
+        // In this order: what the socket does not tell here, it told whoever reads and writes.
+        if matches!(error, None | Some(Ok(None))) { self.meter.is_broken() } else { Some(true) }
     }
 
     /// Returns whether the receiver has ended its connection.
@@ -403,5 +418,31 @@ pub(super) async fn left(lent: oneshot::Receiver<TcpStream>) {
             Ok(ready) if !ready.is_read_closed() => forget_readiness(&socket),
             Ok(_) | Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END: u64 = 1_000_000;
+
+    fn facts(unread: Option<u64>) -> Option<Facts> {
+        Some(Facts { acknowledged: END, window: Some(6_000_000), unread })
+    }
+
+    #[test]
+    fn who_was_killed_a_moment_ago_is_not_believed() {
+        let mut receiver = Receiver::new(Arc::default(), &|_| ());
+        // Elsewhere, whoever has acknowledged everything and has room for more is believed after a while.
+        assert!(!receiver.has_read(facts(None), END, false, false));
+        assert!(receiver.has_read(facts(None), END, false, true));
+        receiver.is_known = true;
+        assert!(receiver.has_read(facts(Some(0)), END, false, false));
+        assert!(!receiver.has_read(facts(Some(1)), END, true, true));
+        // Its socket is gone, and a reset may be on its way.
+        assert!(!receiver.has_read(facts(None), END, false, true));
+        assert!(receiver.has_read(facts(None), END, true, true));
+        assert!(receiver.has_read(None, END, false, true), "it was no reset");
     }
 }

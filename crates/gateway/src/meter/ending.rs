@@ -6,7 +6,6 @@
 
 use std::{
     io,
-    pin::Pin,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -67,8 +66,8 @@ impl<S: Socket> MeteredIo<S> {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         while self.ended < NOT_COMPLETE.len() {
-            let result =
-                Pin::new(&mut self.socket).poll_write(context, &NOT_COMPLETE[self.ended..]);
+            let rest = &NOT_COMPLETE[self.ended..];
+            let result = self.act(|socket| socket.poll_write(context, rest));
             match ready!(self.note(context, result))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.ended += written,
